@@ -1,0 +1,1 @@
+"""Replay the same prompts through two engines, measure, judge, name the cause."""

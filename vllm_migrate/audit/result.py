@@ -1,0 +1,173 @@
+"""The audit's result object. Every report renders this and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+SCHEMA = "vllm-migrate-audit/1"
+
+
+class Verdict(str, Enum):
+    """PASS needs equivalence shown, FAIL a difference beyond the margin shown; otherwise INCONCLUSIVE."""
+
+    PASS = "PASS"  # noqa: S105 - a verdict, no password
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+class Cause(str, Enum):
+    """Why a candidate differs from the reference. The list is published; names are stable."""
+
+    NONE = "none"
+    RAW_LOGPROBS = "raw-instead-of-processed-logprobs"
+    UNEXPLAINED = "unexplained"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its 95% interval, clustered by prompt. `low` and `high` are None where none was computed."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Divergence of one arm from what it is compared with, over the same tokens.
+
+    d is the candidate's logprob minus the reference's, in nats; the ratio is exp(d).
+
+    Attributes:
+        mean_abs: mean |d|; `p99_abs`, `max_abs` its tail.
+        mean_ratio_deviation: mean exp(d) - 1.
+        k1, k2, k3: the three KL estimators over the sampled tokens: mean -d, mean d²/2, mean exp(d) - d - 1
+            (J. Schulman, "Approximating KL divergence", 2020).
+        tail_f2: share of tokens with max(ratio, 1/ratio) > 2.
+        clip_rate: share of tokens whose ratio leaves the user's clip range though the policy has not moved.
+        ess: effective sample size (Σr)²/(N Σr²), 1 is ideal, unclamped.
+        outside_support: share of tokens to which exactly one side gives probability zero.
+        tokens, prompts: how many.
+    """
+
+    mean_abs: Estimate
+    p99_abs: float
+    max_abs: float
+    mean_ratio_deviation: Estimate
+    k1: Estimate
+    k2: Estimate
+    k3: Estimate
+    tail_f2: Estimate
+    clip_rate: Estimate
+    ess: float
+    outside_support: Estimate
+    tokens: int
+    prompts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One gating metric against its margin."""
+
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    margin: float
+    source: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """Reward of the candidate's rollouts minus the reference's, paired by prompt."""
+
+    reference: float
+    candidate: float
+    difference: Estimate
+    margin: float
+    smallest_detectable: float
+    verdict: Verdict
+    function: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One engine under one configuration.
+
+    Attributes:
+        name: "reference", "noise-floor", "candidate", "remedy", or "flip:logprobs_mode".
+        verdict: None for arms that are not judged (the reference, the noise floor).
+        against_reference: on the reference's tokens, this arm's forced replay against the reference's logprobs.
+        against_trainer: on the arm's own tokens, its reported logprobs against the trainer's forward.
+        deltas: d per token of `against_reference`, for the plots; `ratios_prompt` the prompt of each.
+    """
+
+    name: str
+    engine: str
+    engine_class: str
+    runner: str
+    version: str
+    settings: dict[str, Any]
+    verdict: Verdict | None
+    against_reference: Metrics | None
+    against_trainer: Metrics | None
+    checks: tuple[Check, ...] = ()
+    deltas: tuple[float, ...] = ()
+    positions: tuple[int, ...] = ()
+    reference_logprobs: tuple[float, ...] = ()
+    worst: tuple[WorstToken, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorstToken:
+    """One of the tokens that moved most."""
+
+    prompt: int
+    position: int
+    token: str
+    reference: float
+    candidate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """The settings that were tried to restore parity, and what they achieved. It never rescues the candidate."""
+
+    settings: dict[str, Any]
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """Everything a report needs.
+
+    Attributes:
+        verdict: the candidate's. None where the audit could not judge; `reason` then is the error's slug.
+        reason: "pass", "divergence", "vacuous-profile", "too-few-prompts", or an error's slug.
+        cause: what the difference comes from; `cause_evidence` one sentence with its figures.
+        settings: engine arguments to add to the candidate; empty on PASS.
+        smallest_detectable: smallest mean |d| this run could have told from the margin, nats.
+        timing: seconds per stage.
+    """
+
+    verdict: Verdict | None
+    reason: str
+    cause: Cause
+    cause_evidence: str
+    settings: dict[str, Any]
+    remedy: Remedy | None
+    reward: Reward | None
+    arms: tuple[Arm, ...]
+    timing: dict[str, float]
+    model: str = ""
+    sampling: dict[str, Any] = field(default_factory=dict)
+    clip_range: float = 0.2
+    prompts: int = 0
+    message: str = ""
+    warnings: tuple[str, ...] = ()
+    tool: str = ""
+    created: str = ""

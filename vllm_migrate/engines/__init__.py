@@ -1,0 +1,1 @@
+"""The catalogue of engines, their environments, and the client that talks to them."""

@@ -1,0 +1,1 @@
+"""What vLLM and TRL changed, version by version, as data."""

@@ -1,0 +1,1 @@
+"""One adapter per file kind: bytes to located facts. Adapters never edit."""

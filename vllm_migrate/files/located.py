@@ -1,0 +1,370 @@
+"""Located facts: what an adapter reads out of a file, as plain values with byte positions.
+
+An adapter turns bytes into a `FileFacts`; rules look only at these values, never at a syntax tree, so one rule
+serves a Python keyword, a dictionary entry, a YAML key and a command-line flag alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import PurePosixPath
+
+
+class FileKind(str, Enum):
+    """The kinds of file that have an adapter."""
+
+    PYTHON = "python"
+    SHELL = "shell"
+    YAML = "yaml"
+    TOML = "toml"
+    REQUIREMENTS = "requirements"
+
+
+class Certainty(str, Enum):
+    """How sure the resolution is that a name means what it says."""
+
+    CERTAIN = "certain"  # import table, one binding
+    LIKELY = "likely"  # one of several bindings, a conditional import, an annotation, a naming convention
+    GUESS = "guess"  # by name only: reported as a note, never edited
+
+
+class Form(str, Enum):
+    """How an argument is written."""
+
+    KEYWORD = "keyword"  # f(name=value)
+    DICT = "dict"  # {"name": value}, dict(name=value), kwargs["name"] = value, reaching a call by **
+    KEY = "key"  # name: value in YAML or TOML
+    FLAG = "flag"  # --name value on a command line, also inside a Python argument list
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A half-open range of byte offsets, `[start, end)`."""
+
+    start: int
+    end: int
+
+
+class _Unresolved:
+    """The one value `UNRESOLVED`: the code computes it, so reading can't tell it."""
+
+    def __repr__(self) -> str:
+        return "UNRESOLVED"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+UNRESOLVED = _Unresolved()
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What is written where a value stands.
+
+    Attributes:
+        source: the text as written.
+        literal: its value where it is a literal (str, int, float, bool, None, list, dict), else `UNRESOLVED`.
+        name: the qualified name it resolves to where it is a name, else "".
+    """
+
+    source: str
+    literal: object = UNRESOLVED
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported name. `import a.b as c` has name "" and module "a.b".
+
+    Attributes:
+        module: absolute module name ("vllm.utils").
+        name: the name taken from it; "" for a plain `import module`, "*" for a star import.
+        alias: the name it is bound to in this file.
+        span: the one alias inside the statement.
+        statement: the whole statement.
+        guarded: inside a `try` with an `except ImportError`, under a version test or TYPE_CHECKING.
+        dead: in a branch that the target version never takes.
+        uses: spans of the name's later uses in this file.
+    """
+
+    module: str
+    name: str
+    alias: str
+    span: Span
+    statement: Span
+    guarded: bool = False
+    dead: bool = False
+    uses: tuple[Span, ...] = ()
+
+    @property
+    def qualified(self) -> str:
+        """`module.name`, or the module alone."""
+        return f"{self.module}.{self.name}" if self.name and self.name != "*" else self.module
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A dotted use of something that lives under `vllm.` or `trl.`, written through an import.
+
+    Attributes:
+        qualified: "vllm.worker.worker.Worker".
+        context: "name", "base" (a class base), "patch" (string target of mock.patch or monkeypatch),
+            "string" (any other string that names it), "assign" (the target of an assignment).
+    """
+
+    qualified: str
+    span: Span
+    context: str = "name"
+    certainty: Certainty = Certainty.CERTAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument to something of vLLM's or TRL's, however it is written.
+
+    Attributes:
+        owner: what takes it: "engine" (LLM, EngineArgs, AsyncEngineArgs, a server's flags, engine_kwargs in YAML),
+            "sampling" (SamplingParams), "generate" / "chat" / "encode" (methods of an engine),
+            or a qualified class name such as "trl.GRPOConfig".
+        name: in Python spelling, `swap_space` for `--swap-space`.
+        span: all that goes when the argument goes (for a keyword without its comma, for a flag with its value).
+        name_span: the name as written (for a flag without the leading dashes).
+        call: index into `FileFacts.calls` of the call that takes it, or -1.
+    """
+
+    owner: str
+    name: str
+    value: Value
+    form: Form
+    span: Span
+    name_span: Span
+    value_span: Span | None
+    call: int = -1
+    certainty: Certainty = Certainty.CERTAIN
+    dead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that resolves to vLLM or TRL, or to a method of an engine object.
+
+    Attributes:
+        target: qualified name: "vllm.LLM", "vllm.SamplingParams", "vllm.LLM.generate", "vllm.LLM.collective_rpc".
+        span: the whole call expression.
+        callee: the expression before the parenthesis; `receiver` the part of it before the last dot, as text.
+        arguments: keyword arguments, and dictionary entries known to reach this call through `**`.
+        positional: the positional arguments in order.
+        open_ended: True where a `**` reaches it that could not be followed, so absence of a keyword proves nothing.
+        function: qualified name of the enclosing function or method, "" at module level.
+        at_import: runs when the module is imported: module level, not under a `__main__` guard.
+    """
+
+    target: str
+    span: Span
+    callee: Span
+    receiver: str = ""
+    arguments: tuple[Argument, ...] = ()
+    positional: tuple[tuple[Value, Span], ...] = ()
+    open_ended: bool = False
+    function: str = ""
+    at_import: bool = False
+    certainty: Certainty = Certainty.CERTAIN
+    dead: bool = False
+
+    def argument(self, name: str) -> Argument | None:
+        """The argument of that name, if it is given."""
+        return next((a for a in self.arguments if a.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A walk into an engine's insides, `llm.llm_engine.model_executor.driver_worker.model_runner.model`.
+
+    Attributes:
+        root: the expression it starts from, as text ("self.llm"); it resolves to an engine object.
+        attributes: the attributes after it, outermost last.
+        span: the whole chain, `root_span` its start.
+        bound_to: the local name it is assigned to where the chain is the whole right-hand side, else "".
+        statement: the statement it stands in.
+        method_calls: calls of a method on the chain's end or on the name it is bound to, such as `load_weights`.
+        patched: True where the chain is the target of an assignment.
+    """
+
+    root: str
+    attributes: tuple[str, ...]
+    span: Span
+    root_span: Span
+    statement: Span
+    bound_to: str = ""
+    method_calls: tuple[MethodCall, ...] = ()
+    patched: bool = False
+    certainty: Certainty = Certainty.CERTAIN
+
+
+@dataclass(frozen=True, slots=True)
+class MethodCall:
+    """`receiver.method(arguments)` where the receiver is not itself a vLLM object.
+
+    Attributes:
+        span: the call expression; `arguments_span` what stands between the parentheses.
+        statement: the statement it stands in; `whole` is True where the call is all of it.
+    """
+
+    receiver: str
+    method: str
+    span: Span
+    arguments_span: Span
+    statement: Span
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A read or assignment of an attribute of a vLLM object: `output.metrics`, `sampling_params.best_of = 2`.
+
+    Attributes:
+        owner: qualified class: "vllm.SamplingParams", "vllm.RequestOutput", "vllm.CompletionOutput".
+    """
+
+    owner: str
+    name: str
+    span: Span
+    assigned: bool = False
+    certainty: Certainty = Certainty.LIKELY
+
+
+@dataclass(frozen=True, slots=True)
+class ClassDefinition:
+    """A class with a base that resolves to vLLM.
+
+    Attributes:
+        name: its name; `bases` the qualified names of its bases, with their spans.
+        bases_span: the parenthesised base list including the parentheses.
+        methods: names it defines; `calls_super_init` whether it relies on the base's constructor.
+    """
+
+    name: str
+    span: Span
+    name_span: Span
+    bases: tuple[tuple[str, Span], ...]
+    bases_span: Span
+    methods: tuple[str, ...] = ()
+    calls_super: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WithPatch:
+    """A `with` block whose items patch something by name, as TRL's first colocated generation did.
+
+    Attributes:
+        items: per context item its target string ("torch.distributed.get_world_size"), span, and, where the item
+            is a name bound earlier, the span of that binding statement.
+        statement: the whole block; `body` its body.
+    """
+
+    items: tuple[PatchItem, ...]
+    statement: Span
+    body: Span
+
+
+@dataclass(frozen=True, slots=True)
+class PatchItem:
+    """One `patch("dotted.target", ...)` and where it is used."""
+
+    target: str
+    span: Span
+    binding: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """An environment variable set, read or removed.
+
+    Attributes:
+        action: "set", "default" (setdefault, `${X:-v}`), "read" or "unset".
+        span: what goes when the setting goes: the statement, the line, or the one assignment before a command.
+        removable: False where removing the span would leave something broken (a value used elsewhere).
+    """
+
+    name: str
+    value: Value
+    action: str
+    span: Span
+    name_span: Span
+    removable: bool = True
+    dead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A requirement on a package: `vllm==0.8.5` in requirements, pyproject, setup.py or a `pip install`.
+
+    Attributes:
+        specifier: "==0.8.5", "" where there is none; `specifier_span` its place (empty span where there is none).
+    """
+
+    package: str
+    specifier: str
+    span: Span
+    specifier_span: Span
+    extras: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a file does that matters to several rules: the signs that code is RL and how it builds its engines.
+
+    Attributes:
+        reads_logprobs: reads rollout logprobs (`.logprobs`, `.cumulative_logprob`) or asks for them.
+        syncs_weights: changes the weights of a live engine.
+        trains: calls an optimizer, a backward pass or a TRL/verl/OpenRLHF trainer.
+        main_guard: the file has `if __name__ == "__main__":`.
+        resets_cache: calls reset_prefix_cache.
+        engine_in_process: sets VLLM_ENABLE_V1_MULTIPROCESSING=0 or uses external_launcher.
+    """
+
+    reads_logprobs: bool = False
+    syncs_weights: bool = False
+    trains: bool = False
+    main_guard: bool = False
+    resets_cache: bool = False
+    engine_in_process: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """Everything an adapter found in one file.
+
+    Attributes:
+        path: relative to the root the user named, with forward slashes.
+        source: the file's bytes, unchanged.
+        encoding: how `source` decodes; `newline` its line ending as most lines have it.
+    """
+
+    path: PurePosixPath
+    kind: FileKind
+    source: bytes
+    encoding: str = "utf-8"
+    newline: str = "\n"
+    imports: tuple[Import, ...] = ()
+    references: tuple[Reference, ...] = ()
+    calls: tuple[Call, ...] = ()
+    arguments: tuple[Argument, ...] = ()
+    chains: tuple[Chain, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+    classes: tuple[ClassDefinition, ...] = ()
+    patches: tuple[WithPatch, ...] = ()
+    variables: tuple[Variable, ...] = ()
+    pins: tuple[Pin, ...] = ()
+    use: Use = field(default_factory=Use)
+    suppressions: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+    def text(self, span: Span) -> str:
+        """The source text of a span."""
+        return self.source[span.start : span.end].decode(self.encoding)

@@ -1,0 +1,1 @@
+"""Renderers; each draws the same result object."""

@@ -1,0 +1,1 @@
+"""What a name in user code means: import tables, project index, value flow."""

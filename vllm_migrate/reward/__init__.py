@@ -1,0 +1,1 @@
+"""Calling user reward code safely."""

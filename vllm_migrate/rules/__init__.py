@@ -1,0 +1,1 @@
+"""One file per rule; a rule is its own specification."""

@@ -1,0 +1,74 @@
+"""What a rule is: a specification that can be run.
+
+A rule module defines one `Rule` subclass. Its docstring is its documentation (fixed headings: What it does,
+Why it matters, Fix safety), its examples are its tests, and both together are its page and the output of
+`vllm-migrate rule CODE`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from vllm_migrate.files.located import FileKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding, Level, Safety
+    from vllm_migrate.facts.loader import FactTable
+    from vllm_migrate.facts.model import Source, Target
+    from vllm_migrate.files.located import FileFacts, Use
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A rule's claim about one piece of code.
+
+    Attributes:
+        before: code in which the rule must find something.
+        after: what its edits make of it; None where it is found and left to a person.
+        unchanged: True where the rule must stay silent on `before`.
+        file_name: decides the adapter: "train.py", "run.sh", "config.yaml", "requirements.txt".
+        unsafe: the edit needs `--unsafe-fixes`.
+    """
+
+    before: str
+    after: str | None = None
+    unchanged: bool = False
+    file_name: str = "train.py"
+    unsafe: bool = False
+    source: str = "0.8.5"
+    target: str = "0.32.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a rule may know beyond the file at hand.
+
+    Attributes:
+        project: signs of use summed over the whole project (an engine built in one file, weights synced in another).
+        recipe: "parity" or "fast".
+    """
+
+    source: Source
+    target: Target
+    facts: FactTable
+    project: Use
+    recipe: str = "parity"
+
+
+class Rule:
+    """Base of all rules. Subclasses set the class variables and write `find`."""
+
+    code: ClassVar[str]
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    level: ClassVar[Level]
+    safety: ClassVar[Safety]  # the best its edits can be; findings may be lower
+    kinds: ClassVar[tuple[FileKind, ...]] = (FileKind.PYTHON,)
+    examples: ClassVar[tuple[Example, ...]] = field(default=())
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield what is wrong in this file. Pure: no state is kept between files."""
+        raise NotImplementedError

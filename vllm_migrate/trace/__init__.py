@@ -1,0 +1,1 @@
+"""The record of a rollout: prompts, token ids, logprobs, settings, provenance."""

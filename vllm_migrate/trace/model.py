@@ -1,0 +1,71 @@
+"""A trace: what one engine did with one set of prompts, with everything needed to do it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+SCHEMA = "vllm-migrate-trace/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt.
+
+    Attributes:
+        id: stable within the trace; the unit all statistics are clustered by.
+        columns: whatever else stood beside it in the user's file; handed to the reward function.
+    """
+
+    id: int
+    text: str
+    token_ids: tuple[int, ...]
+    columns: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One completion of one prompt. `logprobs` in nats, one per token, as the engine reported them."""
+
+    prompt: int
+    sample: int
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    text: str = ""
+    finish_reason: str = ""
+    reward: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a trace comes from.
+
+    Attributes:
+        engine: catalogue name ("v0", "v1@0.18.1"); `version` the engine's own version string.
+        engine_class, runner: asserted from the running objects.
+        settings: effective engine settings; `engine_args` as given.
+        sampling: the sampling profile in SamplingParams' words.
+        model: SHA-256 over the checkpoint's weights and configuration.
+        tool: version of this tool; `created` in ISO 8601, UTC.
+    """
+
+    engine: str
+    version: str
+    engine_class: str
+    runner: str
+    settings: dict[str, Any]
+    engine_args: dict[str, Any]
+    sampling: dict[str, Any]
+    model: str
+    tool: str
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Prompts, what came of them, and where that was."""
+
+    provenance: Provenance
+    prompts: tuple[Prompt, ...]
+    rollouts: tuple[Rollout, ...]
+    noise_floor: tuple[tuple[float, ...], ...] = ()  # logprobs of the A/A replay, aligned with rollouts
