@@ -150,7 +150,7 @@ class AuditResult:
         reason: "pass", "divergence", "vacuous-profile", "too-few-prompts", or an error's slug.
         cause: what the difference comes from; `cause_evidence` one sentence with its figures.
         settings: engine arguments to add to the candidate; empty on PASS.
-        smallest_detectable: smallest mean |d| this run could have told from the margin, nats.
+        smallest_detectable: smallest mean |d| this run could have told from the margin, nats; None where it was not computed.
         timing: seconds per stage.
     """
 
@@ -171,3 +171,4 @@ class AuditResult:
     warnings: tuple[str, ...] = ()
     tool: str = ""
     created: str = ""
+    smallest_detectable: float | None = None
