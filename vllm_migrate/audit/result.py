@@ -27,7 +27,7 @@ class Cause(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its 95% interval, clustered by prompt. `low` and `high` are None where none was computed."""
+    """A figure with its 95% interval, clustered by prompt; `low` and `high` are None where it has none."""
 
     value: float
     low: float | None = None
@@ -100,9 +100,10 @@ class Arm:
     Attributes:
         name: "reference", "noise-floor", "candidate", "remedy", or "flip:logprobs_mode".
         verdict: None for arms that are not judged (the reference, the noise floor).
-        against_reference: on the reference's tokens, this arm's forced replay against the reference's logprobs.
+        against_reference: on the reference's tokens, this arm's forced replay against the reference's own.
         against_trainer: on the arm's own tokens, its reported logprobs against the trainer's forward.
-        deltas: d per token of `against_reference`, for the plots; `ratios_prompt` the prompt of each.
+        deltas: d per token of `against_reference`, for the plots; `positions` where in the completion each
+            token stands, `reference_logprobs` the reference's logprob of it. All three have one length.
     """
 
     name: str
@@ -135,7 +136,7 @@ class WorstToken:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """The settings that were tried to restore parity, and what they achieved. It never rescues the candidate."""
+    """The settings tried to restore parity, and what they achieved. It never rescues the candidate."""
 
     settings: dict[str, Any]
     verdict: Verdict | None
@@ -150,7 +151,8 @@ class AuditResult:
         reason: "pass", "divergence", "vacuous-profile", "too-few-prompts", or an error's slug.
         cause: what the difference comes from; `cause_evidence` one sentence with its figures.
         settings: engine arguments to add to the candidate; empty on PASS.
-        smallest_detectable: smallest mean |d| this run could have told from the margin, nats; None where it was not computed.
+        smallest_detectable: smallest mean |d| this run could have told from the margin, nats; None where it
+            was not computed.
         timing: seconds per stage.
     """
 
