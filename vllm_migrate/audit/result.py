@@ -38,7 +38,10 @@ class Estimate:
 class Metrics:
     """Divergence of one arm from what it is compared with, over the same tokens.
 
-    d is the candidate's logprob minus the reference's, in nats; the ratio is exp(d).
+    The tokens were drawn by one side. d is the other side's logprob minus that of the side that drew them,
+    in nats, and the ratio is exp(d): on the reference's tokens d = candidate - reference, on an arm's own
+    tokens d = trainer - arm. Tokens outside the support of one side count in `tokens` and
+    `outside_support` and in nothing else.
 
     Attributes:
         mean_abs: mean |d|; `p99_abs`, `max_abs` its tail.
@@ -46,7 +49,8 @@ class Metrics:
         k1, k2, k3: the three KL estimators over the sampled tokens: mean -d, mean d²/2, mean exp(d) - d - 1
             (J. Schulman, "Approximating KL divergence", 2020).
         tail_f2: share of tokens with max(ratio, 1/ratio) > 2.
-        clip_rate: share of tokens whose ratio leaves the user's clip range though the policy has not moved.
+        clip_rate: share of tokens whose PPO ratio, policy over behaviour, leaves the user's clip range
+            though the policy has not moved. The policy is the trainer, or the reference in its place.
         ess: effective sample size (Σr)²/(N Σr²), 1 is ideal, unclamped.
         outside_support: share of tokens to which exactly one side gives probability zero.
         tokens, prompts: how many.
@@ -69,7 +73,14 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One gating metric against its margin."""
+    """One gating metric against its margin.
+
+    Attributes:
+        comparison: "reference" (the reference's tokens, forced), "trainer" (the arm's own tokens against the
+            trainer's forward) or "probe" (the reference's tokens under the semantic probe's sampling
+            profile).
+        low, high: the 95% interval; high is never below the exact bound where events are rare.
+    """
 
     metric: str
     value: float
@@ -78,6 +89,7 @@ class Check:
     margin: float
     source: str
     verdict: Verdict
+    comparison: str = "reference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,7 @@ class Arm:
         name: "reference", "noise-floor", "candidate", "remedy", or "flip:logprobs_mode".
         verdict: None for arms that are not judged (the reference, the noise floor).
         against_reference: on the reference's tokens, this arm's forced replay against the reference's own.
+        against_probe: the same on the tokens of the semantic probe, where there was one.
         against_trainer: on the arm's own tokens, its reported logprobs against the trainer's forward.
         deltas: d per token of `against_reference`, for the plots; `positions` where in the completion each
             token stands, `reference_logprobs` the reference's logprob of it. All three have one length.
@@ -121,6 +134,7 @@ class Arm:
     reference_logprobs: tuple[float, ...] = ()
     worst: tuple[WorstToken, ...] = ()
     note: str = ""
+    against_probe: Metrics | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +162,8 @@ class AuditResult:
 
     Attributes:
         verdict: the candidate's. None where the audit could not judge; `reason` then is the error's slug.
-        reason: "pass", "divergence", "vacuous-profile", "too-few-prompts", or an error's slug.
+        reason: "pass", "divergence", "too-few-prompts", "underpowered", "reward", or an error's slug
+            ("usage", "input", "engine-died", "reward", ...) where `verdict` is None.
         cause: what the difference comes from; `cause_evidence` one sentence with its figures.
         settings: engine arguments to add to the candidate; empty on PASS.
         smallest_detectable: smallest mean |d| this run could have told from the margin, nats; None where it

@@ -1,0 +1,127 @@
+"""From measurements to verdicts.
+
+PASS needs equivalence shown: for every gating metric the one-sided 95% upper bound lies within the margin (an
+intersection-union test, so no correction for their number). FAIL needs a difference shown: for at least
+one metric the margin is exceeded at one-sided 2.5%, by Holm's procedure over the family. Anything else is
+INCONCLUSIVE. A difference
+from zero is not a failure: with enough tokens every difference is significant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vllm_migrate.audit.metrics import ClipRange, reduce_tokens, summarise
+from vllm_migrate.audit.result import Check, Metrics, Verdict
+from vllm_migrate.audit.statistics import FEWEST_PROMPTS, Bootstrap, bootstrap_metrics, holm
+from vllm_migrate.audit.thresholds import GATING, load_thresholds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+_FAIL_LEVEL = 0.025
+SIGNED = frozenset({"mean_ratio_deviation"})
+
+# The probe asks one question, whether the logprobs mean the same, and asks it on few tokens. A semantic
+# difference moves these three by an order of magnitude; the tails need more tokens than a probe has.
+PROBE_FAMILY = ("mean_abs", "k2", "clip_rate")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One arm's logprobs against others on the same tokens: the metrics and what the checks need."""
+
+    metrics: Metrics
+    bootstrap: Bootstrap
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A comparison to be judged: its name, its measured noise floor, and which metrics gate."""
+
+    name: str
+    comparison: Comparison
+    floor: Metrics | None
+    family: Sequence[str] = GATING
+
+
+def compare(
+    sampler: NDArray[np.float64],
+    other: NDArray[np.float64],
+    prompts: NDArray[np.int64],
+    *,
+    clip: ClipRange,
+    policy_is_other: bool,
+    seed: int = 0,
+) -> Comparison:
+    """Reduce, resample and summarise one pair of logprob arrays; arguments as in `metrics.reduce_tokens`."""
+    sums = reduce_tokens(sampler, other, prompts, clip=clip, policy_is_other=policy_is_other)
+    bootstrap = bootstrap_metrics(sums, seed=seed)
+    return Comparison(summarise(sums, bootstrap), bootstrap)
+
+
+def judge(tested: Iterable[Tested]) -> tuple[Verdict, tuple[Check, ...]]:
+    """The verdict over one family of checks, and the checks themselves."""
+    table = load_thresholds().metrics
+    rows: list[tuple[Tested, str, float, str]] = []
+    p_values: dict[str, float] = {}
+    for index, item in enumerate(tested):
+        for metric in item.family:
+            margin, source = table[metric].against(_value(item.floor, metric))
+            p_values[f"{index}.{metric}"] = _p_beyond(item.comparison.bootstrap, metric, margin)
+            rows.append((item, metric, margin, source))
+    beyond = holm(p_values, _FAIL_LEVEL)
+    checks = tuple(
+        _check(item, metric, margin, source, failed=key in beyond)
+        for (item, metric, margin, source), key in zip(rows, p_values, strict=True)
+    )
+    return combine(check.verdict for check in checks), checks
+
+
+def _check(item: Tested, metric: str, margin: float, source: str, *, failed: bool) -> Check:
+    bootstrap = item.comparison.bootstrap
+    low, high = bootstrap.interval(metric)
+    if bootstrap.prompts < FEWEST_PROMPTS:
+        verdict = Verdict.INCONCLUSIVE
+    elif failed:
+        verdict = Verdict.FAIL
+    elif _within(bootstrap, metric, margin):
+        verdict = Verdict.PASS
+    else:
+        verdict = Verdict.INCONCLUSIVE
+    return Check(
+        metric=metric,
+        value=bootstrap.value(metric),
+        low=low,
+        high=high,
+        margin=margin,
+        source=source,
+        verdict=verdict,
+        comparison=item.name,
+    )
+
+
+def _p_beyond(bootstrap: Bootstrap, metric: str, margin: float) -> float:
+    above = bootstrap.p_exceeds(metric, margin)
+    return min(1.0, above, bootstrap.p_below(metric, -margin)) if metric in SIGNED else above
+
+
+def _within(bootstrap: Bootstrap, metric: str, margin: float) -> bool:
+    inside = bootstrap.upper(metric) <= margin
+    return inside and (metric not in SIGNED or bootstrap.quantile(metric, 0.05) >= -margin)
+
+
+def _value(metrics: Metrics | None, metric: str) -> float | None:
+    return None if metrics is None else float(getattr(metrics, metric).value)
+
+
+def combine(verdicts: Iterable[Verdict]) -> Verdict:
+    """FAIL if any is FAIL, PASS if all are PASS, else INCONCLUSIVE; nothing at all is INCONCLUSIVE."""
+    seen = set(verdicts)
+    if Verdict.FAIL in seen:
+        return Verdict.FAIL
+    return Verdict.PASS if seen == {Verdict.PASS} else Verdict.INCONCLUSIVE
