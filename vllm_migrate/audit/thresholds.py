@@ -43,14 +43,15 @@ class Threshold:
             return self.margin, self.source
         if lifted <= self.cap:
             return lifted, f"{self.floor_multiple:g} times the noise floor measured in this run"
-        return self.cap, f"the table's cap, as {self.floor_multiple:g} times the measured noise floor is
-        above it"
+        multiple = f"{self.floor_multiple:g} times the measured noise floor"
+        return self.cap, f"the table's cap; {multiple} is above it"
 
 
 @dataclass(frozen=True, slots=True)
 class RewardThreshold:
     """The reward's margin: `margin`, or `sd_share` of the reference's standard deviation where that is
-    larger."""
+    larger.
+    """
 
     margin: float
     sd_share: float
