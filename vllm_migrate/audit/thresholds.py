@@ -49,9 +49,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class RewardThreshold:
-    """The reward's margin: `margin`, or `sd_share` of the reference's standard deviation where that is
-    larger.
-    """
+    """Margin of the reward difference, in the reward's unit or as a share of the reference's deviation."""
 
     margin: float
     sd_share: float

@@ -1,0 +1,152 @@
+"""Traces as Parquet: one row a rollout, prompts and provenance as JSON in the schema's metadata.
+
+The layout is part of the schema id. A reader that meets another id refuses the file rather than guess.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vllm_migrate.errors import InputError
+from vllm_migrate.trace.model import SCHEMA, Prompt, Provenance, Rollout, Trace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SCHEMA_KEY = b"vllm-migrate.schema"
+_PROVENANCE_KEY = b"vllm-migrate.provenance"
+_PROMPTS_KEY = b"vllm-migrate.prompts"
+
+
+def write_trace(trace: Trace, path: Path) -> None:
+    """Write a trace; the file appears whole or not at all.
+
+    Raises:
+        InputError: the file can't be written, or a column of a prompt is not plain JSON.
+        ValueError: the noise floor does not align with the rollouts.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - tens of milliseconds that only traces need
+    import pyarrow.parquet as pq  # noqa: PLC0415 - same
+
+    if trace.noise_floor and len(trace.noise_floor) != len(trace.rollouts):
+        raise ValueError("the noise floor does not align with the rollouts")
+    try:
+        metadata = {
+            _SCHEMA_KEY: SCHEMA.encode(),
+            _PROVENANCE_KEY: json.dumps(asdict(trace.provenance)).encode(),
+            _PROMPTS_KEY: json.dumps([asdict(prompt) for prompt in trace.prompts]).encode(),
+        }
+    except (TypeError, ValueError) as error:
+        raise InputError(f"can't write a trace: {error}") from None
+    rows = trace.rollouts
+    floor = trace.noise_floor or (None,) * len(rows)
+    table = pa.table(
+        {
+            "prompt": pa.array([r.prompt for r in rows], pa.int64()),
+            "sample": pa.array([r.sample for r in rows], pa.int64()),
+            "token_ids": pa.array([r.token_ids for r in rows], pa.list_(pa.int64())),
+            "logprobs": pa.array([r.logprobs for r in rows], pa.list_(pa.float64())),
+            "noise_floor": pa.array(floor, pa.list_(pa.float64())),
+            "text": pa.array([r.text for r in rows], pa.string()),
+            "finish_reason": pa.array([r.finish_reason for r in rows], pa.string()),
+            "reward": pa.array([r.reward for r in rows], pa.float64(), from_pandas=False),
+        }
+    ).replace_schema_metadata(metadata)
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(descriptor)
+        try:
+            pq.write_table(table, temporary, compression="zstd")
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InputError(f"can't write {path}: {error.strerror or error}") from None
+
+
+def read_trace(path: Path) -> Trace:
+    """Read what `write_trace` wrote.
+
+    Raises:
+        InputError: the file is missing, damaged, no trace, of another schema, or contradicts itself.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - tens of milliseconds that only traces need
+    import pyarrow.parquet as pq  # noqa: PLC0415 - same
+
+    if not path.is_file():
+        raise InputError(f"no trace at {path}")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"{path} is not a readable Parquet file: {_first_line(error)}") from None
+    metadata = table.schema.metadata or {}
+    schema = metadata.get(_SCHEMA_KEY, b"").decode("utf-8", "replace")
+    if schema != SCHEMA:
+        raise InputError(
+            f"{path} is {'a trace of schema ' + schema if schema else 'no trace of this tool'}",
+            hint=f"this version reads {SCHEMA}; record the reference again",
+        )
+    try:
+        trace = _assemble(table, metadata)
+        _check(trace)
+    except (KeyError, TypeError, ValueError, AttributeError, pa.ArrowException) as error:
+        raise InputError(f"{path} is a damaged trace: {_first_line(error)}") from None
+    return trace
+
+
+def _assemble(table: pa.Table, metadata: dict[bytes, bytes]) -> Trace:
+    columns: dict[str, list[Any]] = {name: table.column(name).to_pylist() for name in table.column_names}
+    prompts = tuple(
+        Prompt(id=row["id"], text=row["text"], token_ids=tuple(row["token_ids"]), columns=row["columns"])
+        for row in json.loads(metadata[_PROMPTS_KEY])
+    )
+    rollouts = tuple(
+        Rollout(
+            prompt=columns["prompt"][i],
+            sample=columns["sample"][i],
+            token_ids=tuple(columns["token_ids"][i]),
+            logprobs=tuple(columns["logprobs"][i]),
+            text=columns["text"][i],
+            finish_reason=columns["finish_reason"][i],
+            reward=columns["reward"][i],
+        )
+        for i in range(table.num_rows)
+    )
+    floor = columns["noise_floor"]
+    if any(row is None for row in floor):
+        floor = []
+    provenance = Provenance(**json.loads(metadata[_PROVENANCE_KEY]))
+    return Trace(provenance, prompts, rollouts, tuple(tuple(row) for row in floor))
+
+
+def _check(trace: Trace) -> None:
+    """Whether the parts of a trace agree.
+
+    Raises:
+        ValueError: they don't.
+    """
+    known = {prompt.id for prompt in trace.prompts}
+    for index, rollout in enumerate(trace.rollouts):
+        if rollout.prompt not in known:
+            raise ValueError(f"rollout {index} is of prompt {rollout.prompt}, which is not there")
+        if len(rollout.token_ids) != len(rollout.logprobs):
+            raise ValueError(
+                f"rollout {index} has {len(rollout.token_ids)} tokens and {len(rollout.logprobs)} logprobs"
+            )
+        if any(math.isnan(value) for value in rollout.logprobs):
+            raise ValueError(f"rollout {index} has a logprob that is not a number")
+    for index, (row, rollout) in enumerate(zip(trace.noise_floor, trace.rollouts, strict=False)):
+        if len(row) != len(rollout.token_ids):
+            raise ValueError(f"the noise floor of rollout {index} has {len(row)} values")
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
