@@ -1,4 +1,8 @@
-"""Reads the fact tables and answers: what differs between this source and that target?"""
+"""Reads the fact tables and answers: what differs between this source and that target?
+
+A table holds rows of three forms: `[[fact]]`, a fact with its states written out; `[[import]]`, names that moved from one
+module to others, and `[[gone]]`, modules and names that went; the last two are shorthand for many facts at once.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +25,11 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_STATE_KEYS = {"holds", "engine", "since", "until", "remedy", "to"}
+_STATE_KEYS = {"holds", "engine", "since", "until", "remedy", "to", "values"}
 _FACT_KEYS = {"id", "package", "subject", "name", "effect", "safety", "because", "evidence", "precondition", "advice"}
+_MOVE_KEYS = {"from", "until", "to", "safety", "names", "advice"}
+_GONE_KEYS = {"from", "until", "names", "modules", "advice"}
+_COMPARED = "the sources of the releases on either side"
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,24 @@ class FactTable:
             after = fact.at(target.version, Engine.V1)
             if (before.holds if before else None) != (after.holds if after else None):
                 return Change(fact, before, after)
+        return None
+
+    def import_state(self, qualified: str, target: Target) -> tuple[Fact, State, str] | None:
+        """What became of an importable name on the target.
+
+        Args:
+            qualified: "vllm.worker.worker.Worker"; attributes of a name may follow it.
+
+        Returns:
+            The fact, its state on the target and the name it is about (`qualified` or the parent that went with it);
+            None where nothing is known to have changed. Whatever the source is: what the target lacks can't be imported.
+        """
+        name = qualified
+        while "." in name:
+            for fact in self._by_subject.get((Subject.IMPORT, name), ()):
+                state = fact.at(target.version, Engine.V1)
+                return None if state is None or state.remedy is Remedy.NONE else (fact, state, name)
+            name = name.rpartition(".")[0]
         return None
 
 
@@ -98,6 +123,69 @@ def _parse_state(fact: str, row: dict[str, Any]) -> State:
         until=Version(row["until"]) if "until" in row else None,
         remedy=Remedy(row.get("remedy", "")),
         to=row.get("to", ""),
+        values=dict(row.get("values", {})),
+    )
+
+
+def parse_move(row: dict[str, Any]) -> Iterator[Fact]:
+    """One `[[import]]` row as a fact per name.
+
+    Raises:
+        FactsError: on an unknown or missing key.
+    """
+    module = _checked(row, _MOVE_KEYS, "import", row.get("from", "?"))["from"]
+    for name in row["names"]:
+        gone = Version(row["until"])
+        states = [State(holds=f"in {module}", until=gone)]
+        for place in sorted(row["to"], key=lambda place: Version(place.get("since", "0"))):
+            since = max(gone, Version(place.get("since", "0")))
+            if since > gone and len(states) == 1:
+                states.append(State(holds="nowhere", since=gone, until=since, remedy=Remedy.MANUAL))
+            elif len(states) > 1 and states[-1].until is not None and states[-1].until < since:
+                states.append(State(holds="nowhere", since=states[-1].until, until=since, remedy=Remedy.MANUAL))
+            until = Version(place["until"]) if "until" in place else None
+            to = f"{place['module']}.{place.get('name', name)}"
+            states.append(State(holds=f"in {place['module']}", since=since, until=until, remedy=Remedy.MOVE, to=to))
+        if states[-1].until is not None:
+            states.append(State(holds="nowhere", since=states[-1].until, remedy=Remedy.MANUAL))
+        yield _import_fact(f"{module}.{name}", row["safety"], row.get("advice", ""), states)
+
+
+def parse_gone(row: dict[str, Any]) -> Iterator[Fact]:
+    """One `[[gone]]` row as a fact per module or name.
+
+    Raises:
+        FactsError: on an unknown or missing key.
+    """
+    _checked(row, _GONE_KEYS, "gone", row.get("from", "?"))
+    until = Version(row["until"])
+    for name in [*row.get("modules", ()), *(f"{row['from']}.{name}" for name in row.get("names", ()))]:
+        states = [State(holds="there", until=until), State(holds="nowhere", since=until, remedy=Remedy.MANUAL)]
+        yield _import_fact(name, "manual", row.get("advice", ""), states)
+
+
+def _checked(row: dict[str, Any], keys: set[str], form: str, name: str) -> dict[str, Any]:
+    unknown = set(row) - keys
+    if unknown:
+        raise FactsError(f"{form} {name}: unknown key {sorted(unknown)[0]}")
+    needed = {"from", "until", "to", "safety", "names"} if form == "import" else {"until"}
+    if needed - set(row):
+        raise FactsError(f"{form} {name}: no {sorted(needed - set(row))[0]}")
+    return row
+
+
+def _import_fact(name: str, safety: str, advice: str, states: list[State]) -> Fact:
+    return Fact(
+        id=f"import:{name}",
+        package=name.partition(".")[0],
+        subject=Subject.IMPORT,
+        name=name,
+        effect=Effect.CRASH,
+        safety=safety,
+        because=f"{name} is no longer there",
+        evidence=_COMPARED,
+        states=tuple(states),
+        advice=advice,
     )
 
 
@@ -111,8 +199,12 @@ def load_facts() -> FactTable:
     facts: list[Fact] = []
     for table in sorted(resources.files("vllm_migrate.facts").joinpath("tables").iterdir(), key=lambda t: t.name):
         if table.name.endswith(".toml"):
-            rows = tomllib.loads(table.read_text(encoding="utf-8")).get("fact", [])
-            facts.extend(parse_fact(row) for row in rows)
+            rows = tomllib.loads(table.read_text(encoding="utf-8"))
+            facts.extend(parse_fact(row) for row in rows.get("fact", ()))
+            for row in rows.get("import", ()):
+                facts.extend(parse_move(row))
+            for row in rows.get("gone", ()):
+                facts.extend(parse_gone(row))
     seen: set[str] = set()
     for fact in facts:
         if fact.id in seen:

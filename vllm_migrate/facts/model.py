@@ -7,11 +7,13 @@ argument) are the same kind of row.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from packaging.version import Version
 
 
@@ -60,7 +62,12 @@ class Remedy(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What holds in `[since, until)` for one engine ("any" where the engine doesn't matter)."""
+    """What holds in `[since, until)` for one engine ("any" where the engine doesn't matter).
+
+    Attributes:
+        values: what to write instead where it depends on the value written: its literal as Python writes it, to
+            `name=value`, or to "" where the argument simply goes. Other values get `remedy`.
+    """
 
     holds: str
     engine: str = "any"
@@ -68,6 +75,7 @@ class State:
     until: Version | None = None
     remedy: Remedy = Remedy.NONE
     to: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
 
     def covers(self, version: Version, engine: Engine) -> bool:
         """Whether this state is the one in force. An unknown engine counts as V0."""
