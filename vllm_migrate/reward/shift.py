@@ -31,7 +31,8 @@ def reward_shift(
     none.
 
     Args:
-        reference: one reward a rollout; `reference_prompts` the prompt of each.
+        reference: one reward a rollout.
+        reference_prompts: the prompt of each.
         candidate: the same for the other engine, over the same prompts.
         candidate_prompts: the prompt of each.
         function: how reports name it.
