@@ -1,0 +1,161 @@
+"""`[tool.vllm-migrate]` of the nearest pyproject.toml, or vllm-migrate.toml, as one frozen value.
+
+Precedence: command line, then file, then default. A key that is not known is an error, never ignored: a misspelt
+`ignore` would otherwise switch nothing off without anybody noticing.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, cast
+
+from vllm_migrate.errors import ConfigError
+
+RECIPES = ("parity", "fast")
+LEVELS = ("error", "warning", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditConfig:
+    """`[tool.vllm-migrate.audit]`: defaults for the options of `audit` of the same names.
+
+    Attributes:
+        model: path or name of the model; `prompts` the JSONL file.
+        v0: engine name or version of the reference; `v1` of the candidate.
+        v1_args: engine arguments of the candidate, as a table.
+        reward: "file.py:function".
+        sampling: sampling parameters of the replay, as a table.
+    """
+
+    model: str = ""
+    prompts: str = ""
+    v0: str = ""
+    v1: str = ""
+    v1_args: dict[str, object] = field(default_factory=dict)
+    reward: str = ""
+    sampling: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything a run can be told.
+
+    Attributes:
+        target: vLLM version to migrate to; "" for the newest known one.
+        source: version the code comes from; "" to find it out.
+        recipe: "parity" keeps the learning signal, "fast" keeps V1's optimisations.
+        select: code prefixes to report, all if empty; `ignore` prefixes to leave out.
+        exclude: patterns in .gitignore's syntax, relative to `root`.
+        fail_on: lowest level that makes `check` exit 1: "error", "warning" or "note".
+        unsafe_fixes: `rewrite` applies the edits that need a reader, too.
+        root: directory of the file this came from, None where there is none; `origin` that file.
+    """
+
+    target: str = ""
+    source: str = ""
+    recipe: str = "parity"
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    fail_on: str = "warning"
+    unsafe_fixes: bool = False
+    audit: AuditConfig = field(default_factory=AuditConfig)
+    root: Path | None = None
+    origin: Path | None = None
+
+
+_KEYS = {
+    "target": str,
+    "from": str,
+    "recipe": str,
+    "select": list,
+    "ignore": list,
+    "exclude": list,
+    "fail-on": str,
+    "unsafe-fixes": bool,
+    "audit": dict,
+}
+_FIELD = {"from": "source"}
+_ALLOWED = {"recipe": RECIPES, "fail-on": LEVELS}
+_TYPE_NAMES = {str: "a string", list: "a list of strings", bool: "true or false", dict: "a table"}
+
+
+def load_config(start: Path) -> Config:
+    """The configuration that governs `start` (a file or directory): the nearest one upward.
+
+    A pyproject.toml without `[tool.vllm-migrate]` does not end the search.
+
+    Raises:
+        ConfigError: where that file is no TOML, has an unknown key or a value of the wrong kind.
+    """
+    here = start.resolve()
+    for folder in (here, *here.parents) if here.is_dir() else here.parents:
+        own = folder / "vllm-migrate.toml"
+        if own.is_file():
+            return _parse(_read_toml(own), own)
+        project = folder / "pyproject.toml"
+        if project.is_file() and b"vllm-migrate" in _bytes(project):
+            tool = _read_toml(project).get("tool", {})
+            table = tool.get("vllm-migrate") if isinstance(tool, dict) else None
+            if table is not None:
+                return _parse(table, project)
+    return Config()
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib  # noqa: PLC0415 - most runs have no configuration file
+    else:
+        import tomli as tomllib  # noqa: PLC0415 - same
+    try:
+        return cast("dict[str, Any]", tomllib.loads(_bytes(path).decode("utf-8-sig")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def _parse(table: object, path: Path) -> Config:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: [tool.vllm-migrate] must be a table")
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        kind = _KEYS.get(key)
+        if kind is None:
+            raise _unknown(path, key, _KEYS)
+        if not isinstance(value, kind) or (kind is list and not all(isinstance(v, str) for v in value)):
+            raise ConfigError(f"{path}: {key} must be {_TYPE_NAMES[kind]}")
+        if key in _ALLOWED and value not in _ALLOWED[key]:
+            raise ConfigError(f"{path}: {key} must be one of {', '.join(_ALLOWED[key])}, not {value!r}")
+        name = _FIELD.get(key, key.replace("-", "_"))
+        values[name] = tuple(value) if kind is list else value
+    if "audit" in values:
+        values["audit"] = _parse_audit(values["audit"], path)
+    return Config(**values, root=path.parent, origin=path)
+
+
+def _parse_audit(table: dict[str, Any], path: Path) -> AuditConfig:
+    kinds = {f.name.replace("_", "-"): dict if "dict" in str(f.type) else str for f in fields(AuditConfig)}
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        kind = kinds.get(key)
+        if kind is None:
+            raise _unknown(path, f"audit.{key}", [f"audit.{known}" for known in kinds])
+        if not isinstance(value, kind):
+            raise ConfigError(f"{path}: audit.{key} must be {_TYPE_NAMES[kind]}")
+        values[key.replace("-", "_")] = value
+    return AuditConfig(**values)
+
+
+def _unknown(path: Path, key: str, known: object) -> ConfigError:
+    from difflib import get_close_matches  # noqa: PLC0415 - only on the way out
+
+    close = get_close_matches(key.replace("_", "-"), list(known), n=1)  # type: ignore[call-overload]  # any iterable of str
+    return ConfigError(f"{path}: unknown key {key!r}", hint=f"did you mean {close[0]!r}?" if close else "")

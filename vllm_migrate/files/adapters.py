@@ -1,0 +1,54 @@
+"""From a file's bytes to its facts, by kind."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from vllm_migrate.files.kinds import kind_by_name, kind_of
+from vllm_migrate.files.located import FileFacts, FileKind
+
+if TYPE_CHECKING:
+    from pathlib import PurePosixPath
+
+    from vllm_migrate.facts.model import Target
+    from vllm_migrate.resolve.project import ProjectIndex
+
+__all__ = ["kind_by_name", "kind_of", "may_matter", "read_file"]
+
+_NEEDLES = {
+    FileKind.SHELL: re.compile(rb"vllm|rollout\.|\btrl\b|vllm-migrate", re.IGNORECASE),
+    FileKind.YAML: re.compile(rb"vllm|engine_kwargs|engine_args|rollout:|sampling_params", re.IGNORECASE),
+    FileKind.TOML: re.compile(rb"\b(?:vllm|trl)\b", re.IGNORECASE),
+    FileKind.REQUIREMENTS: re.compile(rb"\b(?:vllm|trl)\b", re.IGNORECASE),
+}
+
+
+def may_matter(kind: FileKind, source: bytes) -> bool:
+    """Whether a file that is not Python can hold anything of interest: a search for bytes, no parsing."""
+    return _NEEDLES[kind].search(source) is not None
+
+
+def read_file(
+    path: PurePosixPath, kind: FileKind, source: bytes, index: ProjectIndex | None, target: Target | None
+) -> FileFacts:
+    """The facts of one file. `index` and `target` serve Python files only and may be None for others.
+
+    Raises:
+        InputError: where the file can't be read as what its kind says.
+    """
+    if kind is FileKind.PYTHON:
+        from vllm_migrate.resolve.python import read_python  # noqa: PLC0415 - ast and the resolver, where needed
+
+        return read_python(path, source, index, target)
+    if not may_matter(kind, source):
+        return FileFacts(path, kind, source)
+    if kind is FileKind.SHELL:
+        from vllm_migrate.files.shell import read_shell as read  # noqa: PLC0415 - loaded for the kinds a tree has
+    elif kind is FileKind.YAML:
+        from vllm_migrate.files.yaml import read_yaml as read  # noqa: PLC0415 - same
+    elif kind is FileKind.TOML:
+        from vllm_migrate.files.toml import read_toml as read  # noqa: PLC0415 - same
+    else:
+        from vllm_migrate.files.requirements import read_requirements as read  # noqa: PLC0415 - same
+    return read(path, source)

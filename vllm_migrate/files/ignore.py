@@ -1,0 +1,81 @@
+"""`.gitignore` files and the `exclude` setting: which paths a walk leaves out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pathspec import GitIgnoreSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Ignores:
+    """The patterns in force in one directory, outermost first; each set counts from its own folder.
+
+    As in git, the innermost file that has an opinion decides, and nothing inside an ignored directory comes back.
+    The `exclude` setting can't be undone by a `.gitignore`.
+    """
+
+    layers: tuple[tuple[str, GitIgnoreSpec], ...] = ()
+    excludes: tuple[str, GitIgnoreSpec] | None = None
+
+    @staticmethod
+    def above(folder: Path, exclude_root: Path, exclude: tuple[str, ...]) -> Ignores:
+        """What holds for `folder`: `exclude` plus the `.gitignore` files above it up to the repository's root."""
+        ignores = Ignores(excludes=(f"{exclude_root.as_posix()}/", _spec(exclude)) if exclude else None)
+        above: list[Path] = []
+        if not (folder / ".git").exists():
+            for parent in folder.parents:
+                above.append(parent)
+                if (parent / ".git").exists():
+                    break
+            else:
+                above = []  # in no repository: a stray file in the home directory must not decide
+        for parent in reversed(above):
+            if (parent / ".gitignore").is_file():
+                ignores = ignores.extended(parent)
+        return ignores
+
+    def extended(self, folder: Path) -> Ignores:
+        """These patterns and those of the `.gitignore` in `folder`. One that can't be read counts as empty."""
+        try:
+            lines = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return self
+        layer = (f"{folder.as_posix().rstrip('/')}/", _spec(lines))
+        return Ignores((*self.layers, layer), self.excludes)
+
+    def match(self, path: Path, *, directory: bool) -> bool:
+        """Whether the walk leaves `path` out."""
+        if not self.layers and self.excludes is None:
+            return False
+        name = path.as_posix() + ("/" if directory else "")
+        if self.excludes is not None:
+            base, spec = self.excludes
+            if name.startswith(base) and spec.match_file(name[len(base) :]):
+                return True
+        for base, spec in reversed(self.layers):
+            decided = spec.check_file(name[len(base) :]).include
+            if decided is not None:
+                return decided
+        return False
+
+
+def _spec(lines: list[str] | tuple[str, ...]) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415 - a quarter of the start-up time, and many trees need none
+
+    return GitIgnoreSpec.from_lines(line for line in lines if _is_valid(line))
+
+
+def _is_valid(line: str) -> bool:
+    """Git passes over patterns it can't read; pathspec raises on them."""
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern  # noqa: PLC0415 - as above
+
+    try:
+        GitIgnoreSpecPattern(line)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""The kind of a file, by name or, for a script without a suffix, by its first line."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from vllm_migrate.files.located import FileKind
+
+if TYPE_CHECKING:
+    from pathlib import PurePosixPath
+
+HEAD_BYTES = 128
+"""How much of a file's beginning `kind_of` needs."""
+
+_SUFFIXES = {
+    "py": FileKind.PYTHON,
+    "pyi": FileKind.PYTHON,
+    "sh": FileKind.SHELL,
+    "bash": FileKind.SHELL,
+    "slurm": FileKind.SHELL,
+    "sbatch": FileKind.SHELL,
+    "yaml": FileKind.YAML,
+    "yml": FileKind.YAML,
+}
+_REQUIREMENTS = re.compile(
+    r"(?:.*[-_.])?(?:requirements|constraints)(?:[-_.].*)?\.(?:txt|in)|(?:requirements|constraints)-.*\.txt"
+)
+_SHELL = re.compile(rb"#![ \t]*\S*/(?:env[ \t]+(?:-\S+[ \t]+)*)?(?:ba|da|z|k)?sh\b")
+_PYTHON = re.compile(rb"#![ \t]*\S*/(?:env[ \t]+(?:-\S+[ \t]+)*)?python[\d.]*\b")
+
+
+def kind_by_name(name: str) -> FileKind | None:
+    """The kind a file's name alone tells, or None."""
+    if name == "pyproject.toml":
+        return FileKind.TOML
+    kind = _SUFFIXES.get(name.rpartition(".")[2]) if "." in name else None
+    if kind is None and name.endswith((".txt", ".in")) and _REQUIREMENTS.fullmatch(name):
+        return FileKind.REQUIREMENTS
+    return kind
+
+
+def kind_of(path: PurePosixPath, head: bytes) -> FileKind | None:
+    """The kind of a file from its path and its first bytes (`HEAD_BYTES` are enough).
+
+    A text file inside a folder called `requirements` is one, whatever its name.
+    """
+    kind = kind_by_name(path.name)
+    if (
+        kind is None
+        and path.suffix in (".txt", ".in")
+        and path.parent.name in ("requirements", "constraints")
+    ):
+        return FileKind.REQUIREMENTS
+    if kind is None and _SHELL.match(head):
+        return FileKind.SHELL
+    if kind is None and _PYTHON.match(head):
+        return FileKind.PYTHON
+    return kind

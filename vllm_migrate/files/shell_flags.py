@@ -1,0 +1,130 @@
+"""Flags of the servers that take vLLM's engine arguments: `vllm serve`, the API servers, `trl vllm-serve`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from vllm_migrate.files.flags import MANY, python_name, takes_value
+from vllm_migrate.files.located import UNRESOLVED, Argument, Certainty, Form, Span, Value
+from vllm_migrate.files.shell_words import Command, Word, unquote, words_within
+from vllm_migrate.files.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_FLAG = re.compile(r"--([A-Za-z][\w.-]*)(=)?")
+_HIDDEN_FLAG = re.compile(r"(?<![\w-])--([A-Za-z][\w-]*)")
+_NAMED = re.compile(r"\$\{?(\w+)")
+_LIST = re.compile(r"""(\w+)\+?=(\(|"|')""")
+_TRL_CONFIGS = {"grpo": "trl.GRPOConfig", "rloo": "trl.RLOOConfig", "online_dpo": "trl.OnlineDPOConfig"}
+
+
+def flags(text: str, found: Sequence[Command]) -> Iterator[Argument]:
+    """The flags of every server command, those held in arrays and strings that it expands included."""
+    lists = _lists(found)
+    seen: set[str] = set()
+    for command in found:
+        start, owner = server_flags_from(command.words)
+        if start < 0:
+            continue
+        trl = any(word.bare in ("trl", "vllm-serve") for word in command.words[:start])
+        rest = command.words[start:]
+        yield from _of_words(text, rest, owner, values_always=trl)
+        for word in rest:
+            for name in _NAMED.findall(word.text):
+                if name not in seen:
+                    seen.add(name)
+                    for inside in lists.get(name, ()):
+                        yield from _of_words(text, words_within(text, *inside), owner, values_always=trl)
+
+
+def server_flags_from(words: Sequence[Word]) -> tuple[int, str]:
+    """Where the flags of a server or trainer begin among `words`, and what takes them; (-1, "") where there is none."""
+    bare = [word.bare for word in words]
+    for index, word in enumerate(bare):
+        after = bare[index + 1] if index + 1 < len(bare) else ""
+        name = word.rpartition("/")[2]
+        if name == "vllm" and after == "serve":
+            return index + 2, "engine"
+        if word == "-m" and re.match(
+            r"vllm\.entrypoints\.[\w.]*api_server$|trl\.scripts\.vllm_serve$", after
+        ):
+            return index + 2, "engine"
+        if name == "trl" and after == "vllm-serve":
+            return index + 2, "engine"
+        if name == "trl" and after in _TRL_CONFIGS:
+            return index + 2, _TRL_CONFIGS[after]
+        if word.startswith("vllm/vllm-openai") and index:
+            return index + 1, "engine"
+    return -1, ""
+
+
+def _lists(found: Sequence[Command]) -> dict[str, list[tuple[int, int]]]:
+    """Where arrays and strings of options are assigned, by variable."""
+    lists: dict[str, list[tuple[int, int]]] = {}
+    for command in found:
+        for word in command.words:
+            match = _LIST.match(word.text)
+            if match and "--" in word.text:
+                lists.setdefault(match[1], []).append((word.start + match.end(), word.end - 1))
+    return lists
+
+
+def _of_words(text: str, words: Sequence[Word], owner: str, *, values_always: bool) -> Iterator[Argument]:
+    index = 0
+    while index < len(words):
+        word = words[index]
+        match = _FLAG.match(word.text)
+        index += 1
+        if match is None:
+            yield from _hidden(word, owner)
+            continue
+        flag = match[1]
+        name, implied = python_name(flag)
+        name_span = Span(word.start + 2, word.start + 2 + len(flag))
+        last, value_span = word, None
+        if match[2]:
+            value_span = Span(word.start + match.end(), word.end)
+        elif takes_value(flag) or values_always:
+            first = index
+            while index < len(words) and _is_value(words[index]) and (index == first or flag in MANY):
+                last = words[index]
+                index += 1
+            value_span = Span(words[first].start, last.end) if index > first else None
+        if match[2] and not flag.strip("-"):
+            continue
+        yield Argument(
+            owner,
+            name,
+            _value(text, value_span, implied),
+            Form.FLAG,
+            Span(word.gap, last.end),
+            name_span,
+            value_span,
+            certainty=Certainty.CERTAIN,
+        )
+
+
+def _value(text: str, span: Span | None, implied: bool | None) -> Value:  # noqa: FBT001 - a value, not a switch
+    if span is None:
+        return Value("", UNRESOLVED if implied is None else implied)
+    written = text[span.start : span.end]
+    return Value(shown(written), UNRESOLVED if "$" in written or "`" in written else shown(unquote(written)))
+
+
+def _is_value(word: Word) -> bool:
+    """A word that starts with a dash is the next flag, unless it is a negative number."""
+    return not word.text.startswith("-") or bool(re.match(r"-\d", word.text))
+
+
+def _hidden(word: Word, owner: str) -> Iterator[Argument]:
+    """Flags inside an expansion, `${X:+--swap-space $X}` or `$(... echo --flag)`: seen, never edited."""
+    if "--" not in word.text or "$" not in word.text:
+        return
+    for match in _HIDDEN_FLAG.finditer(word.text):
+        name, implied = python_name(match[1])
+        span = Span(word.start + match.start(), word.start + match.end())
+        name_span = Span(word.start + match.start(1), word.start + match.end(1))
+        value = Value("", UNRESOLVED if implied is None else implied)
+        yield Argument(owner, name, value, Form.FLAG, span, name_span, None, certainty=Certainty.GUESS)

@@ -1,0 +1,132 @@
+"""pyproject.toml: the requirements in it, wherever packaging tools look for them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.suppress import suppressions
+from vllm_migrate.errors import InputError
+from vllm_migrate.files.located import FileFacts, FileKind, Pin, Span
+from vllm_migrate.files.pins import canonical, pin_in
+from vllm_migrate.files.text import as_latin1, newline_of
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import PurePosixPath
+
+_HEADER = re.compile(r"^[ \t]*\[\[?[ \t]*([^\]\n]+?)[ \t]*\]\]?[ \t]*(?:#[^\n]*)?\r?$", re.MULTILINE)
+_ARRAY = re.compile(r"""^[ \t]*["']?([\w.-]+)["']?[ \t]*=[ \t]*\[""", re.MULTILINE)
+_STRING = re.compile(r"""#[^\n]*|"((?:[^"\\\n]|\\.)*)"|'([^'\n]*)'|[\[\]]""")
+_POETRY = re.compile(
+    r"""^[ \t]*["']?([\w.-]+)["']?[ \t]*=[ \t]*(?:\{[^}\n]*?\bversion[ \t]*=[ \t]*)?["']([^"'\n]*)["']""",
+    re.MULTILINE,
+)
+_ANY_KEY = (
+    "project.optional-dependencies",
+    "dependency-groups",
+    "tool.hatch.envs",
+    "tool.pdm.dev-dependencies",
+)
+_KEYS = {
+    "project": {"dependencies", "optional-dependencies"},
+    "build-system": {"requires"},
+    "tool.uv": {
+        "dev-dependencies",
+        "constraint-dependencies",
+        "override-dependencies",
+        "build-constraint-dependencies",
+    },
+}
+_POETRY_TABLE = re.compile(r"tool\.poetry(?:\.group\.[\w.-]+)?\.(?:dev-)?dependencies")
+_CARET = re.compile(r"[\^~]\s*(\d+(?:\.\d+)*)")
+
+
+def read_toml(path: PurePosixPath, source: bytes) -> FileFacts:
+    """The pins of a pyproject.toml.
+
+    Raises:
+        InputError: where it is not valid TOML.
+    """
+    try:
+        tomllib.loads(source.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"not valid TOML: {error}") from None
+    text = as_latin1(source)
+    pins = [pin for table, start, end in _tables(text) for pin in _pins(text, table, start, end)]
+    return FileFacts(
+        path=path,
+        kind=FileKind.TOML,
+        source=source,
+        newline=newline_of(source),
+        pins=tuple(pins),
+        suppressions=suppressions(source),
+    )
+
+
+def _tables(text: str) -> Iterator[tuple[str, int, int]]:
+    headers = [m for m in _HEADER.finditer(text) if not _inside_array(text, m.start())]
+    for header, after in zip(headers, [*headers[1:], None], strict=True):
+        name = re.sub(r"[\s\"']", "", header[1])
+        yield name, header.end(), after.start() if after else len(text)
+
+
+def _inside_array(text: str, at: int) -> bool:
+    """A line of an array of arrays looks like a header; what stands before it on its table tells."""
+    before = text[:at].rstrip()
+    return before.endswith((",", "["))
+
+
+def _pins(text: str, table: str, start: int, end: int) -> Iterator[Pin]:
+    if _POETRY_TABLE.fullmatch(table):
+        for match in _POETRY.finditer(text, start, end):
+            if match[1] != "python":
+                yield _poetry_pin(match)
+        return
+    keys = _KEYS.get(table)
+    if keys is None and not table.startswith(_ANY_KEY):
+        return
+    for array in _ARRAY.finditer(text, start, end):
+        if keys is None or array[1].partition(".")[0] in keys:
+            yield from _strings(text, array.end(), end)
+
+
+def _strings(text: str, start: int, end: int) -> Iterator[Pin]:
+    depth = 1
+    for match in _STRING.finditer(text, start, end):
+        if match.group() in ("[", "]"):
+            depth += 1 if match.group() == "[" else -1
+            if depth == 0:
+                return
+            continue
+        group = next((i for i in (1, 2) if match[i] is not None), 0)
+        pin = pin_in(text, *match.span(group)) if group else None
+        if pin is not None:
+            yield pin
+
+
+def _poetry_pin(match: re.Match[str]) -> Pin:
+    """Poetry writes `^0.8.5`, `~0.8` and `0.8.5`; the specifier is given as PEP 440 has it, its span as written."""
+    written = match[2].strip()
+    caret = _CARET.fullmatch(written)
+    if caret:
+        parts = [int(part) for part in caret[1].split(".")]
+        keep = (
+            1
+            if written.startswith("~")
+            else next((i for i, part in enumerate(parts) if part), len(parts) - 1)
+        )
+        keep = min(keep, len(parts) - 1)
+        upper = ".".join(str(part) for part in [*parts[:keep], parts[keep] + 1])
+        specifier = f">={caret[1]},<{upper}"
+    elif written[:1].isdigit():
+        specifier = f"=={written}"
+    else:
+        specifier = "" if written == "*" else written
+    return Pin(canonical(match[1]), specifier, Span(match.start(1), match.end(2)), Span(*match.span(2)))
