@@ -1,0 +1,109 @@
+"""The page's section of pictures: which are drawn, what is said beside them, what could not be drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.report import plots
+from vllm_migrate.report.density_plot import densities
+from vllm_migrate.report.markup import count, given, text
+from vllm_migrate.report.words import arm_label, find_arm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from vllm_migrate.audit.result import AuditResult
+
+MOST_ARMS_DRAWN = 8
+"""More arms than this are listed in the tables only, and said not to be drawn."""
+
+
+def figures(result: AuditResult, css: dict[str, str], swatches: Mapping[str, str]) -> str:
+    """All pictures; an empty string where no arm carries per-token values.
+
+    Args:
+        result: the audit.
+        css: each arm's class.
+        swatches: each arm's piece of line, markup.
+    """
+    recorded = plots.curves(result.arms, css)
+    drawn = [curve for curve in recorded if curve.tokens.deltas.size][:MOST_ARMS_DRAWN]
+    if not drawn:
+        return _left_out(recorded, drawn)
+    legend = _legend(drawn, swatches)
+    clip = f"[{given(1 - result.clip_range)}, {given(1 + result.clip_range)}]"
+    ratios = _figure(
+        "Policy ratio before any policy update",
+        "exp(-Δlogp): the reference's probability of each of its tokens over the one the arm reports. The "
+        f"policy has not moved, so every ratio should be 1. Dashed lines mark the clip range {clip}; tokens "
+        "in the grey area would be clipped.",
+        _panels(drawn, plots.ratio_histograms(drawn, result.clip_range), swatches),
+    )
+    moved = _figure(
+        "How far tokens moved",
+        "Share of tokens whose logprob differs from the reference's by more than x. Dashed lines mark the "
+        "margin of the mean and the noise floor's mean.",
+        legend + plots.exceedance(drawn, _margin(result), _noise_floor(result)),
+    )
+    position = plots.by_position(drawn)
+    along = ""
+    if position:
+        said = "Mean |Δlogp| in bins of position that hold about equally many tokens."
+        along = _figure("Along the completion", said, legend + position)
+    parts = [ratios, f'<div class="figures">{moved}{along}</div>']
+    placed = [curve for curve in drawn if curve.tokens.reference.size]
+    if placed:
+        said = (
+            "Δlogp against the reference's logprob, all arms on the same axes; darker cells hold more tokens "
+            "(log). Noise lies in a band about 0; a slope means that the two sides report different "
+            "distributions."
+        )
+        parts.append(_figure("Which tokens moved", said, _panels(placed, densities(placed), swatches)))
+    parts.append(_left_out(recorded, drawn))
+    return "\n".join(parts)
+
+
+def _margin(result: AuditResult) -> float | None:
+    candidate = find_arm(result, "candidate")
+    checks = candidate.checks if candidate else ()
+    return next((c.margin for c in checks if (c.metric, c.comparison) == ("mean_abs", "reference")), None)
+
+
+def _noise_floor(result: AuditResult) -> float | None:
+    floor = find_arm(result, "noise-floor")
+    return floor.against_reference.mean_abs.value if floor and floor.against_reference else None
+
+
+def _figure(title: str, caption: str, body: str) -> str:
+    return f"<figure><figcaption><strong>{text(title)}</strong>{text(caption)}</figcaption>{body}</figure>"
+
+
+def _legend(drawn: Sequence[plots.Curve], swatches: Mapping[str, str]) -> str:
+    items = "".join(f"<li>{swatches[c.arm.name]}{text(arm_label(c.arm))}</li>" for c in drawn)
+    return f'<ul class="legend">{items}</ul>'
+
+
+def _panels(drawn: Sequence[plots.Curve], pictures: Sequence[str], swatches: Mapping[str, str]) -> str:
+    cells = "".join(
+        f'<div><p class="panel-name">{swatches[c.arm.name]}{text(arm_label(c.arm))}</p>{picture}</div>'
+        for c, picture in zip(drawn, pictures, strict=True)
+    )
+    return f'<div class="panels">{cells}</div>'
+
+
+def _left_out(recorded: Sequence[plots.Curve], drawn: Sequence[plots.Curve]) -> str:
+    """What a reader of the pictures would miss."""
+    said = []
+    lost = [f"{arm_label(c.arm)} {count(c.tokens.not_finite)}" for c in recorded if c.tokens.not_finite]
+    if lost:
+        said.append(f"Tokens outside one side's support, which have no finite Δlogp: {', '.join(lost)}.")
+    names = {curve.arm.name for curve in drawn}
+    undrawn = [arm_label(c.arm) for c in recorded if c.arm.name not in names]
+    if undrawn:
+        said.append(f"Arms not drawn: {', '.join(undrawn)}.")
+    identical = [arm_label(c.arm) for c in drawn if not c.tokens.deltas.any()]
+    if identical:
+        said.append(
+            f"Equal to the reference bit for bit, so not on logarithmic axes: {', '.join(identical)}."
+        )
+    return f'<p class="small">{text(" ".join(said))}</p>' if said else ""

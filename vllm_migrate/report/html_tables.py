@@ -1,0 +1,235 @@
+"""The tables of the HTML report: arms by metric, gates, settings, the tokens that moved most."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from vllm_migrate.audit.result import Arm, Check, Metrics, Verdict, WorstToken
+from vllm_migrate.report.gate_bars import gate_axis, gate_bar
+from vllm_migrate.report.markup import (
+    count,
+    estimate,
+    given,
+    in_unit,
+    interval,
+    number,
+    seconds,
+    text,
+    visible,
+)
+from vllm_migrate.report.words import (
+    COMPARISONS,
+    MARKS,
+    METRICS,
+    arm_label,
+    engine_label,
+    figure,
+    meaning,
+    verdict_word,
+    words_for,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+WORST_SHOWN = 20
+"""How many of the tokens that moved most are shown for each arm."""
+
+
+def verdict_mark(verdict: Verdict | None) -> str:
+    """The verdict as mark and word."""
+    css = verdict.value.lower() if verdict else "none"
+    mark = f"{MARKS[verdict]} " if verdict else ""
+    return f'<span class="verdict {css}">{mark}{verdict_word(verdict)}</span>'
+
+
+def table(caption: str, head: Sequence[str], body: str, css: str = "") -> str:
+    """A table that scrolls sideways where it does not fit. All arguments are markup."""
+    cells = "".join(cell if cell.startswith("<th") else f'<th scope="col">{cell}</th>' for cell in head)
+    return (
+        f'<div class="scroll"><table class="{css}"><caption>{caption}</caption>'
+        f"<thead><tr>{cells}</tr></thead>{body}</table></div>"
+    )
+
+
+def arms_table(arms: Sequence[Arm], swatches: Mapping[str, str]) -> str:
+    """What ran: one row per arm. `swatches` maps an arm's name to its piece of line."""
+    rows = "".join(
+        f'<tr><th scope="row">{swatches[arm.name]}{text(arm_label(arm))}</th>'
+        f"<td>{text(engine_label(arm))}</td><td>{text(arm.engine)}</td>"
+        f'<td class="mono">{text(arm.engine_class)}</td><td class="mono">{text(arm.runner)}</td>'
+        f'<td>{verdict_mark(arm.verdict)}</td><td class="wrap">{text(arm.note)}</td></tr>'
+        for arm in arms
+    )
+    caption = "Engine class and model runner were read from the running engine."
+    head = ["arm", "ran", "engine", "engine class", "model runner", "verdict", "note"]
+    return table(caption, head, f"<tbody>{rows}</tbody>", "sticky")
+
+
+def metrics_table(
+    caption: str,
+    comparison: str,
+    chosen: Sequence[tuple[Arm, Metrics]],
+    swatches: Mapping[str, str],
+    explained: float | None,
+) -> str:
+    """Every figure of the arms side by side, with the margins they were judged by.
+
+    Args:
+        caption: plain text.
+        comparison: which of the arms' comparisons this is, as in `Check.comparison`.
+        chosen: the arms and their figures.
+        swatches: each arm's piece of line, markup.
+        explained: the clip range, where each figure is to be explained; None leaves the explanations out.
+    """
+    checks = [{c.metric: c for c in arm.checks if c.comparison == comparison} for arm, _ in chosen]
+    margins = {name: check.margin for found in checks for name, check in found.items()}
+    head = ['<th scope="col">figure</th>']
+    head += [f"{swatches[arm.name]}{text(arm_label(arm))}" for arm, _ in chosen]
+    head += ["margin"] if margins else []
+    rows = []
+    for name, words in METRICS.items():
+        cells = [
+            _metric_cell(metrics, name, found.get(name))
+            for (_, metrics), found in zip(chosen, checks, strict=True)
+        ]
+        if margins:
+            cells.append(f'<td class="n">{given(margins[name], words.unit) if name in margins else ""}</td>')
+        why = "" if explained is None else f'<span class="why">{text(meaning(name, explained))}</span>'
+        rows.append(f'<tr><th scope="row">{text(words.label)}{why}</th>{"".join(cells)}</tr>')
+    for name in ("tokens", "prompts"):
+        counts = [f'<td class="n">{count(getattr(metrics, name))}</td>' for _, metrics in chosen]
+        rows.append(f'<tr><th scope="row">{name}</th>{"".join(counts)}{"<td></td>" if margins else ""}</tr>')
+    return table(text(caption), head, f"<tbody>{''.join(rows)}</tbody>", "sticky")
+
+
+def _metric_cell(metrics: Metrics, name: str, check: Check | None) -> str:
+    words = words_for(name)
+    css = "n beyond" if check is not None and check.verdict is Verdict.FAIL else "n"
+    return f'<td class="{css}">{estimate(figure(metrics, name), words.unit, words.digits)}</td>'
+
+
+def gates_table(arms: Sequence[Arm], css: Mapping[str, str], swatches: Mapping[str, str]) -> str:
+    """Each gating figure against its margin, grouped by arm, and where the margins come from.
+
+    Args:
+        arms: those that have checks.
+        css: each arm's class.
+        swatches: each arm's piece of line, markup.
+    """
+    groups = []
+    for index, arm in enumerate(arms):
+        title = f"{swatches[arm.name]}{text(arm_label(arm))} {verdict_mark(arm.verdict)}"
+        rows = [
+            _gate_row(check, css[arm.name], f"gate-{index}-{row}") for row, check in enumerate(arm.checks)
+        ]
+        groups.append(
+            '<tbody class="group">'
+            f'<tr><th scope="rowgroup" colspan="7">{title}</th></tr>{"".join(rows)}</tbody>'
+        )
+    caption = (
+        "PASS needs equivalence shown, FAIL a difference beyond the margin shown; anything else is "
+        "INCONCLUSIVE. Bars show the distance from the ideal value in margins, whiskers the interval."
+    )
+    axis = f'<th class="bar" scope="col">{gate_axis()}</th>'
+    head = ["figure", "compared with", "value", "95% interval", "margin", "verdict", axis]
+    return table(caption, head, "".join(groups)) + _margin_sources(arms)
+
+
+def _gate_row(check: Check, css: str, key: str) -> str:
+    words = words_for(check.metric)
+    against = COMPARISONS.get(check.comparison, check.comparison)
+    return (
+        f'<tr><th scope="row">{text(words.label)}</th><td>{text(against)}</td>'
+        f'<td class="n">{in_unit(check.value, words.unit, words.digits)}</td>'
+        f'<td class="n">{interval(check.low, check.high, words.unit) or "none"}</td>'
+        f'<td class="n">{given(check.margin, words.unit)}</td>'
+        f"<td>{verdict_mark(check.verdict)}</td>"
+        f'<td class="bar">{gate_bar(check, css, key)}</td></tr>'
+    )
+
+
+def _margin_sources(arms: Sequence[Arm]) -> str:
+    """Each margin and its source once, in order of first use."""
+    said = dict.fromkeys((c.metric, c.margin, c.source) for arm in arms for c in arm.checks if c.source)
+    items = "".join(
+        f"<li>{text(words_for(metric).label)} {given(margin, words_for(metric).unit)}: {text(source)}</li>"
+        for metric, margin, source in said
+    )
+    return f'<h3>Where the margins come from</h3><ul class="plain small">{items}</ul>' if items else ""
+
+
+def settings_table(arms: Sequence[Arm], swatches: Mapping[str, str]) -> str:
+    """Effective settings side by side, those that differ from the reference's first and marked."""
+    base = arms[0].settings
+    names = sorted({name for arm in arms for name in arm.settings})
+    differing = [
+        name for name in names if any(_written(arm, name) != _written(arms[0], name) for arm in arms)
+    ]
+    rows = []
+    for name in [*differing, *(name for name in names if name not in differing)]:
+        cells = []
+        for arm in arms:
+            differs = _written(arm, name) != _written(arms[0], name)
+            css, mark = (' class="wrap differs"', "≠ ") if differs else (' class="wrap"', "")
+            cells.append(f"<td{css}>{mark}<code>{visible(_written(arm, name))}</code></td>")
+        rows.append(f'<tr><th scope="row" class="mono">{visible(name)}</th>{"".join(cells)}</tr>')
+    caption = (
+        f"≠ marks what differs from the {text(arm_label(arms[0]))}; those rows come first." if base else ""
+    )
+    head = ["setting", *(f"{swatches[arm.name]}{text(arm_label(arm))}" for arm in arms)]
+    return table(caption, head, f"<tbody>{''.join(rows)}</tbody>", "sticky")
+
+
+def _written(arm: Arm, name: str) -> str:
+    return literal(arm.settings[name]) if name in arm.settings else "not reported"
+
+
+def timing_table(timing: Mapping[str, float]) -> str:
+    """Seconds per stage."""
+    rows = "".join(
+        f'<tr><th scope="row">{visible(stage)}</th><td class="n">{seconds(spent)}</td></tr>'
+        for stage, spent in timing.items()
+    )
+    return table("Wall time of each stage.", ["stage", "time"], f"<tbody>{rows}</tbody>")
+
+
+def literal(value: Any) -> str:
+    """A setting's value as JSON would write it, strings bare; independent of dict order."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+
+
+def worst_table(arm: Arm) -> str:
+    """The tokens of one arm that moved most."""
+    shown = arm.worst[:WORST_SHOWN]
+    rows = "".join(_worst_row(token) for token in shown)
+    total = f", the first {len(shown)} of {len(arm.worst)}" if len(arm.worst) > len(shown) else ""
+    head = [
+        "prompt",
+        "position",
+        "token",
+        "reference logprob",
+        f"{text(arm_label(arm))} logprob",
+        "Δlogp",
+        "ratio",
+    ]
+    return table(f"{text(arm_label(arm)).capitalize()}{total}", head, f"<tbody>{rows}</tbody>")
+
+
+def _worst_row(token: WorstToken) -> str:
+    known = math.isfinite(token.reference) or math.isfinite(token.candidate)
+    delta = number(token.candidate - token.reference) if known else "undefined"
+    return (
+        f'<tr><td class="n">{count(token.prompt)}</td><td class="n">{count(token.position)}</td>'
+        f'<td><code class="literal">{visible(token.token)}</code></td>'
+        f'<td class="n">{_logprob(token.reference)}</td><td class="n">{_logprob(token.candidate)}</td>'
+        f'<td class="n">{delta}</td></tr>'
+    )
+
+
+def _logprob(value: float) -> str:
+    return "-inf (outside support)" if value == -math.inf else number(value, 4)

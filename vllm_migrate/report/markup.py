@@ -1,0 +1,105 @@
+"""Text and numbers as they stand on the HTML page.
+
+Everything that comes from a result passes through `text` or `visible`: besides the five characters HTML
+gives a meaning to, characters that would hide or reorder what is read (control, format and bidirectional
+ones, lone surrogates) are written as the escapes Python would use.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vllm_migrate.audit.result import Estimate
+
+# Categories of characters that show nothing, or move what stands beside them.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_LONGEST = 2000
+_SMALLEST_POWER = -4  # below 0.0001 a number is written with an exponent
+_MINUTE = 60
+
+
+def text(value: object, *, longest: int = _LONGEST) -> str:
+    """Running text: escaped, line feeds kept, hidden characters shown, cut after `longest` characters."""
+    return _escaped(str(value), kept="\n", longest=longest)
+
+
+def visible(value: object, *, longest: int = 120) -> str:
+    r"""A literal, such as a token: as `text`, but line feeds and tabs are shown as `\n` and `\t`."""
+    return _escaped(str(value), kept="", longest=longest)
+
+
+def _escaped(raw: str, *, kept: str, longest: int) -> str:
+    shown = "".join(
+        char if char in kept or unicodedata.category(char) not in _HIDDEN else _spelled(char)
+        for char in raw[:longest]
+    )
+    if len(raw) > longest:
+        shown += f" … ({len(raw):,} characters)"
+    return html.escape(shown, quote=True)
+
+
+def _spelled(char: str) -> str:
+    return repr(char)[1:-1]  # Python writes each of these categories as an escape
+
+
+def number(value: float, digits: int = 3) -> str:
+    """`value` with `digits` significant digits, in a form that can be pasted into code."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == 0:
+        return "0"
+    mantissa, power = f"{value:.{digits - 1}e}".split("e")
+    exponent = int(power)
+    if _SMALLEST_POWER <= exponent < digits + 2:
+        return f"{float(f'{mantissa}e{power}'):.{max(0, digits - 1 - exponent)}f}"
+    return f"{mantissa}e{exponent}"
+
+
+def given(value: float, unit: str = "") -> str:
+    """A figure that was chosen, not measured, such as a margin: without trailing zeros."""
+    return f"{value * 100:.6g}%" if unit == "share" else f"{value:.6g}"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage with three significant digits; 1 is "100%"."""
+    if not math.isfinite(share):
+        return number(share)
+    if share == 1:
+        return "100%"
+    return number(share * 100) + "%"
+
+
+def count(value: int) -> str:
+    """A whole number with separators."""
+    return f"{value:,}"
+
+
+def seconds(value: float) -> str:
+    """A duration: "0.42 s", "12.3 s", "3 min 05 s"."""
+    if value < _MINUTE or not math.isfinite(value):
+        return f"{number(value)} s"
+    minutes, rest = divmod(round(value), _MINUTE)
+    return f"{minutes} min {rest:02d} s"
+
+
+def in_unit(value: float, unit: str, digits: int = 3) -> str:
+    """`value` as its unit is written: "share" as a percentage, anything else as a number."""
+    return percent(value) if unit == "share" else number(value, digits)
+
+
+def interval(low: float | None, high: float | None, unit: str = "") -> str:
+    """`[low, high]`, or an empty string where there is no interval."""
+    if low is None or high is None:
+        return ""
+    return f"[{in_unit(low, unit)}, {in_unit(high, unit)}]"
+
+
+def estimate(value: Estimate, unit: str = "", digits: int = 3) -> str:
+    """A figure and, in small type, its interval."""
+    bounds = interval(value.low, value.high, unit)
+    small = f' <span class="ci">{bounds}</span>' if bounds else ""
+    return f'<span class="num">{in_unit(value.value, unit, digits)}</span>{small}'

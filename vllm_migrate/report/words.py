@@ -1,0 +1,169 @@
+"""What the figures are called, what they mean in one line, and the sentence at the top of the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Estimate, Metrics, Verdict
+from vllm_migrate.report.markup import given, in_unit, number, percent
+
+MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✕", Verdict.INCONCLUSIVE: "?"}
+
+
+@dataclass(frozen=True, slots=True)
+class MetricWords:
+    """How one figure is shown.
+
+    Attributes:
+        unit: "nats", "share" (shown as a percentage) or empty.
+        meaning: one line; `{low}` and `{high}` are the bounds of the clip range.
+        ideal: the value two equal engines have.
+        digits: significant digits shown.
+    """
+
+    label: str
+    unit: str
+    meaning: str
+    ideal: float = 0.0
+    digits: int = 3
+
+
+METRICS: dict[str, MetricWords] = {
+    "mean_abs": MetricWords("mean |Δlogp|", "nats", "mean absolute difference of the token logprobs, nats"),
+    "p99_abs": MetricWords("p99 |Δlogp|", "nats", "99 of 100 tokens differ by less, nats"),
+    "max_abs": MetricWords("max |Δlogp|", "nats", "the token that differs most, nats"),
+    "mean_ratio_deviation": MetricWords(
+        "mean ratio deviation", "", "mean of exp(Δlogp) - 1; 0 where both sides have one distribution"
+    ),
+    "k1": MetricWords("KL k1", "nats", "mean of -Δlogp: unbiased, noisy, may be negative"),
+    "k2": MetricWords("KL k2", "nats", "mean of Δlogp²/2: slightly biased, least noisy"),
+    "k3": MetricWords("KL k3", "nats", "mean of exp(Δlogp) - Δlogp - 1: unbiased, heavy tail"),
+    "tail_f2": MetricWords("F(2)", "share", "tokens whose ratio is above 2 or below 1/2"),
+    "clip_rate": MetricWords(
+        "clip rate",
+        "share",
+        "tokens whose policy ratio leaves [{low}, {high}] though the policy has not moved",
+    ),
+    "ess": MetricWords("ESS", "", "effective sample size (Σr)²/(N·Σr²) of the ratios; 1 is ideal", 1.0, 5),
+    "outside_support": MetricWords(
+        "outside support",
+        "share",
+        "tokens to which exactly one side gives probability zero; in no other figure",
+    ),
+}
+
+COMPARISONS = {"reference": "reference", "trainer": "trainer", "probe": "semantic probe"}
+"""What a check compares with, in words."""
+
+
+def words_for(metric: str) -> MetricWords:
+    """Words for a metric's name. A name without an entry stands for itself."""
+    return METRICS.get(metric, MetricWords(metric, "", ""))
+
+
+def meaning(metric: str, clip_range: float) -> str:
+    """The one-line explanation, with the clip range in it."""
+    return words_for(metric).meaning.format(low=given(1 - clip_range), high=given(1 + clip_range))
+
+
+def figure(metrics: Metrics, name: str) -> Estimate:
+    """One field of `metrics` as an estimate; plain floats have no interval."""
+    value = getattr(metrics, name)
+    return value if isinstance(value, Estimate) else Estimate(float(value))
+
+
+def arm_label(arm: Arm) -> str:
+    """An arm's name in words."""
+    if arm.name.startswith("flip:"):
+        return "flip " + arm.name.removeprefix("flip:")
+    return arm.name.replace("-", " ")
+
+
+def engine_label(arm: Arm) -> str:
+    """Which engine, judged by the class that ran, and its version: "V1 0.32.0"."""
+    if ".v1." in arm.engine_class:
+        family = "V1"
+    elif arm.runner == "v0":
+        family = "V0"
+    else:
+        family = arm.engine.split("@")[0]
+    return f"{family} {arm.version}".strip()
+
+
+def find_arm(result: AuditResult, name: str) -> Arm | None:
+    """The arm called `name`, or None."""
+    return next((arm for arm in result.arms if arm.name == name), None)
+
+
+def verdict_word(verdict: Verdict | None) -> str:
+    """The verdict as it is printed."""
+    return verdict.value if verdict else "NOT JUDGED"
+
+
+def headline(result: AuditResult) -> str:
+    """The one sentence a reader needs, without the verdict in front. Plain text."""
+    candidate = find_arm(result, "candidate")
+    if result.verdict is None or candidate is None:
+        return result.message or f"the audit ended before it could judge ({result.reason})"
+    subject = f"{engine_label(candidate)} at these settings"
+    figures = _key_figures(candidate) or result.message or result.reason
+    if result.verdict is Verdict.PASS:
+        return f"{subject} keeps the learning signal: {figures}"
+    if result.verdict is Verdict.INCONCLUSIVE:
+        why = _WHY_INCONCLUSIVE.get(result.reason, "figures lie too close to their margins to tell")
+        return f"{subject} can be neither cleared nor blamed, because {why}: {figures}"
+    if result.reason == "reward" and result.reward is not None:
+        return f"{subject} moves the reward by {number(result.reward.difference.value)}: {figures}"
+    return f"{subject} moves the learning signal: {figures}"
+
+
+_WHY_INCONCLUSIVE = {
+    "too-few-prompts": "there are too few prompts",
+    "underpowered": "this run is too small to tell",
+    "reward": "the reward could not be judged",
+}
+
+
+def compared(arm: Arm, comparison: str) -> Metrics | None:
+    """The arm's figures for one of `COMPARISONS`."""
+    found = {
+        "reference": arm.against_reference,
+        "trainer": arm.against_trainer,
+        "probe": arm.against_probe,
+    }
+    return found.get(comparison)
+
+
+def _key_figures(arm: Arm) -> str:
+    """Mean |Δlogp| and clip rate of the comparison that failed first, and what else failed in it."""
+    failed = [check for check in arm.checks if check.verdict is Verdict.FAIL]
+    order = [name for name in COMPARISONS if any(check.comparison == name for check in failed)]
+    shown = next((name for name in [*order, *COMPARISONS] if compared(arm, name)), "reference")
+    metrics = compared(arm, shown)
+    if metrics is None:
+        return ""
+    clipped = metrics.clip_rate.value
+    share = "no token" if clipped == 0 else f"{percent(clipped)} of tokens"
+    figures = [f"mean |Δlogp| {number(metrics.mean_abs.value)}", f"{share} clipped with an unmoved policy"]
+    here = [check for check in failed if check.comparison == shown]
+    if here and not any(check.metric in {"mean_abs", "clip_rate"} for check in here):
+        figures += [_check_in_words(check) for check in here[:2]]
+    where = "" if shown == "reference" else f" ({COMPARISONS[shown]})"
+    return ", ".join(figures) + where
+
+
+def _check_in_words(check: Check) -> str:
+    words = words_for(check.metric)
+    return f"{words.label} {in_unit(check.value, words.unit)} (margin {given(check.margin, words.unit)})"
+
+
+CAUSES = {
+    Cause.NONE: "No cause to name",
+    Cause.RAW_LOGPROBS: "Raw instead of processed logprobs",
+    Cause.UNEXPLAINED: "Not explained",
+}
+
+
+def cause_title(cause: Cause) -> str:
+    """The cause in words; a cause without an entry stands for itself."""
+    return CAUSES.get(cause, cause.value)
