@@ -1,0 +1,155 @@
+"""Reads the shipped surfaces. Importing this reads nothing; a table is read when it is first asked for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from packaging.version import InvalidVersion, Version
+
+from vllm_migrate.errors import FactsError
+from vllm_migrate.facts.surface.codec import damaged, decode_line, decompress, shard_of, split_shards
+from vllm_migrate.facts.surface.lookup import Surface
+from vllm_migrate.facts.surface.model import Release
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable
+
+
+@dataclass(frozen=True)
+class Store:
+    """All surfaces of one package.
+
+    Attributes:
+        directory: where its data lie.
+        releases: what was extracted, oldest first.
+    """
+
+    package: str
+    directory: Traversable = field(repr=False)
+    releases: tuple[Release, ...]
+
+    @cached_property
+    def names(self) -> Table:
+        """Module -> names."""
+        return self._table("names.z")
+
+    @cached_property
+    def shapes(self) -> Table:
+        """Module -> signatures and fields."""
+        return self._table("shapes.z")
+
+    def _table(self, name: str) -> Table:
+        return Table(self.directory.joinpath(name).read_bytes(), f"{self.package}/{name}")
+
+
+class Table:
+    """One store file; a shard is decompressed and a line parsed when it is asked for.
+
+    Raises:
+        FactsError: from the constructor and every method, where the data is damaged.
+    """
+
+    def __init__(self, data: bytes, origin: str) -> None:
+        self._origin = origin
+        self._shards = split_shards(data, origin)
+        self._texts: dict[str, str] = {}
+        self._lines: dict[str, dict[str, str]] = {}
+        self._parsed: dict[tuple[str, int], dict[str, Any] | None] = {}
+
+    def payload(self, module: str) -> str | None:
+        """A module's line without its name, or None where no release has the module."""
+        shard = shard_of(module)
+        if shard not in self._shards:
+            return None
+        if shard not in self._lines:
+            pairs = (line.partition("\t") for line in self._text(shard).split("\n"))
+            self._lines[shard] = {name: payload for name, _, payload in pairs}
+        return self._lines[shard].get(module)
+
+    def at(self, module: str, release: int) -> dict[str, Any] | None:
+        """One module's entries in one release, or None where it doesn't exist."""
+        key = (module, release)
+        if key not in self._parsed:
+            payload = self.payload(module)
+            self._parsed[key] = None if payload is None else decode_line(payload, release)
+        return self._parsed[key]
+
+    def modules(self) -> tuple[str, ...]:
+        """Every module of any release."""
+        texts = (self._text(shard) for shard in self._shards)
+        return tuple(line.partition("\t")[0] for text in texts for line in text.split("\n"))
+
+    def mentioning(self, name: str) -> tuple[str, ...]:
+        """Modules whose line holds the key in any release (a text search, so a superset)."""
+        found = []
+        quoted = f'"{name}":'
+        for shard in self._shards:
+            text = self._text(shard)
+            at = text.find(quoted)
+            while at >= 0:
+                start = text.rfind("\n", 0, at) + 1
+                found.append(text[start : text.index("\t", start)])
+                end = text.find("\n", at)
+                at = text.find(quoted, end) if end >= 0 else -1
+        return tuple(found)
+
+    def _text(self, shard: str) -> str:
+        if shard not in self._texts:
+            self._texts[shard] = decompress(self._shards[shard], self._origin)
+        return self._texts[shard]
+
+
+def known_versions(package: str) -> tuple[Version, ...]:
+    """The releases whose surfaces are shipped, oldest first.
+
+    Raises:
+        FactsError: on a package without surfaces.
+    """
+    return tuple(Version(release.version) for release in load_store(package).releases)
+
+
+@lru_cache(maxsize=8)
+def load_surface(package: str, version: str) -> Surface:
+    """The surface of the newest extracted release that is not newer than `version`.
+
+    `Surface.release.version` says which one that is, `Surface.exact` whether it is the one asked for.
+
+    Raises:
+        FactsError: on an unknown package, a version that is none, or one outside the extracted range.
+    """
+    store = load_store(package)
+    known = known_versions(package)
+    try:
+        wanted = Version(version)
+    except InvalidVersion:
+        raise FactsError(f"{version!r} is no version") from None
+    covered = f"the surfaces reach from {known[0]} to {known[-1]}"
+    if wanted < known[0] or wanted > known[-1]:
+        raise FactsError(f"nothing is known about the API of {package} {version}", hint=covered)
+    index = max(i for i, release in enumerate(known) if release <= wanted)
+    return Surface(package, store, index, exact=known[index] == wanted)
+
+
+@lru_cache(maxsize=4)
+def load_store(package: str) -> Store:
+    """The store of one package; reads the list of releases only.
+
+    Raises:
+        FactsError: on a package without surfaces, or a damaged list.
+    """
+    directory = resources.files("vllm_migrate.facts.surface").joinpath("data").joinpath(package)
+    manifest = directory.joinpath("releases.json")
+    if not package.isidentifier() or not manifest.is_file():
+        raise FactsError(f"no API surfaces of {package!r} are shipped")
+    try:
+        rows = json.loads(manifest.read_text(encoding="utf-8"))
+        releases = tuple(
+            Release(**{**row, "unparsed": tuple(row.get("unparsed", ()))}) for row in rows["releases"]
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise damaged(f"{package}/releases.json") from None
+    return Store(package, directory, releases)
