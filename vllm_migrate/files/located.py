@@ -194,6 +194,7 @@ class Chain:
         statement: the statement it stands in.
         method_calls: calls of a method on the chain's end or on the name it is bound to, such as `load_weights`.
         patched: True where the chain is the target of an assignment.
+        escapes: the name it is bound to is also used otherwise than in `method_calls`.
     """
 
     root: str
@@ -205,6 +206,7 @@ class Chain:
     method_calls: tuple[MethodCall, ...] = ()
     patched: bool = False
     certainty: Certainty = Certainty.CERTAIN
+    escapes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

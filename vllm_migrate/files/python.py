@@ -1,0 +1,58 @@
+"""Reads a Python file: bytes to a syntax tree with byte positions."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vllm_migrate.errors import InputError
+from vllm_migrate.files.positions import SourceText, UnreadableTextError, python_encoding
+
+if TYPE_CHECKING:
+    from pathlib import PurePosixPath
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedPython:
+    """A Python file that could be read.
+
+    Attributes:
+        text: the bytes with their decoding; `module` the syntax tree.
+    """
+
+    path: PurePosixPath
+    text: SourceText
+    module: ast.Module
+
+
+def parse_python(path: PurePosixPath, source: bytes) -> ParsedPython:
+    """Decode and parse a file.
+
+    Raises:
+        InputError: where it is no text in its declared encoding, or no Python this interpreter understands.
+    """
+    try:
+        text = SourceText(source, python_encoding(source))
+    except UnreadableTextError as error:
+        raise InputError(f"{path}: {error}", hint="save it as UTF-8 or declare its encoding") from None
+    try:
+        return ParsedPython(path, text, parse_text(text.text))
+    except SyntaxError as error:
+        raise InputError(
+            f"{path}:{error.lineno or 1}: syntax error: {error.msg}",
+            hint="nothing in this file was judged; exclude it or mend it",
+        ) from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise InputError(
+            f"{path}: cannot be parsed: {error or type(error).__name__}",
+            hint="nothing in this file was judged; exclude it or mend it",
+        ) from None
+
+
+def parse_text(text: str) -> ast.Module:
+    """`ast.parse` without the warnings about the user's escapes, which are no business of ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)

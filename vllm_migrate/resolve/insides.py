@@ -1,0 +1,177 @@
+"""Walks into an engine's insides, and attributes of vLLM's records."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from vllm_migrate.files.located import Attribute, Certainty, Chain, MethodCall, Span
+from vllm_migrate.resolve import vocabulary as known
+from vllm_migrate.resolve.meaning import Kind, Meaning
+from vllm_migrate.resolve.syntax import in_order
+
+if TYPE_CHECKING:
+    from vllm_migrate.files.positions import SourceText
+    from vllm_migrate.resolve.names import Names
+    from vllm_migrate.resolve.syntax import Syntax
+
+
+class InsideReader:
+    """Finds chains and record attributes."""
+
+    def __init__(self, syntax: Syntax, names: Names, text: SourceText) -> None:
+        self._syntax = syntax
+        self._names = names
+        self._text = text
+        self._calls_by_receiver: defaultdict[str, list[ast.Call]] = defaultdict(list)
+        for call in syntax.all(ast.Call):
+            if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
+                self._calls_by_receiver[call.func.value.id].append(call)
+
+    def chains(self) -> tuple[Chain, ...]:
+        """All chains in source order, each at its full length."""
+        found = []
+        for node in in_order(self._syntax.all(ast.Attribute)):
+            if isinstance(self._syntax.parents[node], ast.Attribute):
+                continue
+            chain = self._chain(node)
+            if chain is not None:
+                found.append(chain)
+        return tuple(found)
+
+    def attributes(self) -> tuple[Attribute, ...]:
+        """Attributes read from or set on sampling parameters and outputs."""
+        found = []
+        for node in in_order(self._syntax.all(ast.Attribute)):
+            base = self._names.of(node.value)
+            if base is None or base.kind is not Kind.INSTANCE or base.name not in known.RECORDS:
+                continue
+            found.append(
+                Attribute(
+                    base.name,
+                    node.attr,
+                    self._text.span(node),
+                    assigned=isinstance(node.ctx, ast.Store),
+                    certainty=base.certainty,
+                )
+            )
+        return tuple(found)
+
+    def _chain(self, outer: ast.Attribute) -> Chain | None:
+        links: list[ast.Attribute] = []  # innermost last while collecting
+        node: ast.expr = outer
+        while isinstance(node, ast.Attribute):
+            links.append(node)
+            node = node.value
+        links.reverse()
+        start, certainty = self._start(links)
+        if start is None:
+            return None
+        called = self._call_of(outer)
+        if called is not None:
+            links = links[:-1]  # the last link is the method that is called
+        attributes = tuple(link.attr for link in links[start:])
+        if not attributes:
+            return None
+        last, root = links[-1], links[start].value
+        statement = self._syntax.statement(outer)
+        calls = [self._method_call(called)] if called is not None else []
+        bound_to, escapes = "", False
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is last:
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            if len(targets) == 1 and isinstance(targets[0], ast.Name):
+                bound_to = targets[0].id
+                bound_calls = self._calls_on(bound_to, statement)
+                calls += [self._method_call(c) for c in bound_calls]
+                escapes = self._uses(bound_to, statement) > len(bound_calls)
+        return Chain(
+            root=self._text.written(self._text.span(root)),
+            attributes=attributes,
+            span=Span(self._text.span(root).start, self._text.span(last).end),
+            root_span=self._text.span(root),
+            statement=self._text.span(statement),
+            bound_to=bound_to,
+            method_calls=tuple(calls),
+            patched=isinstance(outer.ctx, ast.Store),
+            certainty=certainty,
+            escapes=escapes,
+        )
+
+    def _start(self, links: list[ast.Attribute]) -> tuple[int | None, Certainty]:
+        """The first link that lies inside an engine, and how sure that is."""
+        for index, link in enumerate(links):
+            base = self._engine(link.value)
+            if base is not None:
+                inside = link.attr in known.INSIDES or link.attr.endswith("_config")
+                if inside and not self._is_own(link):
+                    return index, base.certainty
+                return None, Certainty.GUESS
+        pairs = [(a.attr, b.attr) for a, b in zip(links, links[1:], strict=False)]
+        for index, pair in enumerate(pairs):
+            if pair in known.TELLING_PAIRS:
+                return index, Certainty.LIKELY
+        if links and isinstance(links[0].value, ast.Name):
+            for index, link in enumerate(links):
+                if link.attr in ("llm_engine", "model_executor", "driver_worker"):
+                    return index, Certainty.GUESS
+        return None, Certainty.GUESS
+
+    def _engine(self, node: ast.expr) -> Meaning | None:
+        """The engine an expression stands for, if it is one."""
+        meaning = self._names.of(node)
+        if meaning is None:
+            return None
+        if meaning.kind is Kind.INSTANCE and meaning.name in known.ENGINES:
+            return meaning
+        if meaning.kind is Kind.OBJECT:
+            base = self._names.vllm_base(meaning)
+            if base is not None and base.name in known.ENGINES:
+                return Meaning(Kind.INSTANCE, base.name, Certainty.LIKELY)
+        return None
+
+    def _is_own(self, link: ast.Attribute) -> bool:
+        """Whether the object itself defines the attribute, as a subclass of an engine may."""
+        class_ = self._syntax.self_attribute(link)
+        return class_ is not None and link.attr in self._syntax.attribute_bindings.get(class_, {})
+
+    def _call_of(self, node: ast.Attribute) -> ast.Call | None:
+        parent = self._syntax.parents[node]
+        return parent if isinstance(parent, ast.Call) and parent.func is node else None
+
+    def _calls_on(self, name: str, statement: ast.stmt) -> list[ast.Call]:
+        found = self._syntax.lookup(name, statement)
+        if found is None:
+            return []
+        return [
+            call
+            for call in in_order(self._calls_by_receiver.get(name, []))
+            if call.lineno >= statement.lineno and _binds(self._syntax.lookup(name, call), found)
+        ]
+
+    def _uses(self, name: str, statement: ast.stmt) -> int:
+        found = self._syntax.lookup(name, statement)
+        return sum(
+            1
+            for use in self._syntax.loads.get(name, [])
+            if use.lineno >= statement.lineno and _binds(self._syntax.lookup(name, use), found)
+        )
+
+    def _method_call(self, call: ast.Call) -> MethodCall:
+        assert isinstance(call.func, ast.Attribute)  # noqa: S101 (only such calls come here)
+        span, func = self._text.span(call), self._text.span(call.func)
+        opening = self._text.source.find(b"(", func.end, span.end)
+        statement = self._syntax.statement(call)
+        return MethodCall(
+            receiver=self._text.written(self._text.span(call.func.value)),
+            method=call.func.attr,
+            span=span,
+            arguments_span=Span(opening + 1, span.end - 1),
+            statement=self._text.span(statement),
+            whole=isinstance(statement, ast.Expr) and statement.value is call,
+        )
+
+
+def _binds(one: object, other: object) -> bool:
+    """Whether two lookups ended in the same scope."""
+    return isinstance(one, tuple) and isinstance(other, tuple) and one[0] is other[0]

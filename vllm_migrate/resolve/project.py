@@ -1,0 +1,280 @@
+"""What the project's own modules re-export, wrap and derive from vLLM and TRL.
+
+Only modules that import vLLM or TRL are parsed to begin with, then those that import such a module, and so on until
+nothing new turns up. What is kept per module is small: the names it binds that lead to vLLM, and what they lead to.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from vllm_migrate.errors import InputError
+from vllm_migrate.files.python import parse_python
+from vllm_migrate.resolve import vocabulary as known
+from vllm_migrate.resolve.meaning import Kind, Meaning, UserClass, UserFunction
+from vllm_migrate.resolve.names import Names
+from vllm_migrate.resolve.syntax import FUNCTIONS, Syntax
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import PurePosixPath
+
+_DIRECT = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+(?:[\w.]+[ \t]*,[ \t]*)*(?:vllm|trl)\b")
+_IMPORT = re.compile(
+    rb"(?m)^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n#]*)|import[ \t]+([^\n#]+))"
+)
+_STAR = "*"
+_Exports = dict[str, Meaning]
+
+
+class ProjectIndex:
+    """Answers what a name of one of the project's modules leads to.
+
+    Attributes:
+        names: names that modules of the project re-export, for `worth_parsing(source, index.names)`.
+        concerned: files that reach vLLM or TRL through the project's own modules; they are worth parsing even where
+            `worth_parsing` says no.
+    """
+
+    def __init__(self) -> None:
+        self.names: frozenset[str] = frozenset()
+        self.concerned: frozenset[PurePosixPath] = frozenset()
+        self._packages: dict[PurePosixPath, str] = {}
+        self._exports: dict[
+            str, _Exports
+        ] = {}  # by module name; a module goes by all names it may be imported by
+        self._submodules: dict[str, set[str]] = defaultdict(set)
+        self._own_roots: set[str] = set()
+
+    def package_of(self, path: PurePosixPath) -> str:
+        """The dotted package a file lies in, for its relative imports."""
+        known_one = self._packages.get(path)
+        return known_one if known_one is not None else ".".join(path.parts[:-1])
+
+    def resolve(self, module: str, name: str) -> Meaning | None:
+        """What `name` of the project's module `module` leads to, None where it doesn't lead to vLLM or TRL."""
+        exports = self._exports.get(module)
+        if exports is not None:
+            found = exports.get(name)
+            if found is not None:
+                return found
+        if name in self._submodules.get(module, ()):
+            return Meaning(Kind.NAME, f"{module}.{name}")
+        return None
+
+    def exports(self, module: str) -> _Exports:
+        """All names of one of the project's modules that lead to vLLM or TRL."""
+        return self._exports.get(module, {})
+
+    def is_own(self, module: str) -> bool:
+        """Whether the project itself is the package a module lies in (the tree of TRL, for one)."""
+        return module.partition(".")[0] in self._own_roots
+
+
+def build_index(files: Iterable[tuple[PurePosixPath, bytes]]) -> ProjectIndex:
+    """Read a project's modules as far as they lead to vLLM or TRL.
+
+    Files that can't be read are passed over here: reading them for findings says what is wrong with them.
+    """
+    return _Builder(list(files)).build()
+
+
+class _Builder:
+    def __init__(self, files: list[tuple[PurePosixPath, bytes]]) -> None:
+        self._files = [(path, source) for path, source in files if path.suffix in (".py", ".pyi")]
+        self._packages = {path.parent for path, _ in self._files if path.stem == "__init__"}
+        self._index = ProjectIndex()
+        self._module_names: dict[PurePosixPath, list[str]] = {}
+
+    def build(self) -> ProjectIndex:
+        index = self._index
+        for path, _ in self._files:
+            names = self._names_of(path)
+            self._module_names[path] = names
+            package = names[0] if path.stem == "__init__" else names[0].rpartition(".")[0]
+            index._packages[path] = package  # noqa: SLF001 (the builder fills the index)
+        index._own_roots = {  # noqa: SLF001 (same)
+            package.name
+            for package in self._packages
+            if package.name in known.PACKAGES and package.parent not in self._packages
+        }
+        pending = {path for path, source in self._files if self._imports_directly(source)}
+        sources = dict(self._files)
+        imports: dict[PurePosixPath, set[str]] | None = None
+        concerned: set[PurePosixPath] = set()
+        done: set[PurePosixPath] = set()
+        while pending:
+            changed: set[str] = set()
+            for path in sorted(pending, key=lambda p: (p.stem == "__init__", p)):
+                if self._read(path, sources[path]):
+                    changed.update(self._module_names[path])
+            done |= pending
+            if not changed:
+                break
+            if imports is None:
+                imports = self._textual_imports()
+            pending = {path for path, modules in imports.items() if modules & changed and path not in pending}
+            concerned |= pending
+            pending -= {path for path in pending if path in done and not self._may_grow(path, changed)}
+        index.concerned = frozenset(concerned)
+        index.names = frozenset(
+            name
+            for exports in index._exports.values()
+            for name in exports
+            if name != _STAR  # noqa: SLF001 (same)
+        )
+        return index
+
+    def _may_grow(self, path: PurePosixPath, changed: set[str]) -> bool:
+        """Whether a module that has been read is to be read again, now that one it imports is known."""
+        return not changed <= set(self._module_names[path])
+
+    @staticmethod
+    def _imports_directly(source: bytes) -> bool:
+        return (b"vllm" in source or b"trl" in source) and _DIRECT.search(source) is not None
+
+    def _names_of(self, path: PurePosixPath) -> list[str]:
+        """The dotted names a module may be imported by, the most likely first.
+
+        Its package root is the topmost of the enclosing directories that are all packages; outside packages any
+        enclosing directory may be on the path.
+        """
+        parts = list(path.parts[:-1])
+        stem = [] if path.stem == "__init__" else [path.stem]
+        start = len(parts)
+        folder = path.parent
+        while folder in self._packages and start > 0:
+            start -= 1
+            folder = folder.parent
+        names = [".".join([*parts[i:], *stem]) for i in range(start, -1, -1)]
+        return [name for name in names if name] or [path.stem]
+
+    def _textual_imports(self) -> dict[PurePosixPath, set[str]]:
+        """The modules each file imports, read off its text."""
+        return {path: self._imported(path, source) for path, source in self._files}
+
+    def _imported(self, path: PurePosixPath, source: bytes) -> set[str]:
+        if b"import" not in source:
+            return set()
+        found: set[str] = set()
+        package = self._index._packages[path]  # noqa: SLF001 (the builder fills the index)
+        for origin, names, modules in _IMPORT.findall(source):
+            if origin:
+                module = _absolute(origin.decode(), package)
+                found.add(module)
+                for name in re.findall(rb"\w+", names):
+                    found.add(f"{module}.{name.decode()}")
+            else:
+                for module in modules.decode("utf-8", "replace").split(","):
+                    found.add(module.split(" as ")[0].strip())
+        return found
+
+    def _read(self, path: PurePosixPath, source: bytes) -> bool:
+        """Read a module's exports; True where they are new."""
+        try:
+            module = parse_python(path, source).module
+        except InputError:
+            return False
+        index = self._index
+        names = Names(Syntax(module), index._packages[path], index)  # noqa: SLF001 (the builder fills the index)
+        exports = _exports(names)
+        changed = False
+        for module_name in self._module_names[path]:
+            if module_name.partition(".")[0] in known.PACKAGES and not index.is_own(module_name):
+                continue
+            if exports and exports != index._exports.get(module_name):  # noqa: SLF001 (same)
+                index._exports[module_name] = exports  # noqa: SLF001 (same)
+                parent, _, last = module_name.rpartition(".")
+                while parent or last:
+                    index._submodules[parent].add(last)  # noqa: SLF001 (same)
+                    parent, _, last = parent.rpartition(".")
+                changed = True
+        return changed
+
+
+def _absolute(module: str, package: str) -> str:
+    level = len(module) - len(module.lstrip("."))
+    if not level:
+        return module
+    parts = package.split(".") if package else []
+    parts = parts[: len(parts) - (level - 1)] if level > 1 else parts
+    rest = module.lstrip(".")
+    return ".".join([*parts, rest] if rest else parts)
+
+
+def _exports(names: Names) -> _Exports:
+    """The module-level names that lead to vLLM or TRL, without ties to this module's tree."""
+    found: _Exports = {}
+    syntax = names.syntax
+    for name, bindings in syntax.bindings.get(syntax.module, {}).items():
+        if name == _STAR:
+            continue
+        meaning = names.bound(bindings)
+        kept = _portable(names, meaning) if meaning is not None else None
+        if kept is not None:
+            found[name] = kept
+    for node in syntax.module.body:
+        _add_star(names, node, found)
+    return found
+
+
+def _add_star(names: Names, node: ast.stmt, found: _Exports) -> None:
+    """`from .compat import *` hands on what that module exports."""
+    if not (isinstance(node, ast.ImportFrom) and any(a.name == _STAR for a in node.names)):
+        return
+    for name, meaning in names.star_exports(names.module_of(node)).items():
+        if not name.startswith("_"):
+            found.setdefault(name, meaning)
+
+
+def _portable(names: Names, meaning: Meaning) -> Meaning | None:
+    if meaning.kind is Kind.NAME:
+        return meaning if known.is_known(meaning.name) else None
+    if meaning.kind in (Kind.CLASS, Kind.REMOTE_CLASS) and isinstance(meaning.node, ast.ClassDef):
+        user = _portable_class(names, meaning)
+        return (
+            Meaning(meaning.kind, meaning.name, meaning.certainty, user=user) if user.concerns_vllm else None
+        )
+    if meaning.kind is Kind.FUNCTION and isinstance(meaning.node, FUNCTIONS):
+        function = _portable_function(names.function(meaning))
+        useful = function.forward is not None or function.returns is not None
+        return Meaning(Kind.FUNCTION, certainty=meaning.certainty, user=function) if useful else None
+    if meaning.kind in (Kind.OBJECT, Kind.SUPER):
+        return None
+    return meaning
+
+
+def _portable_class(names: Names, meaning: Meaning) -> UserClass:
+    assert isinstance(meaning.node, ast.ClassDef)  # noqa: S101 (the caller has looked)
+    base = names.vllm_base(meaning)
+    attributes: dict[str, Meaning] = {}
+    methods: dict[str, UserFunction] = {}
+    for parent in meaning.node.bases:
+        inherited = names.of(parent)
+        if inherited is not None and isinstance(inherited.user, UserClass):
+            attributes.update(inherited.user.attributes or {})
+            methods.update(inherited.user.methods or {})
+    instance = Meaning(Kind.OBJECT, node=meaning.node)
+    for name, bindings in names.syntax.attribute_bindings.get(meaning.node, {}).items():
+        found = names.attribute(instance, name)
+        if found is None:
+            continue
+        if found.kind is Kind.FUNCTION:
+            methods[name] = _portable_function(names.function(found))
+        elif bindings and found.node is None and (found.kind is not Kind.NAME or known.is_known(found.name)):
+            attributes[name] = found.likely()
+    return UserClass(
+        base.name if base is not None else "", attributes, methods, meaning.kind is Kind.REMOTE_CLASS
+    )
+
+
+def _portable_function(function: UserFunction) -> UserFunction:
+    returns = function.returns
+    if returns is not None and (
+        returns.node is not None or (returns.kind is Kind.NAME and not known.is_known(returns.name))
+    ):
+        returns = None
+    return UserFunction(returns, function.forward)

@@ -1,0 +1,77 @@
+"""Reads a Python file into located facts: `ast` only, one walk, nothing of the user's is run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.suppress import suppressions
+from vllm_migrate.files.located import FileFacts, FileKind
+from vllm_migrate.files.positions import newline_of
+from vllm_migrate.files.python import parse_python
+from vllm_migrate.resolve.calls import CallReader
+from vllm_migrate.resolve.environment import EnvironmentReader
+from vllm_migrate.resolve.insides import InsideReader
+from vllm_migrate.resolve.mappings import Mappings
+from vllm_migrate.resolve.names import Names
+from vllm_migrate.resolve.patches import PatchReader
+from vllm_migrate.resolve.references import ReferenceReader
+from vllm_migrate.resolve.syntax import Syntax
+from vllm_migrate.resolve.usage import read_use
+from vllm_migrate.resolve.versions import VersionGates
+
+if TYPE_CHECKING:
+    from pathlib import PurePosixPath
+
+    from vllm_migrate.facts.model import Target
+    from vllm_migrate.resolve.project import ProjectIndex
+
+
+def read_python(
+    path: PurePosixPath, source: bytes, index: ProjectIndex | None = None, target: Target | None = None
+) -> FileFacts:
+    """Everything in a Python file that concerns vLLM or TRL.
+
+    Args:
+        path: relative to the root the user named.
+        source: the file's bytes.
+        index: what the project's own modules re-export; None to look at this file alone.
+        target: the version whose branches are alive; None leaves every branch alive.
+
+    Raises:
+        InputError: where the file is no text in its declared encoding, or no Python.
+    """
+    parsed = parse_python(path, source)
+    text = parsed.text
+    syntax = Syntax(parsed.module)
+    names = Names(syntax, index.package_of(path) if index is not None else package_of(path), index)
+    gates = VersionGates(syntax, names, target.version if target is not None else None)
+    reader = CallReader(syntax, names, text, Mappings(syntax), gates)
+    calls, arguments = reader.read()
+    insides = InsideReader(syntax, names, text)
+    references = ReferenceReader(syntax, names, text, gates, reader)
+    attributes = insides.attributes()
+    variables = EnvironmentReader(syntax, names, text, gates, reader).variables()
+    return FileFacts(
+        path=path,
+        kind=FileKind.PYTHON,
+        source=source,
+        encoding=text.encoding,
+        newline=newline_of(source),
+        imports=references.imports(),
+        references=references.references(),
+        calls=calls,
+        arguments=arguments,
+        chains=insides.chains(),
+        attributes=attributes,
+        classes=references.classes(),
+        patches=PatchReader(syntax, names, text).patches(),
+        variables=variables,
+        use=read_use(syntax, names, reader, calls, arguments, attributes, variables),
+        suppressions=suppressions(source),
+    )
+
+
+def package_of(path: PurePosixPath) -> str:
+    """The dotted package a file lies in, taking the root as the import root."""
+    parts = path.parts[:-1]
+    return ".".join(part for part in parts if part.isidentifier())

@@ -1,0 +1,180 @@
+"""Imports, dotted uses of what they bring, names in strings, and classes with a base of vLLM's."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from vllm_migrate.files.located import Certainty, ClassDefinition, Import, Reference, Span
+from vllm_migrate.resolve import vocabulary as known
+from vllm_migrate.resolve.meaning import Kind
+from vllm_migrate.resolve.syntax import FUNCTIONS, in_order
+from vllm_migrate.resolve.versions import guarded_by_try, under_type_checking
+
+if TYPE_CHECKING:
+    from vllm_migrate.files.positions import SourceText
+    from vllm_migrate.resolve.calls import CallReader
+    from vllm_migrate.resolve.names import Names
+    from vllm_migrate.resolve.syntax import Syntax
+    from vllm_migrate.resolve.versions import VersionGates
+
+_DOTTED = re.compile(r"^(?:vllm|trl)(?:\.[A-Za-z_]\w*)+(?::[A-Za-z_]\w*)?$")
+_PATCHERS = {"patch", "setattr", "delattr", "object", "patch_object", "import_module", "enter_context"}
+
+
+class ReferenceReader:
+    """Finds imports, references and classes."""
+
+    def __init__(
+        self, syntax: Syntax, names: Names, text: SourceText, gates: VersionGates, calls: CallReader
+    ) -> None:
+        self._syntax = syntax
+        self._names = names
+        self._text = text
+        self._gates = gates
+        self._calls = calls
+
+    def imports(self) -> tuple[Import, ...]:
+        """Every imported name; later uses are listed for what lies under vLLM or TRL."""
+        found: list[Import] = []
+        for node in in_order([*self._syntax.all(ast.Import), *self._syntax.all(ast.ImportFrom)]):
+            assert isinstance(node, (ast.Import, ast.ImportFrom))  # noqa: S101 (the two lists)
+            statement = self._text.span(node)
+            from_module = self._names.module_of(node) if isinstance(node, ast.ImportFrom) else ""
+            guarded: bool | None = None
+            for alias in node.names:
+                if isinstance(node, ast.ImportFrom):
+                    module, name, bound = from_module, alias.name, alias.asname or alias.name
+                else:
+                    module, name = alias.name, ""
+                    bound = alias.asname or alias.name.partition(".")[0]
+                if guarded is None:
+                    guarded = self._guarded(node)
+                meaning = self._names.imported(node, alias)
+                concerns = known.is_known(module) or (
+                    meaning is not None and (meaning.kind is not Kind.NAME or known.is_known(meaning.name))
+                )
+                found.append(
+                    Import(
+                        module=module,
+                        name=name,
+                        alias=bound,
+                        span=self._text.span(alias),
+                        statement=statement,
+                        guarded=guarded,
+                        dead=self._gates.is_dead(node),
+                        uses=self._uses(node, bound) if concerns else (),
+                    )
+                )
+        return tuple(found)
+
+    def _guarded(self, node: ast.stmt) -> bool:
+        return (
+            self._gates.is_gated(node)
+            or guarded_by_try(self._syntax, node)
+            or under_type_checking(self._syntax, node, self._names)
+        )
+
+    def _uses(self, node: ast.stmt, name: str) -> tuple[Span, ...]:
+        scope = self._syntax.scope(node)
+        spans = []
+        for use in self._syntax.loads.get(name, ()):
+            found = self._syntax.lookup(name, use)
+            if found is not None and found[0] is scope:
+                spans.append(self._text.span(use))
+        return tuple(sorted(spans))
+
+    def references(self) -> tuple[Reference, ...]:
+        """Dotted uses under vLLM and TRL, and strings that name something there."""
+        found: list[Reference] = []
+        for name in self._syntax.all(ast.Name):
+            reference = self._reference(name)
+            if reference is not None:
+                found.append(reference)
+        for constant in self._syntax.all(ast.Constant):
+            value = constant.value
+            if value.__class__ is str and len(value) > 4 and value[:4] in ("vllm", "trl."):  # type: ignore[arg-type,index]  # it is a str  # noqa: PLR2004 ("vllm" and "trl." are four long)
+                found += self._string(constant, value)  # type: ignore[arg-type]  # same
+        return tuple(sorted(found, key=lambda r: r.span))
+
+    def _reference(self, name: ast.Name) -> Reference | None:
+        meaning = self._names.of(name) if isinstance(name.ctx, ast.Load) else None
+        if meaning is None or meaning.kind is not Kind.NAME:
+            return None
+        outer: ast.expr = name
+        parent = self._syntax.parents[name]
+        while isinstance(parent, ast.Attribute):
+            further = self._names.of(parent)
+            if further is None or further.kind is not Kind.NAME:
+                break
+            outer, meaning, parent = parent, further, self._syntax.parents[parent]
+        if not known.is_known(meaning.name) or "." not in meaning.name:
+            return None
+        context = "name"
+        if isinstance(outer, ast.Attribute) and not isinstance(outer.ctx, ast.Load):
+            context = "assign"
+        elif isinstance(parent, ast.ClassDef) and outer in parent.bases:
+            context = "base"
+        return Reference(meaning.name, self._text.span(outer), context, meaning.certainty)
+
+    def _string(self, node: ast.Constant, value: str) -> list[Reference]:
+        if not _DOTTED.match(value):
+            return []
+        call = self._syntax.parents.get(node)
+        func = call.func if isinstance(call, ast.Call) else None
+        name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
+        context = "patch" if name in _PATCHERS else "string"
+        certainty = Certainty.CERTAIN if context == "patch" else Certainty.LIKELY
+        return [Reference(value.replace(":", "."), self._calls.inside_quotes(node), context, certainty)]
+
+    def classes(self) -> tuple[ClassDefinition, ...]:
+        """Classes with at least one base of vLLM's or TRL's."""
+        found = []
+        for node in in_order(self._syntax.all(ast.ClassDef)):
+            bases = [(self._base(b), self._text.span(b)) for b in node.bases]
+            if not any(known.is_known(name) for name, _ in bases):
+                continue
+            found.append(self._class(node, tuple(bases)))
+        return tuple(found)
+
+    def _base(self, node: ast.expr) -> str:
+        meaning = self._names.of(node)
+        if meaning is not None and meaning.kind is Kind.NAME:
+            return meaning.name
+        if meaning is not None and meaning.kind is Kind.CLASS:
+            inherited = self._names.vllm_base(meaning)
+            if inherited is not None:
+                return inherited.name
+        return self._text.written(self._text.span(node))
+
+    def _class(self, node: ast.ClassDef, bases: tuple[tuple[str, Span], ...]) -> ClassDefinition:
+        span = self._text.span(node)
+        source = self._text.source
+        name = self._text.encode(node.name)
+        name_start = source.index(name, source.index(b"class", span.start) + 5)
+        opening = source.index(b"(", name_start)
+        if getattr(node, "type_params", None):  # class C[T](Base)
+            opening = source.rindex(b"(", opening, bases[0][1].start)
+        last = max([bases[-1][1].end, *(self._text.span(k).end for k in node.keywords)])
+        return ClassDefinition(
+            name=node.name,
+            span=span,
+            name_span=Span(name_start, name_start + len(name)),
+            bases=bases,
+            bases_span=Span(opening, _closing(source, last)),
+            methods=tuple(s.name for s in node.body if isinstance(s, FUNCTIONS)),
+            calls_super=any(
+                isinstance(call.func, ast.Name)
+                and call.func.id == "super"
+                and any(above is node for above in self._syntax.ancestors(call))
+                for call in self._syntax.all(ast.Call)
+            ),
+        )
+
+
+def _closing(source: bytes, at: int) -> int:
+    """The end of the parenthesis that closes after `at`, over comments."""
+    while source[at : at + 1] != b")":
+        at = source.index(b"\n", at) if source[at : at + 1] == b"#" else at + 1
+    return at + 1

@@ -1,0 +1,81 @@
+"""What a file does, summed up: the signs that it is RL code and how it runs its engines."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from vllm_migrate.files.located import Use
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vllm_migrate.files.located import Argument, Attribute, Call, Variable
+    from vllm_migrate.resolve.calls import CallReader
+    from vllm_migrate.resolve.names import Names
+    from vllm_migrate.resolve.syntax import Syntax
+
+# Methods by which RL code pushes weights into a running engine: vLLM's own, and what TRL, verl, OpenRLHF and OAT call theirs.
+_SYNC = re.compile(
+    r"^(?:_?load_weights|_?update_weights?\w*|update_named_param\w*|sync_(?:model_)?weights\w*|update_model_params"
+    r"|update_params|update_parameter\w*|_?move_model_to_vllm|broadcast_(?:to_vllm|weights?)|reload_weights)$"
+)
+_TRAINER = re.compile(r"(?:^|\.)\w*(?:Trainer|Optimizer|AdamW|Adam|SGD)$")
+_LOGPROB_ATTRIBUTES = {"cumulative_logprob", "logprobs", "prompt_logprobs"}
+
+
+def read_use(
+    syntax: Syntax,
+    names: Names,
+    reader: CallReader,
+    calls: Sequence[Call],
+    arguments: Sequence[Argument],
+    attributes: Sequence[Attribute],
+    variables: Sequence[Variable],
+) -> Use:
+    """Sum a file up."""
+    methods = {call.func.attr for call in syntax.all(ast.Call) if isinstance(call.func, ast.Attribute)}
+    called = methods | {call.func.id for call in syntax.all(ast.Call) if isinstance(call.func, ast.Name)}
+    rpcs = {
+        value.literal
+        for call in calls
+        if call.target.endswith(".collective_rpc")
+        for value, _ in call.positional[:1]
+        if isinstance(value.literal, str)
+    }
+    asks = any(
+        a.owner == "sampling" and a.name == "logprobs" and a.value.literal is not None for a in arguments
+    )
+    reads = any(a.name in _LOGPROB_ATTRIBUTES and a.owner != "vllm.SamplingParams" for a in attributes)
+    return Use(
+        reads_logprobs=asks
+        or reads
+        or any(a.attr == "cumulative_logprob" for a in syntax.all(ast.Attribute)),
+        syncs_weights=any(_SYNC.match(str(name)) for name in methods | rpcs)
+        or any(_SYNC.match(function.name) for function in syntax.functions()),
+        trains="backward" in methods
+        or _steps_optimizer(syntax)
+        or any(_TRAINER.search(name) for name in called)
+        or any(_TRAINER.search(names.qualified(b)) for c in syntax.all(ast.ClassDef) for b in c.bases),
+        main_guard=bool(reader.main_guards),
+        resets_cache="reset_prefix_cache" in methods,
+        engine_in_process=any(
+            v.name == "VLLM_ENABLE_V1_MULTIPROCESSING" and v.value.literal == "0" for v in variables
+        )
+        or any(
+            a.name == "distributed_executor_backend" and a.value.literal == "external_launcher"
+            for a in arguments
+        ),
+    )
+
+
+def _steps_optimizer(syntax: Syntax) -> bool:
+    for call in syntax.all(ast.Call):
+        func = call.func
+        if isinstance(func, ast.Attribute) and func.attr == "step":
+            holder = func.value
+            name = holder.attr if isinstance(holder, ast.Attribute) else getattr(holder, "id", "")
+            if "optim" in name.lower():
+                return True
+    return False

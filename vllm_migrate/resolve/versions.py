@@ -1,0 +1,267 @@
+"""Branches on vLLM's version: which of them does the target never take?
+
+Only tests whose outcome on the target is beyond doubt count. `vllm.__version__ >= "0.7"` compares strings, whose order
+is not that of versions, so it decides nothing here; equality of strings does.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from packaging.version import InvalidVersion, Version
+
+from vllm_migrate.resolve.meaning import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vllm_migrate.resolve.names import Names
+    from vllm_migrate.resolve.syntax import Syntax
+
+_VERSION_NAME = re.compile(r"(?i)^_*vllm_?(?:package_?)?version_?_*$")
+_ORDER: dict[type[ast.cmpop], Callable[[Version, Version], bool]] = {
+    ast.Lt: lambda a, b: a < b,
+    ast.LtE: lambda a, b: a <= b,
+    ast.Gt: lambda a, b: a > b,
+    ast.GtE: lambda a, b: a >= b,
+    ast.Eq: lambda a, b: a == b,
+    ast.NotEq: lambda a, b: a != b,
+}
+_PREDICATE = re.compile(r"(?i)version.*_(ge|gte|gt|le|lte|lt)$|^is_vllm_(ge|gte|gt|le|lte|lt)$")
+_PARSERS = {"parse", "Version", "parse_version", "LooseVersion"}
+
+
+class VersionGates:
+    """Finds the branches that depend on vLLM's version.
+
+    Attributes:
+        gated: all statements inside such branches' `if` bodies and `else` bodies.
+        dead: the statements the target version never runs.
+    """
+
+    def __init__(self, syntax: Syntax, names: Names, target: Version | None) -> None:
+        self._syntax = syntax
+        self._names = names
+        self._target = target
+        self.gated: set[ast.AST] = set()
+        self.dead: set[ast.AST] = set()
+        for node in syntax.all(ast.If):
+            if self._mentions_version(node.test):
+                self.gated.update((*node.body, *node.orelse))
+                self._decide(node)
+
+    def _decide(self, node: ast.If) -> None:
+        outcome = self._truth(node.test) if self._target is not None else None
+        if outcome is None:
+            return
+        taken, skipped = (node.body, node.orelse) if outcome else (node.orelse, node.body)
+        self.dead.update(skipped)
+        if taken and isinstance(taken[-1], (ast.Return, ast.Raise, ast.Continue, ast.Break)):
+            self.dead.update(self._following(node))
+
+    def _following(self, node: ast.If) -> list[ast.stmt]:
+        parent = self._syntax.parents[node]
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(parent, name, None)
+            if isinstance(block, list) and node in block:
+                return block[block.index(node) + 1 :]
+        return []
+
+    def is_dead(self, node: ast.AST) -> bool:
+        """Whether the target never reaches a node."""
+        dead = self.dead
+        return bool(dead) and (node in dead or any(a in dead for a in self._syntax.ancestors(node)))
+
+    def is_gated(self, node: ast.AST) -> bool:
+        """Whether a node stands under a test of vLLM's version."""
+        gated = self.gated
+        return bool(gated) and (node in gated or any(a in gated for a in self._syntax.ancestors(node)))
+
+    def _mentions_version(self, test: ast.expr) -> bool:
+        if isinstance(test, ast.BoolOp):
+            return any(map(self._mentions_version, test.values))
+        if isinstance(test, ast.UnaryOp):
+            return self._mentions_version(test.operand)
+        if isinstance(test, ast.Compare):
+            return any(self._is_version(side) for side in (test.left, *test.comparators))
+        if isinstance(test, ast.Call):
+            return self._predicate(test) is not None or (
+                isinstance(test.func, ast.Attribute)
+                and test.func.attr == "startswith"
+                and self._is_version(test.func.value)
+            )
+        return False
+
+    def _truth(self, test: ast.expr) -> bool | None:
+        """What a test comes to on the target; None where that is open."""
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            inner = self._truth(test.operand)
+            return None if inner is None else not inner
+        if isinstance(test, ast.BoolOp):
+            every = [self._truth(v) for v in test.values]
+            decisive = isinstance(test.op, ast.Or)
+            if decisive in every:
+                return decisive
+            return None if None in every else not decisive
+        if isinstance(test, ast.Compare) and len(test.ops) == 1:
+            return self._compared(test.left, test.ops[0], test.comparators[0])
+        if isinstance(test, ast.Call):
+            return self._called(test)
+        return None
+
+    def _compared(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> bool | None:
+        target = self._target
+        assert target is not None  # noqa: S101 (nothing is decided without one)
+        if isinstance(operator, (ast.In, ast.NotIn)):
+            members = right.elts if isinstance(right, (ast.Tuple, ast.List, ast.Set)) else None
+            if members is None or not self._is_version(left):
+                return None
+            versions = [_constant_version(m) for m in members]
+            found = target in versions
+            if None in versions and not found:
+                return None
+            return found if isinstance(operator, ast.In) else not found
+        order = _ORDER.get(type(operator))
+        if order is None or isinstance(right, ast.Constant) and right.value is None:
+            return None
+        sides = [target if self._is_version(side) else _constant_version(side) for side in (left, right)]
+        if sides[0] is None or sides[1] is None or not (self._is_version(left) or self._is_version(right)):
+            return None
+        as_text = not any(_is_parsed(side) or self._is_parsed_name(side) for side in (left, right))
+        if as_text and not isinstance(operator, (ast.Eq, ast.NotEq)):
+            return None
+        return order(sides[0], sides[1])
+
+    def _called(self, test: ast.Call) -> bool | None:
+        assert self._target is not None  # noqa: S101 (nothing is decided without one)
+        found = self._predicate(test)
+        if found is not None:
+            name, bound = found
+            operators: dict[str, type[ast.cmpop]] = {"ge": ast.GtE, "gt": ast.Gt, "le": ast.LtE, "lt": ast.Lt}
+            return _ORDER[operators[name[:2]]](self._target, bound)
+        func = test.func
+        if (
+            isinstance(func, ast.Attribute)
+            and func.attr == "startswith"
+            and self._is_version(func.value)
+            and test.args
+            and isinstance(test.args[0], ast.Constant)
+        ):
+            return str(self._target).startswith(str(test.args[0].value))
+        return None
+
+    @staticmethod
+    def _predicate(test: ast.Call) -> tuple[str, Version] | None:
+        """`is_version_ge(pkg="vllm", minver="0.7.3")`, `is_vllm_version_ge("0.7")` and the like."""
+        func = test.func
+        name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
+        match = _PREDICATE.search(name)
+        if match is None:
+            return None
+        values = [*test.args, *(k.value for k in test.keywords)]
+        texts = [v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str)]
+        if "vllm" not in texts and "vllm" not in name.lower():
+            return None
+        bounds = [v for v in map(_constant_version, values) if v is not None]
+        return (match[1] or match[2], bounds[0]) if len(bounds) == 1 else None
+
+    def _is_version(self, node: ast.expr, depth: int = 0) -> bool:
+        """Whether an expression is vLLM's installed version, as text or parsed."""
+        deepest = 4
+        if depth > deepest:
+            return False
+        if isinstance(node, ast.Call):
+            func = node.func
+            name = (
+                func.id
+                if isinstance(func, ast.Name)
+                else func.attr
+                if isinstance(func, ast.Attribute)
+                else ""
+            )
+            if name in _PARSERS and node.args:
+                return self._is_version(node.args[0], depth + 1)
+            return name in ("version", "get_version") and bool(node.args) and self._is_package(node.args[0])
+        if isinstance(node, ast.Attribute):
+            if node.attr == "base_version":
+                return self._is_version(node.value, depth + 1)
+            return node.attr == "__version__" and self._names.qualified(node) == "vllm.__version__"
+        if isinstance(node, ast.Name):
+            if _VERSION_NAME.match(node.id) or self._names.qualified(node) == "vllm.__version__":
+                return True
+            found = self._syntax.lookup(node.id, node)
+            return found is not None and any(
+                b.kind == "value" and isinstance(b.node, ast.Call) and self._is_version(b.node, depth + 1)
+                for b in found[1]
+            )
+        return False
+
+    def _is_package(self, node: ast.expr) -> bool:
+        if isinstance(node, ast.Constant):
+            return node.value == "vllm"
+        if not isinstance(node, ast.Name):
+            return False
+        found = self._syntax.lookup(node.id, node)
+        return found is not None and any(
+            isinstance(b.node, ast.Constant) and b.node.value == "vllm" for b in found[1]
+        )
+
+    def _is_parsed_name(self, node: ast.expr) -> bool:
+        if not isinstance(node, ast.Name):
+            return False
+        found = self._syntax.lookup(node.id, node)
+        return found is not None and any(_is_parsed(b.node) for b in found[1])
+
+
+def guarded_by_try(syntax: Syntax, node: ast.AST) -> bool:
+    """Whether a node stands in a `try` that catches a failing import, or in what that `except` does instead."""
+    inner = node
+    for above in syntax.ancestors(node):
+        if isinstance(above, ast.Try) and any(_catches_import(h) for h in above.handlers):
+            return inner in above.body or inner in above.handlers or inner in above.orelse
+        inner = above
+    return False
+
+
+def under_type_checking(syntax: Syntax, node: ast.AST, names: Names) -> bool:
+    """Whether a node stands under `if TYPE_CHECKING:`."""
+    for above in syntax.ancestors(node):
+        if isinstance(above, ast.If):
+            meaning = names.of(above.test)
+            if meaning is not None and meaning.kind is Kind.NAME and meaning.name.endswith("TYPE_CHECKING"):
+                return True
+    return False
+
+
+def _catches_import(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(
+        getattr(t, "id", "") in ("ImportError", "ModuleNotFoundError", "Exception", "BaseException")
+        for t in types
+    )
+
+
+def _is_parsed(node: ast.AST) -> bool:
+    if isinstance(node, ast.Attribute):
+        return False
+    if not isinstance(node, ast.Call):
+        return False
+    func = node.func
+    name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
+    return name in _PARSERS
+
+
+def _constant_version(node: ast.expr) -> Version | None:
+    """A version written out, as text or parsed."""
+    if isinstance(node, ast.Call) and _is_parsed(node) and node.args:
+        node = node.args[0]
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        try:
+            return Version(node.value)
+        except InvalidVersion:
+            return None
+    return None
