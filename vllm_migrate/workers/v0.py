@@ -1,0 +1,131 @@
+"""vLLM's V0 engine, forced by replacing what `_sample` returned. Written against 0.8.5."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from .backend import WorkerError
+from .vllm_engine import ForcedSequences, VllmBackend, build_llm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .protocol import LoadRequest
+
+ENGINE = "vllm.engine.llm_engine.LLMEngine"
+RUNNERS = ("vllm.worker.",)
+
+
+def start(request: LoadRequest) -> V0Engine:
+    """Start V0 and hook its sampler.
+
+    Raises:
+        WorkerError: "start" where it does not come up, or where something other than V0 came up.
+    """
+    llm, seconds = build_llm(request)
+    engine = type(llm.llm_engine)
+    if f"{engine.__module__}.{engine.__qualname__}" != ENGINE:
+        raise WorkerError("start", f"asked for V0, but {engine.__module__}.{engine.__qualname__} came up")
+    return V0Engine(llm, seconds)
+
+
+class V0Engine(VllmBackend):
+    """V0: reports processed logprobs, always."""
+
+    def __init__(self, llm: Any, seconds: float) -> None:
+        super().__init__(llm, seconds)
+        self._model_runner = llm.llm_engine.model_executor.driver_worker.worker.model_runner
+        _hook_sampler(self.forced)
+
+    def runner(self) -> str:
+        """Asserted from the model runner's module."""
+        module = type(self._model_runner).__module__
+        if not module.startswith(RUNNERS):
+            raise WorkerError("start", f"asked for V0's model runner, but {module} is running")
+        return "v0"
+
+    def settings(self) -> dict[str, Any]:
+        """Effective settings."""
+        model = self._model_runner.model
+        scheduler = self.engine.scheduler[0].scheduler_config
+        return {
+            **self.common_settings(),
+            "logprobs_mode": "processed_logprobs",
+            "enable_prefix_caching": bool(self.config.cache_config.enable_prefix_caching),
+            "enable_chunked_prefill": bool(scheduler.chunked_prefill_enabled),
+            "async_scheduling": False,
+            "head_dtype": str(model.lm_head.weight.dtype).removeprefix("torch.")
+            if hasattr(model, "lm_head")
+            else "",
+        }
+
+    @contextmanager
+    def admission(self, max_num_seqs: int) -> Iterator[None]:
+        """The scheduler reads its limit at every step."""
+        limits = self.engine.scheduler[0].scheduler_config
+        before = limits.max_num_seqs
+        if max_num_seqs:
+            limits.max_num_seqs = min(before, max_num_seqs)
+        try:
+            yield
+        finally:
+            limits.max_num_seqs = before
+
+    def flip(self, setting: str, value: Any) -> dict[str, Any]:
+        """Nothing this tool flips exists in V0."""
+        if setting == "logprobs_mode":
+            return {
+                "live": False,
+                "was": "processed_logprobs",
+                "why": "V0 has no logprobs_mode: it always reports processed logprobs",
+            }
+        return super().flip(setting, value)
+
+
+def _hook_sampler(forced: ForcedSequences) -> None:
+    """Wrap `_sample` to replace the ids, and `Sampler.forward` to read the logits before they are processed."""
+    from vllm.model_executor.layers import sampler as module
+
+    sample = module._sample  # noqa: SLF001 - V0 has no public place between sampling and reporting
+    forward = module.Sampler.forward
+
+    def forced_sample(probs: Any, logprobs: Any, metadata: Any, *args: Any, **kwargs: Any) -> Any:
+        results, tensor = sample(probs, logprobs, metadata, *args, **kwargs)
+        if not forced:
+            return results, tensor
+        results = [(list(ids), list(parents)) for ids, parents in results]
+        for position, (_, token, _, row) in _forced_groups(metadata, forced):
+            results[position][0][0] = token
+            if tensor is not None:
+                tensor[row] = token
+        return results, tensor
+
+    def tapped_forward(self: Any, logits: Any, sampling_metadata: Any) -> Any:
+        if forced and logits is not None:
+            import torch
+
+            found = [entry for _, entry in _forced_groups(sampling_metadata, forced)]
+            if found:
+                rows = torch.tensor([row for *_, row in found], device=logits.device)
+                tokens = torch.tensor([token for _, token, _, _ in found], device=logits.device)
+                raw = logits[rows].log_softmax(dim=-1, dtype=torch.float32).gather(1, tokens.unsqueeze(1))
+                for (key, _, step, _), value in zip(found, raw.squeeze(1).tolist()):
+                    forced.tap(key, step, value)
+        return forward(self, logits, sampling_metadata)
+
+    module._sample = forced_sample  # noqa: SLF001 - as above
+    module.Sampler.forward = tapped_forward
+
+
+def _forced_groups(
+    metadata: Any, forced: ForcedSequences
+) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
+    """Sequence groups that are being forced: position, and (key, token, step, row of the logits)."""
+    for position, group in enumerate(metadata.seq_groups):
+        if not group.do_sample:
+            continue
+        step = len(group.seq_data[group.seq_ids[0]].output_token_ids)
+        entry = forced.token(group.sampling_params, step)
+        if entry is not None:
+            yield position, (*entry, step, int(group.sample_indices[0]))

@@ -1,0 +1,142 @@
+"""vLLM's V1 engine, in-process. Which model runner came up decides how decoding is forced."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from .backend import WorkerError
+from .v1_runner import V1Forcing
+from .v2_runner import V2Forcing, wants_v2
+from .vllm_engine import VllmBackend, build_llm, refuse_unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .protocol import LoadRequest
+
+ENGINE = "vllm.v1.engine.llm_engine.LLMEngine"
+
+
+def start(request: LoadRequest) -> V1Engine:
+    """Start V1 in this process and hook its model runner.
+
+    Raises:
+        WorkerError: "start" where it does not come up, or where something other than V1 came up.
+    """
+    refuse_unsupported({**request.harness_args, **request.engine_args})
+    native = {"enable_trace_replay": True} if wants_v2(request) else {}
+    llm, seconds = build_llm(request, **native)
+    engine = type(llm.llm_engine)
+    if f"{engine.__module__}.{engine.__qualname__}" != ENGINE:
+        raise WorkerError("start", f"asked for V1, but {engine.__module__}.{engine.__qualname__} came up")
+    return V1Engine(llm, seconds)
+
+
+class V1Engine(VllmBackend):
+    """V1, with whichever of its two model runners vLLM chose."""
+
+    def __init__(self, llm: Any, seconds: float) -> None:
+        super().__init__(llm, seconds)
+        core = getattr(llm.llm_engine.engine_core, "engine_core", None)
+        if core is None:
+            raise WorkerError(
+                "start", "the V1 engine core runs in another process, where it can't be replayed"
+            )
+        self._core = core
+        self._scheduler = core.scheduler
+        self._model_runner = core.model_executor.driver_worker.worker.model_runner
+        forcing = V2Forcing if self.runner() == "v2-model-runner" else V1Forcing
+        self._forcing: V1Forcing | V2Forcing = forcing(self._model_runner, self.forced)
+
+    def runner(self) -> str:
+        """Asserted from the classes of the model runner: both runners may be subclassed for the CPU."""
+        for ancestor in type(self._model_runner).__mro__:
+            if ancestor.__module__ == "vllm.v1.worker.gpu_model_runner":
+                return "v1-model-runner"
+            if ancestor.__module__ == "vllm.v1.worker.gpu.model_runner":
+                return "v2-model-runner"
+        raise WorkerError("start", f"unknown model runner {type(self._model_runner).__module__}")
+
+    def settings(self) -> dict[str, Any]:
+        """Effective settings, the sampler's and the scheduler's own rather than the configuration's."""
+        cache = self._scheduler.kv_cache_manager
+        return {
+            **self.common_settings(),
+            "logprobs_mode": self._forcing.logprobs_mode(),
+            "enable_prefix_caching": bool(cache.enable_caching),
+            "enable_chunked_prefill": bool(self._scheduler.scheduler_config.enable_chunked_prefill),
+            "async_scheduling": bool(getattr(self.config.scheduler_config, "async_scheduling", False)),
+            "head_dtype": self._head_dtype(),
+        }
+
+    def forcing_params(self, key: int, tokens: list[int]) -> dict[str, Any]:
+        """The runner's way of forcing."""
+        return self._forcing.params(key, tokens)
+
+    @contextmanager
+    def admission(self, max_num_seqs: int) -> Iterator[None]:
+        """Lower the scheduler's admission limit; newer releases admit by `max_num_active_reqs`."""
+        names = [n for n in ("max_num_running_reqs", "max_num_active_reqs") if hasattr(self._scheduler, n)]
+        before = {name: getattr(self._scheduler, name) for name in names}
+        if max_num_seqs:
+            for name in names:
+                setattr(self._scheduler, name, min(before[name], max_num_seqs))
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(self._scheduler, name, value)
+
+    @contextmanager
+    def seeded_sampling(self, params: list[Any], longest: int) -> Iterator[None]:
+        """On CPU, keep the prefill of a seeded request in one piece.
+
+        vLLM rewinds the request's generator after a cut prefill with `set_offset`, which CPU generators lack: the
+        step fails and the engine is lost. Without chunked prefill a prompt waits for a step that holds all of it.
+        """
+        limits = self._scheduler.scheduler_config
+        seeded = any(entry.seed is not None for entry in params)
+        if not seeded or self.config.device_config.device_type != "cpu":
+            yield
+            return
+        if longest > limits.max_num_batched_tokens:
+            raise WorkerError(
+                "unsupported",
+                f"a prompt of {longest} tokens is longer than max_num_batched_tokens="
+                f"{limits.max_num_batched_tokens}; vLLM can't sample it with a seed on CPU",
+            )
+        before = limits.enable_chunked_prefill
+        limits.enable_chunked_prefill = False
+        try:
+            yield
+        finally:
+            limits.enable_chunked_prefill = before
+
+    def flip(self, setting: str, value: Any) -> dict[str, Any]:
+        """Settings known to act in a live engine exactly as in one started with them."""
+        if setting == "logprobs_mode":
+            return self._forcing.flip_logprobs_mode(str(value))
+        if setting == "enable_prefix_caching":
+            return self._flip_prefix_caching(on=bool(value))
+        return super().flip(setting, value)
+
+    def _flip_prefix_caching(self, *, on: bool) -> dict[str, Any]:
+        """Off and back on. On where the engine was started without it: its block hashes don't exist."""
+        manager = self._scheduler.kv_cache_manager
+        was = bool(manager.enable_caching)
+        if on and not self.config.cache_config.enable_prefix_caching:
+            return {"live": False, "was": was, "why": "the engine was started without prefix caching"}
+        manager.enable_caching = on
+        return {"live": True, "was": was, "why": ""}
+
+    def _head_dtype(self) -> str:
+        model = (
+            self._model_runner.get_model()
+            if hasattr(self._model_runner, "get_model")
+            else self._model_runner.model
+        )
+        native = getattr(getattr(model, "logits_processor", None), "head_dtype", None)
+        if native is None:
+            native = self.config.model_config.dtype
+        return str(native).removeprefix("torch.")
