@@ -107,26 +107,22 @@ def _share(before: Floats, after: Floats, floor: float) -> Floats:
 def name_cause(signature: Signature | None, removed: Removed | None, *, failed: bool) -> tuple[Cause, str]:
     """The cause, and one sentence of evidence with its figures."""
     raw = signature is not None and signature.raw
-    if (
-        signature is not None
-        and raw
-        and removed is not None
-        and removed.share >= NAMED_FROM
-        and removed.low > 0
-    ):
+    if raw and signature is not None and removed is not None and _explains(removed):
         return Cause.RAW_LOGPROBS, (
             f"the candidate's logprobs are its own raw ones (mean difference {signature.to_raw:.1e} nats,"
             f" against {signature.to_reference:.3f} from the reference's); setting"
-            f" logprobs_mode=processed_logprobs alone removes {removed.share:.1%} of the excess"
-            f" (95% interval {removed.low:.1%} to {removed.high:.1%}), leaving mean |dlogp| {removed.after:.4f}"
+            f" logprobs_mode=processed_logprobs alone removes {removed.share:.1%} of the excess (95% interval"
+            f" {removed.low:.1%} to {removed.high:.1%}), leaving mean |dlogp| {removed.after:.4f}"
         )
     if not failed:
         return Cause.NONE, ""
     if raw:
         left = (
-            ""
-            if removed is None
-            else f"; flipping logprobs_mode removed only {removed.share:.1%} of the excess"
+            "" if removed is None else f"; flipping logprobs_mode removed {removed.share:.1%} of the excess"
         )
         return Cause.UNEXPLAINED, f"the candidate's logprobs look like raw ones{left}"
     return Cause.UNEXPLAINED, "the candidate does not report raw logprobs, and no other cause is tested yet"
+
+
+def _explains(removed: Removed) -> bool:
+    return removed.share >= NAMED_FROM and removed.low > 0

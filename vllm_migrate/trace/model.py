@@ -45,6 +45,7 @@ class Provenance:
         engine_class, runner: asserted from the running objects.
         settings: effective engine settings; `engine_args` as given.
         sampling: the sampling profile in SamplingParams' words.
+        probe_sampling: the semantic probe's profile, empty where there was none.
         model: SHA-256 over the checkpoint's weights and configuration.
         tool: version of this tool; `created` in ISO 8601, UTC.
     """
@@ -59,13 +60,24 @@ class Provenance:
     model: str
     tool: str
     created: str
+    samples: int = 1
+    seed: int = 0
+    probe_sampling: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Prompts, what came of them, and where that was."""
+    """Prompts, what came of them, and where that was.
+
+    Attributes:
+        noise_floor: logprobs of the A/A replay, aligned with `rollouts`; empty where there was none.
+        probe: rollouts under the semantic probe's profile, on some of the prompts.
+        probe_noise_floor: aligned with `probe`.
+    """
 
     provenance: Provenance
     prompts: tuple[Prompt, ...]
     rollouts: tuple[Rollout, ...]
-    noise_floor: tuple[tuple[float, ...], ...] = ()  # logprobs of the A/A replay, aligned with rollouts
+    noise_floor: tuple[tuple[float, ...], ...] = ()
+    probe: tuple[Rollout, ...] = ()
+    probe_noise_floor: tuple[tuple[float, ...], ...] = ()

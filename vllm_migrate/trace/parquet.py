@@ -19,6 +19,7 @@ from vllm_migrate.trace.model import SCHEMA, Prompt, Provenance, Rollout, Trace
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MAIN, PROBE = "main", "probe"  # which sampling profile a row was drawn under
 _SCHEMA_KEY = b"vllm-migrate.schema"
 _PROVENANCE_KEY = b"vllm-migrate.provenance"
 _PROMPTS_KEY = b"vllm-migrate.prompts"
@@ -34,8 +35,9 @@ def write_trace(trace: Trace, path: Path) -> None:
     import pyarrow as pa  # noqa: PLC0415 - tens of milliseconds that only traces need
     import pyarrow.parquet as pq  # noqa: PLC0415 - same
 
-    if trace.noise_floor and len(trace.noise_floor) != len(trace.rollouts):
-        raise ValueError("the noise floor does not align with the rollouts")
+    for floor, rollouts in ((trace.noise_floor, trace.rollouts), (trace.probe_noise_floor, trace.probe)):
+        if floor and len(floor) != len(rollouts):
+            raise ValueError("the noise floor does not align with the rollouts")
     try:
         metadata = {
             _SCHEMA_KEY: SCHEMA.encode(),
@@ -44,15 +46,20 @@ def write_trace(trace: Trace, path: Path) -> None:
         }
     except (TypeError, ValueError) as error:
         raise InputError(f"can't write a trace: {error}") from None
-    rows = trace.rollouts
-    floor = trace.noise_floor or (None,) * len(rows)
+    rows = trace.rollouts + trace.probe
+    floors: tuple[tuple[float, ...] | None, ...] = (
+        *(trace.noise_floor or (None,) * len(trace.rollouts)),
+        *(trace.probe_noise_floor or (None,) * len(trace.probe)),
+    )
+    profiles = [MAIN] * len(trace.rollouts) + [PROBE] * len(trace.probe)
     table = pa.table(
         {
+            "profile": pa.array(profiles, pa.string()),
             "prompt": pa.array([r.prompt for r in rows], pa.int64()),
             "sample": pa.array([r.sample for r in rows], pa.int64()),
             "token_ids": pa.array([r.token_ids for r in rows], pa.list_(pa.int64())),
             "logprobs": pa.array([r.logprobs for r in rows], pa.list_(pa.float64())),
-            "noise_floor": pa.array(floor, pa.list_(pa.float64())),
+            "noise_floor": pa.array(floors, pa.list_(pa.float64())),
             "text": pa.array([r.text for r in rows], pa.string()),
             "finish_reason": pa.array([r.finish_reason for r in rows], pa.string()),
             "reward": pa.array([r.reward for r in rows], pa.float64(), from_pandas=False),
@@ -107,6 +114,19 @@ def _assemble(table: pa.Table, metadata: dict[bytes, bytes]) -> Trace:
         Prompt(id=row["id"], text=row["text"], token_ids=tuple(row["token_ids"]), columns=row["columns"])
         for row in json.loads(metadata[_PROMPTS_KEY])
     )
+    provenance = Provenance(**json.loads(metadata[_PROVENANCE_KEY]))
+    rollouts, noise_floor = _profile(columns, MAIN)
+    probe, probe_noise_floor = _profile(columns, PROBE)
+    if len(rollouts) + len(probe) != table.num_rows:
+        raise ValueError("a row of an unknown profile")
+    return Trace(provenance, prompts, rollouts, noise_floor, probe, probe_noise_floor)
+
+
+def _profile(
+    columns: dict[str, list[Any]], profile: str
+) -> tuple[tuple[Rollout, ...], tuple[tuple[float, ...], ...]]:
+    """The rollouts of one profile and their noise floor, empty where any of it is missing."""
+    chosen = [i for i, name in enumerate(columns["profile"]) if name == profile]
     rollouts = tuple(
         Rollout(
             prompt=columns["prompt"][i],
@@ -117,13 +137,11 @@ def _assemble(table: pa.Table, metadata: dict[bytes, bytes]) -> Trace:
             finish_reason=columns["finish_reason"][i],
             reward=columns["reward"][i],
         )
-        for i in range(table.num_rows)
+        for i in chosen
     )
-    floor = columns["noise_floor"]
-    if any(row is None for row in floor):
-        floor = []
-    provenance = Provenance(**json.loads(metadata[_PROVENANCE_KEY]))
-    return Trace(provenance, prompts, rollouts, tuple(tuple(row) for row in floor))
+    floors = [columns["noise_floor"][i] for i in chosen]
+    complete = bool(floors) and all(row is not None for row in floors)
+    return rollouts, tuple(tuple(row) for row in floors) if complete else ()
 
 
 def _check(trace: Trace) -> None:
@@ -133,18 +151,17 @@ def _check(trace: Trace) -> None:
         ValueError: they don't.
     """
     known = {prompt.id for prompt in trace.prompts}
-    for index, rollout in enumerate(trace.rollouts):
-        if rollout.prompt not in known:
-            raise ValueError(f"rollout {index} is of prompt {rollout.prompt}, which is not there")
-        if len(rollout.token_ids) != len(rollout.logprobs):
-            raise ValueError(
-                f"rollout {index} has {len(rollout.token_ids)} tokens and {len(rollout.logprobs)} logprobs"
-            )
-        if any(math.isnan(value) for value in rollout.logprobs):
-            raise ValueError(f"rollout {index} has a logprob that is not a number")
-    for index, (row, rollout) in enumerate(zip(trace.noise_floor, trace.rollouts, strict=False)):
-        if len(row) != len(rollout.token_ids):
-            raise ValueError(f"the noise floor of rollout {index} has {len(row)} values")
+    for rollouts, floor in ((trace.rollouts, trace.noise_floor), (trace.probe, trace.probe_noise_floor)):
+        for index, rollout in enumerate(rollouts):
+            tokens = len(rollout.token_ids)
+            if rollout.prompt not in known:
+                raise ValueError(f"rollout {index} is of prompt {rollout.prompt}, which is not there")
+            if tokens != len(rollout.logprobs):
+                raise ValueError(f"rollout {index} has {tokens} tokens and {len(rollout.logprobs)} logprobs")
+            if any(math.isnan(value) for value in rollout.logprobs):
+                raise ValueError(f"rollout {index} has a logprob that is not a number")
+            if floor and len(floor[index]) != tokens:
+                raise ValueError(f"the noise floor of rollout {index} has {len(floor[index])} values")
 
 
 def _first_line(error: BaseException) -> str:

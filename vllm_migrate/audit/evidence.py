@@ -1,0 +1,90 @@
+"""What the engines said: the values that pass from the replay to the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from vllm_migrate.trace.model import Rollout, Trace
+    from vllm_migrate.workers.protocol import Loaded, ReplayRecord
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+REFERENCE, NOISE_FLOOR, CANDIDATE, REMEDY = "reference", "noise-floor", "candidate", "remedy"
+FLIP_LOGPROBS = "flip:logprobs_mode"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Sequences to force through an engine: prompt token ids and completion token ids, aligned."""
+
+    prompts: list[list[int]]
+    completions: list[list[int]]
+
+
+@dataclass(slots=True)
+class EngineRun:
+    """One arm as it ran.
+
+    Attributes:
+        engine: the engine's name in the catalogue; `arguments` those given to `LLM(...)`.
+        replay: the reference's tokens forced through it, one record a rollout of the reference.
+        probe: the same for the semantic probe's tokens.
+        rollouts: what it sampled itself; `rewards` one each where there is a reward function.
+        trainer: the trainer's forward over those rollouts.
+    """
+
+    name: str
+    engine: str
+    arguments: dict[str, Any]
+    loaded: Loaded
+    replay: list[ReplayRecord] = field(default_factory=list)
+    probe: list[ReplayRecord] = field(default_factory=list)
+    rollouts: tuple[Rollout, ...] = ()
+    rewards: list[float] = field(default_factory=list)
+    trainer: list[ReplayRecord] = field(default_factory=list)
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """All of it; the reference's rollouts and noise floor are in `trace`."""
+
+    trace: Trace
+    arms: dict[str, EngineRun]
+    timing: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def flat(rows: Iterable[Sequence[float]]) -> Floats:
+    """Rows of logprobs end to end."""
+    parts = [np.asarray(row, dtype=np.float64) for row in rows]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def prompts_of(rollouts: Sequence[Rollout]) -> Integers:
+    """The prompt of every token, aligned with `flat` over the same rollouts."""
+    return np.repeat(
+        np.array([rollout.prompt for rollout in rollouts], dtype=np.int64),
+        np.array([len(rollout.token_ids) for rollout in rollouts], dtype=np.int64),
+    )
+
+
+def reported(records: Sequence[ReplayRecord]) -> Floats:
+    """The logprobs an engine reported, end to end."""
+    return flat(record.logprobs for record in records)
+
+
+def raw(records: Sequence[ReplayRecord]) -> Floats:
+    """The raw logprobs, end to end; empty where any record has none."""
+    if any(len(record.raw) != len(record.emitted) for record in records):
+        return np.zeros(0)
+    return flat(record.raw for record in records)

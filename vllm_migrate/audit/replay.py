@@ -1,0 +1,335 @@
+"""Runs the arms: starts the engines, passes the reference's tokens to the others, collects what they report.
+
+At most two engine processes run at once, and only one where the engines share a GPU. Start-up is most of the
+time, so an arm is started before the tokens it waits for exist:
+
+    slot 1   reference: start, sample ──┬── noise floor: start, replay
+    slot 2   candidate: start ..........└── replay, sample, flip; remedy: replay, sample ── trainer: score
+
+The remedy is a second engine in the candidate's process on CPU, where that was measured to give the same
+bits as a process of its own and saves an import; on a GPU it gets a process of its own, for the memory.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from vllm_migrate import __version__
+from vllm_migrate.audit import attribution
+from vllm_migrate.audit.evidence import (
+    CANDIDATE,
+    FLIP_LOGPROBS,
+    NOISE_FLOOR,
+    REFERENCE,
+    REMEDY,
+    EngineRun,
+    Evidence,
+    flat,
+    raw,
+    reported,
+)
+from vllm_migrate.audit.plan import PROBE_PROMPTS
+from vllm_migrate.audit.process import EngineProcess
+from vllm_migrate.errors import EngineError
+from vllm_migrate.reward.rollouts import score_rollouts
+from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace
+from vllm_migrate.workers import protocol as wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from vllm_migrate.audit.plan import AuditPlan
+    from vllm_migrate.audit.process import Progress
+    from vllm_migrate.engines.environment import EngineEnvironment
+
+_REMEDY_SLOT = "remedy"
+_TRAINER = "trainer"
+
+
+class Stopped(EngineError):  # noqa: N818 - never shown: the error of the arm that failed is
+    """This arm was given up because another one failed."""
+
+
+class Replay:
+    """One run of a plan. Use `run` once.
+
+    Args:
+        plan: what to do.
+        model_hash: of the checkpoint, for the trace.
+        v0: environment of the reference, None where `trace` brings a recorded one.
+        v1: environment of the candidate.
+        trace: the recorded reference, where there is one.
+        progress: told what each arm does; called from several threads.
+    """
+
+    def __init__(
+        self,
+        plan: AuditPlan,
+        *,
+        model_hash: str,
+        v0: EngineEnvironment | None,
+        v1: EngineEnvironment,
+        trace: Trace | None,
+        progress: Progress,
+    ) -> None:
+        self._plan = plan
+        self._model_hash = model_hash
+        self._v0 = v0
+        self._v1 = v1
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._running: set[EngineProcess] = set()
+        self._error: BaseException | None = None
+        self._reference: Future[Trace] = Future()
+        self._sampled: dict[str, Future[EngineRun | None]] = {CANDIDATE: Future(), REMEDY: Future()}
+        self._arms: dict[str, EngineRun] = {}
+        self._timing: dict[str, float] = {}
+        if trace is not None:
+            self._reference.set_result(trace)
+
+    def run(self) -> Evidence:
+        """Run every arm.
+
+        Raises:
+            VllmMigrateError: the first error of any arm; no engine is left running.
+        """
+        tasks = [self._run_candidate, self._run_trainer]
+        if self._v0 is not None:
+            tasks = [self._run_reference, self._run_candidate, self._run_noise_floor, self._run_trainer]
+        one_gpu = any(engine is not None and engine.device != "cpu" for engine in (self._v0, self._v1))
+        with ThreadPoolExecutor(max_workers=1 if one_gpu else 2) as pool:
+            futures = [pool.submit(self._guarded, task) for task in tasks]
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+            except BaseException as error:  # Ctrl-C arrives here, in the main thread
+                self._give_up(error)
+                raise
+        if self._error is not None:
+            raise self._error
+        return Evidence(self._complete_trace(), self._arms, self._timing)
+
+    def _complete_trace(self) -> Trace:
+        trace = self._reference.result()
+        floor = self._arms.get(NOISE_FLOOR)
+        if floor is None:
+            return trace
+        return replace(
+            trace,
+            noise_floor=tuple(tuple(record.logprobs) for record in floor.replay),
+            probe_noise_floor=tuple(tuple(record.logprobs) for record in floor.probe),
+        )
+
+    def _guarded(self, task: Callable[[], None]) -> None:
+        if self._error is not None:
+            return
+        try:
+            task()
+        except BaseException as error:
+            self._give_up(error)
+            raise
+
+    def _give_up(self, error: BaseException) -> None:
+        """Remember the first error, wake whoever waits, and end every engine."""
+        with self._lock:
+            if self._error is None:
+                self._error = error
+            waiting: list[Future[Any]] = [self._reference, *self._sampled.values()]
+            for promise in waiting:
+                if not promise.done():
+                    promise.set_exception(Stopped("given up"))
+            for process in self._running:
+                process.client.kill()
+
+    @contextmanager
+    def _process(self, environment: EngineEnvironment, arm: str) -> Iterator[EngineProcess]:
+        process = EngineProcess(environment, arm, self._plan.model, self._progress, self._timing)
+        with self._lock:
+            if self._error is not None:
+                raise Stopped("given up")
+            process.client.start()
+            self._running.add(process)
+        try:
+            yield process
+        finally:
+            with self._lock:
+                self._running.discard(process)
+            process.client.close()
+
+    def _deliver(self, promise: Future[Any], value: Any) -> None:
+        with self._lock:
+            if not promise.done():
+                promise.set_result(value)
+
+    # The arms, one method a task of the pool.
+
+    def _run_reference(self) -> None:
+        plan, environment = self._plan, self._v0
+        assert environment is not None  # noqa: S101 - for the type checker; `run` starts this task only then
+        with self._process(environment, REFERENCE) as process:
+            run = process.load(REFERENCE, plan.v0_args)
+            prompts = self._tokenized(process)
+            ids = [list(prompt.token_ids) for prompt in prompts]
+            rollouts = process.sample(REFERENCE, ids, plan.sampling, samples=plan.samples, seed=plan.seed)
+            probe: tuple[Rollout, ...] = ()
+            if plan.probe is not None:
+                some = ids[:PROBE_PROMPTS]
+                probe = process.sample(REFERENCE, some, plan.probe, samples=plan.samples, seed=plan.seed)
+        provenance = Provenance(
+            engine=environment.name,
+            version=run.loaded.version,
+            engine_class=run.loaded.engine_class,
+            runner=run.loaded.runner,
+            settings=run.loaded.settings,
+            engine_args=plan.v0_args,
+            sampling=wire.to_wire(plan.sampling),
+            model=self._model_hash,
+            tool=__version__,
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            samples=plan.samples,
+            seed=plan.seed,
+            probe_sampling={} if plan.probe is None else wire.to_wire(plan.probe),
+        )
+        self._deliver(self._reference, Trace(provenance, prompts, rollouts, probe=probe))
+
+    def _tokenized(self, process: EngineProcess) -> tuple[Prompt, ...]:
+        """The prompts with the reference's token ids; every arm gets these ids, never the text."""
+        lines = self._plan.prompts
+        made = iter(process.tokenize([line.text for line in lines if not line.token_ids]))
+        return tuple(
+            Prompt(index, line.text, line.token_ids or tuple(next(made)), line.columns)
+            for index, line in enumerate(lines)
+        )
+
+    def _run_noise_floor(self) -> None:
+        plan, environment = self._plan, self._v0
+        assert environment is not None  # noqa: S101 - for the type checker; `run` starts this task only then
+        with self._process(environment, NOISE_FLOOR) as process:
+            run = process.load(NOISE_FLOOR, plan.v0_args)
+            trace = self._reference.result()
+            limit = int(run.loaded.settings.get("max_num_seqs") or len(trace.rollouts))
+            half = max(1, min(limit, len(trace.rollouts)) // 2)
+            order = list(range(len(trace.rollouts)))
+            random.Random(plan.seed).shuffle(order)  # noqa: S311 - another order, not a secret
+            run.replay = process.force(
+                NOISE_FLOOR, trace.prompts, trace.rollouts, plan.sampling, order=order, max_num_seqs=half
+            )
+            run.probe = self._force_probe(process, NOISE_FLOOR)
+        self._arms[NOISE_FLOOR] = run
+
+    def _run_candidate(self) -> None:
+        plan, environment = self._plan, self._v1
+        own_process = environment.device != "cpu"
+        with self._process(environment, CANDIDATE) as process:
+            run = process.load(CANDIDATE, plan.candidate_args)
+            self._replay_and_sample(process, run)
+            live = self._flip(process, run)
+            if plan.remedy_additions and not own_process:
+                self._remedy(process, _REMEDY_SLOT)
+        if plan.remedy_additions and own_process:
+            with self._process(environment, REMEDY) as process:
+                self._remedy(process, wire.MAIN_SLOT)
+        if not plan.remedy_additions:
+            self._deliver(self._sampled[REMEDY], None)
+        if live is not None and not live:
+            self._flip_in_fresh_engine(run)
+
+    def _remedy(self, process: EngineProcess, slot: str) -> None:
+        arguments = {**self._plan.candidate_args, **self._plan.remedy_additions}
+        run = process.load(REMEDY, arguments, slot=slot)
+        self._replay_and_sample(process, run, slot=slot)
+
+    def _run_trainer(self) -> None:
+        """The trainer's forward over every arm's own tokens, in V1's environment: it has transformers."""
+        plan = self._plan
+        with self._process(self._v1, _TRAINER) as process:
+            process.load_trainer(_TRAINER)
+            trace = self._reference.result()
+            reference = recorded_run(trace)
+            if plan.reward is not None:
+                reference.rewards = score_rollouts(plan.reward, trace.prompts, trace.rollouts)
+            reference.trainer = process.force(
+                _TRAINER, trace.prompts, trace.rollouts, plan.sampling, min_p_first=False
+            )
+            self._arms[REFERENCE] = reference
+            for name in (CANDIDATE, REMEDY):
+                run = self._sampled[name].result()
+                if run is not None:
+                    run.trainer = process.force(_TRAINER, trace.prompts, run.rollouts, plan.sampling)
+
+    # What the arms have in common.
+
+    def _replay_and_sample(
+        self, process: EngineProcess, run: EngineRun, *, slot: str = wire.MAIN_SLOT
+    ) -> None:
+        plan, trace = self._plan, self._reference.result()
+        run.replay = process.force(run.name, trace.prompts, trace.rollouts, plan.sampling, slot=slot)
+        run.probe = self._force_probe(process, run.name, slot=slot)
+        ids = [list(prompt.token_ids) for prompt in trace.prompts]
+        run.rollouts = process.sample(
+            run.name, ids, plan.sampling, samples=plan.samples, seed=plan.seed, slot=slot
+        )
+        if plan.reward is not None and run.name == CANDIDATE:
+            run.rewards = score_rollouts(plan.reward, trace.prompts, run.rollouts)
+        self._arms[run.name] = run
+        self._deliver(self._sampled[run.name], run)
+
+    def _force_probe(
+        self, process: EngineProcess, arm: str, *, slot: str = wire.MAIN_SLOT
+    ) -> list[wire.ReplayRecord]:
+        trace = self._reference.result()
+        if self._plan.probe is None or not trace.probe:
+            return []
+        return process.force(arm, trace.prompts, trace.probe, self._plan.probe, slot=slot)
+
+    def _flip(self, process: EngineProcess, candidate: EngineRun) -> bool | None:
+        """Where the candidate seems to report raw logprobs, change that in the live engine and replay.
+
+        Returns:
+            None where nothing suggested it, else whether it could be changed in the live engine.
+        """
+        trace = self._reference.result()
+        probe = bool(candidate.probe)
+        records = candidate.probe if probe else candidate.replay
+        rollouts = trace.probe if probe else trace.rollouts
+        signature = attribution.raw_signature(
+            reported(records), raw(records), flat(rollout.logprobs for rollout in rollouts)
+        )
+        if not signature.raw:
+            return None
+        live, was, why = process.flip("logprobs_mode", "processed_logprobs")
+        if not live:
+            candidate.note = why
+            return False
+        self._replay_flipped(process, candidate, note="in the candidate's live engine")
+        process.flip("logprobs_mode", was)
+        return True
+
+    def _flip_in_fresh_engine(self, candidate: EngineRun) -> None:
+        arguments = {**self._plan.candidate_args, "logprobs_mode": "processed_logprobs"}
+        with self._process(self._v1, FLIP_LOGPROBS) as process:
+            process.load(FLIP_LOGPROBS, arguments)
+            self._replay_flipped(process, candidate, note=f"in a fresh engine: {candidate.note}")
+
+    def _replay_flipped(self, process: EngineProcess, candidate: EngineRun, *, note: str) -> None:
+        trace = self._reference.result()
+        settings = {**candidate.loaded.settings, "logprobs_mode": "processed_logprobs"}
+        loaded = replace(candidate.loaded, settings=settings)
+        run = EngineRun(FLIP_LOGPROBS, candidate.engine, candidate.arguments, loaded, note=note)
+        if candidate.probe:
+            run.probe = self._force_probe(process, FLIP_LOGPROBS)
+        else:
+            run.replay = process.force(FLIP_LOGPROBS, trace.prompts, trace.rollouts, self._plan.sampling)
+        self._arms[FLIP_LOGPROBS] = run
+
+
+def recorded_run(trace: Trace) -> EngineRun:
+    """The reference as its trace describes it."""
+    made = trace.provenance
+    loaded = wire.Loaded(made.engine_class, made.runner, made.version, made.settings, seconds=0.0)
+    return EngineRun(REFERENCE, made.engine, made.engine_args, loaded, rollouts=trace.rollouts)

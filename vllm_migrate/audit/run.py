@@ -1,0 +1,171 @@
+"""One audit from plan to result. Whatever happens, a result comes out."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from vllm_migrate import __version__
+from vllm_migrate.audit.conclude import conclude
+from vllm_migrate.audit.replay import Replay
+from vllm_migrate.audit.result import AuditResult, Cause
+from vllm_migrate.engines import registry
+from vllm_migrate.errors import EngineError, InputError, UsageError, VllmMigrateError
+from vllm_migrate.reward.load import Texts, score
+from vllm_migrate.trace.checkpoint import hash_checkpoint, read_vocabulary
+from vllm_migrate.trace.parquet import read_trace, write_trace
+from vllm_migrate.workers import protocol as wire
+
+if TYPE_CHECKING:
+    from vllm_migrate.audit.evidence import Evidence
+    from vllm_migrate.audit.plan import AuditPlan
+    from vllm_migrate.audit.process import Progress
+    from vllm_migrate.trace.model import Trace
+
+INTERRUPTED = "interrupted"
+INTERNAL = "internal"
+_AGAIN = "record it again with --save-reference"
+
+
+def run_audit(plan: AuditPlan, progress: Progress) -> AuditResult:
+    """Run a plan.
+
+    Never raises: an error of ours, a Ctrl-C and a defect each become a result without a verdict, whose
+    `reason` says which, so that the JSON report can be written whatever happened. No engine is left running.
+    """
+    started = time.monotonic()
+    cpu = _cpu_seconds()
+    try:
+        result = _run(plan, progress)
+    except VllmMigrateError as error:
+        result = not_judged(plan, error.reason, error.message, error.hint)
+    except KeyboardInterrupt:
+        result = not_judged(plan, INTERRUPTED, "interrupted")
+    except Exception as error:  # noqa: BLE001 - a defect of ours must still leave a report
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        at = f"{os.path.basename(where.filename)}:{where.lineno}"  # noqa: PTH119 - a name, not a path to follow
+        result = not_judged(plan, INTERNAL, f"internal error at {at}: {type(error).__name__}: {error}")
+    timing = {
+        **result.timing,
+        "total": round(time.monotonic() - started, 3),
+        "cpu": round(_cpu_seconds() - cpu, 3),
+    }
+    return replace(result, timing=timing)
+
+
+def not_judged(plan: AuditPlan | None, reason: str, message: str, hint: str = "") -> AuditResult:
+    """The result of an audit that could not judge; without a plan, of one that could not even be planned."""
+    return AuditResult(
+        verdict=None,
+        reason=reason,
+        cause=Cause.NONE,
+        cause_evidence="",
+        settings={},
+        remedy=None,
+        reward=None,
+        arms=(),
+        timing={},
+        model="" if plan is None else str(plan.model),
+        sampling={} if plan is None else wire.to_wire(plan.sampling),
+        clip_range=0.2 if plan is None else plan.clip.high,
+        prompts=0 if plan is None else len(plan.prompts),
+        message=f"{message}\nhint: {hint}" if hint else message,
+        warnings=() if plan is None else plan.warnings,
+        tool=__version__,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def _run(plan: AuditPlan, progress: Progress) -> AuditResult:
+    if not (plan.model / "config.json").is_file():
+        raise InputError(
+            f"no model at {plan.model}: config.json is missing",
+            hint="give --model a local checkpoint's directory",
+        )
+    if plan.reward is not None:  # a function that can't even be imported should not cost minutes of engines
+        score(plan.reward, Texts((), (), (), {}))
+    if plan.save_reference is not None and not plan.save_reference.absolute().parent.is_dir():
+        raise UsageError(f"no directory to write {plan.save_reference} in")
+    trace = None if plan.reference is None else read_trace(plan.reference)
+    v0 = None if trace is not None else registry.require(plan.v0)
+    v1 = registry.require(plan.v1)
+    if v0 is not None and v0.generation != "v0":
+        raise UsageError(f"--v0 {plan.v0} is a {v0.generation.upper()} engine; the reference must be V0")
+    if v1.generation != "v1":
+        raise UsageError(f"--v1 {plan.v1} is a {v1.generation.upper()} engine; the candidate must be V1")
+    if trace is not None:
+        model_hash = hash_checkpoint(plan.model)
+        _check_reference(plan, trace, model_hash)
+        evidence = Replay(plan, model_hash=model_hash, v0=None, v1=v1, trace=trace, progress=progress).run()
+    else:
+        # Reading a large checkpoint takes as long as starting an engine, so both happen at once.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            hashing = pool.submit(hash_checkpoint, plan.model)
+            evidence = Replay(plan, model_hash="", v0=v0, v1=v1, trace=None, progress=progress).run()
+            made = replace(evidence.trace.provenance, model=hashing.result())
+        evidence.trace = replace(evidence.trace, provenance=made)
+    if plan.save_reference is not None:
+        write_trace(evidence.trace, plan.save_reference)
+    return _concluded(plan, evidence)
+
+
+def _concluded(plan: AuditPlan, evidence: Evidence) -> AuditResult:
+    started = time.monotonic()
+    result = conclude(plan, evidence, read_vocabulary(plan.model))
+    timing = {**evidence.timing, "statistics": round(time.monotonic() - started, 3)}
+    return replace(
+        result,
+        timing=timing,
+        tool=__version__,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def _check_reference(plan: AuditPlan, trace: Trace, model_hash: str) -> None:
+    """Whether a recorded reference answers the question that is asked.
+
+    Raises:
+        UsageError: other model, sampling, samples or prompts.
+    """
+    made = trace.provenance
+    if made.model != model_hash:
+        raise UsageError(
+            f"{plan.reference} was recorded with another model ({made.model[:12]} instead of {model_hash[:12]})",
+            hint=_AGAIN,
+        )
+    asked = wire.to_wire(plan.sampling)
+    for name, value in asked.items():
+        if name != "seed" and made.sampling.get(name) != value:
+            raise UsageError(
+                f"{plan.reference} was recorded with {name}={made.sampling.get(name)!r}, not {value!r}",
+                hint="give the same sampling options, or record it again with --save-reference",
+            )
+    if made.samples != plan.samples:
+        raise UsageError(f"{plan.reference} was recorded with --samples {made.samples}, not {plan.samples}")
+    if plan.probe is not None and not trace.probe:
+        raise UsageError(f"{plan.reference} holds no semantic probe", hint=_AGAIN)
+    if plan.prompts and not _same_prompts(plan, trace):
+        raise UsageError(f"--prompts differ from those that {plan.reference} was recorded with")
+    if not trace.noise_floor:
+        raise EngineError(f"{plan.reference} holds no noise floor", hint=_AGAIN)
+
+
+def _same_prompts(plan: AuditPlan, trace: Trace) -> bool:
+    return len(plan.prompts) == len(trace.prompts) and all(
+        (line.token_ids or kept.token_ids) == kept.token_ids and line.text == kept.text
+        for line, kept in zip(plan.prompts, trace.prompts, strict=True)
+    )
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process and of every engine it has waited for."""
+    return sum(
+        usage.ru_utime + usage.ru_stime
+        for usage in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    )

@@ -1,0 +1,179 @@
+"""`vllm-migrate audit`: is the training signal the same on V1?"""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vllm_migrate.audit.arguments import parse_arguments
+from vllm_migrate.audit.metrics import ClipRange
+from vllm_migrate.audit.plan import AuditPlan, build_plan
+from vllm_migrate.audit.prompts import read_prompts
+from vllm_migrate.audit.result import AuditResult, Verdict
+from vllm_migrate.audit.run import not_judged, run_audit
+from vllm_migrate.cli.audit_progress import ArmProgress
+from vllm_migrate.cli.output import write_error_line
+from vllm_migrate.errors import ExitCode, InputError, UsageError, VllmMigrateError
+from vllm_migrate.reward.load import parse_reward
+from vllm_migrate.workers.protocol import SamplingSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class AuditFormat(str, Enum):
+    """Formats of the audit's report."""
+
+    TEXT = "text"
+    JSON = "json"
+    HTML = "html"
+
+
+_SUFFIXES = {
+    ".json": AuditFormat.JSON,
+    ".html": AuditFormat.HTML,
+    ".htm": AuditFormat.HTML,
+    ".txt": AuditFormat.TEXT,
+}
+_EXIT = {Verdict.PASS: ExitCode.CLEAN, Verdict.FAIL: ExitCode.FINDINGS}
+
+
+def audit(
+    *,
+    model: Annotated[Path, typer.Option(help="Directory of the checkpoint.")],
+    prompts: Annotated[Path | None, typer.Option(help="Prompts, JSON Lines.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only the first N prompts.")] = None,
+    samples: Annotated[int, typer.Option(help="Completions per prompt.")] = 4,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature.")] = 0.7,
+    top_p: Annotated[float, typer.Option(help="Nucleus; 1 is off.")] = 0.9,
+    top_k: Annotated[int, typer.Option(help="Most likely tokens kept; -1 is off.")] = 50,
+    min_p: Annotated[float, typer.Option(help="Least share of the top token's probability; 0 is off.")] = 0.0,
+    repetition_penalty: Annotated[float, typer.Option(help="1 is off.")] = 1.0,
+    max_tokens: Annotated[int, typer.Option(help="Longest completion.")] = 64,
+    seed: Annotated[int, typer.Option(help="Of sampling and resampling.")] = 0,
+    clip_range: Annotated[float, typer.Option(help="Your PPO/GRPO clip range.")] = 0.2,
+    clip_range_high: Annotated[float | None, typer.Option(help="Its upper side, where it differs.")] = None,
+    v0: Annotated[str, typer.Option(help="The reference engine.")] = "v0",
+    v1: Annotated[str, typer.Option(help="The candidate engine, such as v1 or v1@0.18.1.")] = "v1",
+    v0_args: Annotated[
+        list[str] | None, typer.Option(help="LLM arguments of the reference: JSON object or key=value.")
+    ] = None,
+    v1_args: Annotated[
+        list[str] | None, typer.Option(help="LLM arguments of the candidate: JSON object or key=value.")
+    ] = None,
+    from_code: Annotated[
+        str | None, typer.Option(help="Take the candidate's arguments from FILE[:LINE].")
+    ] = None,
+    reward: Annotated[
+        str | None, typer.Option(help="Reward function in TRL's form, file.py:function.")
+    ] = None,
+    require_reward: Annotated[bool, typer.Option(help="Let the reward's verdict gate, too.")] = False,
+    reference: Annotated[Path | None, typer.Option(help="Use a recorded reference instead of V0.")] = None,
+    save_reference: Annotated[Path | None, typer.Option(help="Record the reference here.")] = None,
+    output_format: Annotated[AuditFormat, typer.Option(help="What to print.")] = AuditFormat.TEXT,
+    output_file: Annotated[
+        list[Path] | None, typer.Option(help="Also write a report here; its suffix says which. Repeatable.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Replay the same prompts through V0 and V1; is the signal the same?"""
+    files = [(path, _format_of(path)) for path in output_file or ()]
+    plan: AuditPlan | None = None
+    try:
+        given = parse_arguments(v1_args or ())
+        warnings: tuple[str, ...] = ()
+        if from_code is not None:
+            from vllm_migrate.audit.from_code import read_arguments  # noqa: PLC0415 - the static wing, where asked for
+
+            taken = read_arguments(from_code, v1)
+            given = {**taken.arguments, **given}
+            warnings = taken.warnings
+            if not quiet:
+                for line in taken.shown:
+                    write_error_line(line)
+        plan = build_plan(
+            model=model,
+            prompts=() if prompts is None else read_prompts(prompts, limit=limit),
+            sampling=SamplingSettings(
+                temperature=temperature,
+                top_p=top_p,
+                top_k=top_k,
+                min_p=min_p,
+                repetition_penalty=repetition_penalty,
+                max_tokens=max_tokens,
+            ),
+            samples=samples,
+            seed=seed,
+            clip=ClipRange(clip_range, clip_range if clip_range_high is None else clip_range_high),
+            v0=v0,
+            v1=v1,
+            v0_args=parse_arguments(v0_args or ()),
+            candidate_args=given,
+            reward=None if reward is None else parse_reward(reward),
+            require_reward=require_reward,
+            reference=reference,
+            save_reference=save_reference,
+            warnings=warnings,
+        )
+        with ArmProgress(quiet=quiet) as progress:
+            result = run_audit(plan, progress)
+    except VllmMigrateError as error:
+        result = not_judged(plan, error.reason, error.message, error.hint)
+    _report(result, output_format, files)
+    raise typer.Exit(
+        _EXIT.get(result.verdict, ExitCode.NOT_JUDGED) if result.verdict else ExitCode.NOT_JUDGED
+    )
+
+
+def _format_of(path: Path) -> AuditFormat:
+    """The format a file's suffix asks for.
+
+    Raises:
+        UsageError: it asks for none, or the directory does not exist.
+    """
+    if path.suffix.lower() not in _SUFFIXES:
+        raise UsageError(f"--output-file {path}: the suffix must be .html, .json or .txt")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"--output-file {path}: there is no such directory")
+    return _SUFFIXES[path.suffix.lower()]
+
+
+def _report(
+    result: AuditResult, output_format: AuditFormat, files: Sequence[tuple[Path, AuditFormat]]
+) -> None:
+    """Write every report, then print; an audit without a verdict also says why on stderr, in one line."""
+    failed: OSError | None = None
+    for path, kind in files:
+        try:
+            path.write_text(_render(result, kind), encoding="utf-8")
+        except OSError as error:
+            failed = error
+    if result.verdict is None:
+        message, _, hint = result.message.partition("\nhint: ")
+        write_error_line(f"error: {message}")
+        if hint:
+            write_error_line(f"  {hint}")
+    if output_format is not AuditFormat.TEXT or result.verdict is not None:
+        sys.stdout.write(_render(result, output_format, terminal=sys.stdout.isatty()))
+        sys.stdout.flush()
+    if failed is not None:
+        raise InputError(f"{failed.filename}: can't be written: {failed.strerror}")
+
+
+def _render(result: AuditResult, kind: AuditFormat, *, terminal: bool = False) -> str:
+    # Each report is imported when asked for; rich and the plots take their time.
+    if kind is AuditFormat.JSON:
+        from vllm_migrate.report.audit_json import render_json  # noqa: PLC0415 - see above
+
+        return render_json(result)
+    if kind is AuditFormat.HTML:
+        from vllm_migrate.report.html import render_html  # noqa: PLC0415 - see above
+
+        return render_html(result)
+    from vllm_migrate.report.audit_terminal import render_text  # noqa: PLC0415 - see above
+
+    return render_text(result, terminal=terminal)

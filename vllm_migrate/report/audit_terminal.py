@@ -1,0 +1,180 @@
+"""The audit's result for a terminal: the verdict first, then why, what to set, and the figures."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Estimate, Metrics, Verdict
+
+WIDTH = 80
+_STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "bold yellow"}
+_LABELS = {
+    "mean_abs": "mean |dlogp|",
+    "mean_ratio_deviation": "mean ratio - 1",
+    "k2": "k2",
+    "tail_f2": "F(2)",
+    "clip_rate": "clip rate",
+    "outside_support": "outside support",
+}
+_AGAINST = {"reference": "V0's tokens", "trainer": "trainer", "probe": "semantic probe"}
+_SHOWN_CHECKS = 6
+
+
+def render_text(result: AuditResult, *, terminal: bool = False) -> str:
+    """The result as text; with colour where it goes to a terminal and NO_COLOR is not set."""
+    buffer = io.StringIO()
+    console = Console(
+        file=buffer,
+        width=WIDTH,
+        force_terminal=terminal,
+        no_color=not terminal or "NO_COLOR" in os.environ,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    print_audit(result, console)
+    return buffer.getvalue()
+
+
+def print_audit(result: AuditResult, console: Console) -> None:
+    """Print the result; nothing in it is read as markup, and colour is the console's choice."""
+    console.print(_headline(result))
+    if result.message:
+        console.print(Text(result.message))
+    if result.cause is not Cause.NONE:
+        console.print(Text.assemble(("cause: ", "bold"), result.cause.value))
+    if result.cause_evidence:
+        console.print(Text(f"  {result.cause_evidence}"))
+    if result.settings:
+        console.print(Text("add to LLM(...):", style="bold"))
+        console.print(Text(f"  {python_arguments(result.settings)}"))
+    if result.remedy is not None:
+        console.print(_remedy(result))
+    if result.arms:
+        console.print()
+        console.print(_table(result))
+        _print_checks(result, console)
+    if result.reward is not None:
+        console.print(_reward(result))
+    for warning in result.warnings:
+        console.print(Text.assemble(("warning: ", "yellow"), warning))
+    if "total" in result.timing:
+        cpu = f", {result.timing['cpu']:.0f} CPU seconds" if "cpu" in result.timing else ""
+        console.print(Text(f"{result.timing['total']:.0f} s{cpu}", style="dim"))
+
+
+def python_arguments(settings: dict[str, Any]) -> str:
+    """Settings as keyword arguments."""
+    return ", ".join(f"{name}={value!r}" for name, value in settings.items())
+
+
+def _headline(result: AuditResult) -> Text:
+    if result.verdict is None:
+        return Text.assemble(("NOT JUDGED", "bold yellow"), f" ({result.reason})")
+    detail = "" if result.reason in ("pass", "divergence") else f" ({result.reason})"
+    what = {
+        Verdict.PASS: "the candidate's training signal equals the reference's, within the margins",
+        Verdict.FAIL: "the candidate's training signal differs from the reference's",
+        Verdict.INCONCLUSIVE: "this run can't tell",
+    }[result.verdict]
+    return Text.assemble((result.verdict.value, _STYLES[result.verdict]), f" {what}{detail}")
+
+
+def _remedy(result: AuditResult) -> Text:
+    remedy = result.remedy
+    if remedy is None or remedy.verdict is None:
+        return Text("remedy: not judged")
+    with_what = python_arguments(remedy.settings) or "no change"
+    return Text.assemble(
+        ("remedy: ", "bold"), (remedy.verdict.value, _STYLES[remedy.verdict]), f" with {with_what}"
+    )
+
+
+def _table(result: AuditResult) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1), show_edge=False, width=WIDTH)
+    table.add_column("arm", no_wrap=True)
+    table.add_column("engine", no_wrap=True)
+    for title in ("mean |d|", "p99", "clip", "outside", "vs trainer"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for arm in result.arms:
+        table.add_row(*_row(arm))
+    return table
+
+
+def _row(arm: Arm) -> list[Text]:
+    metrics, trainer = arm.against_reference or arm.against_probe, arm.against_trainer
+    runner = {"v0": "V0", "v1-model-runner": "V1", "v2-model-runner": "V1/r2"}.get(arm.runner, arm.runner)
+    verdict = Text("") if arm.verdict is None else Text(arm.verdict.value, style=_STYLES[arm.verdict])
+    return [
+        Text(arm.name),
+        Text(f"{runner} {arm.version.split('+')[0]}"),
+        Text(_small(metrics.mean_abs.value) if metrics else "-"),
+        Text(_small(metrics.p99_abs) if metrics else "-"),
+        Text(_percent(metrics.clip_rate) if metrics else "-"),
+        Text(_percent(metrics.outside_support) if metrics else "-"),
+        Text(_trainer(trainer)),
+        verdict,
+    ]
+
+
+def _trainer(metrics: Metrics | None) -> str:
+    return "-" if metrics is None else f"{_small(metrics.mean_abs.value)} {_percent(metrics.clip_rate)}"
+
+
+def _small(value: float) -> str:
+    if value == 0:
+        return "0"
+    return f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.0e}"  # noqa: PLR2004 - where four decimals end
+
+
+def _percent(share: Estimate) -> str:
+    return f"{share.value:.1%}" if share.value else "0"
+
+
+def _print_checks(result: AuditResult, console: Console) -> None:
+    """What decided a verdict other than PASS."""
+    candidate = next((arm for arm in result.arms if arm.name == "candidate"), None)
+    if candidate is None or result.verdict is Verdict.PASS:
+        return
+    wanted = Verdict.FAIL if result.verdict is Verdict.FAIL else Verdict.INCONCLUSIVE
+    deciding = [check for check in candidate.checks if check.verdict is wanted]
+    for check in deciding[:_SHOWN_CHECKS]:
+        console.print(_check(check))
+    if len(deciding) > _SHOWN_CHECKS:
+        console.print(Text(f"  and {len(deciding) - _SHOWN_CHECKS} more"))
+
+
+def _check(check: Check) -> Text:
+    interval = "" if check.low is None or check.high is None else f" [{check.low:.3g}, {check.high:.3g}]"
+    name = _LABELS.get(check.metric, check.metric)
+    against = _AGAINST.get(check.comparison, check.comparison)
+    return Text.assemble(
+        "  ",
+        (check.verdict.value, _STYLES[check.verdict]),
+        f" {name}, {against}: {check.value:.3g}{interval}, margin {check.margin:.3g}",
+    )
+
+
+def _reward(result: AuditResult) -> Text:
+    reward = result.reward
+    if reward is None:
+        return Text("")
+    difference = reward.difference
+    interval = (
+        ""
+        if difference.low is None or difference.high is None
+        else f" [{difference.low:+.3f}, {difference.high:+.3f}]"
+    )
+    return Text.assemble(
+        ("reward: ", "bold"),
+        (reward.verdict.value, _STYLES[reward.verdict]),
+        f" {reward.reference:.3f} to {reward.candidate:.3f}, difference {difference.value:+.3f}{interval},"
+        f" margin {reward.margin:.3f}, smallest detectable {reward.smallest_detectable:.3f}",
+    )
