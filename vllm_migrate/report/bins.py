@@ -35,6 +35,8 @@ def tokens_of(arm: Arm) -> Tokens:
     """The arm's finite per-token values."""
     deltas = np.asarray(arm.deltas, dtype=np.float64)
     finite = np.isfinite(deltas)
+    if len(arm.reference_logprobs) == deltas.size:
+        finite &= np.isfinite(np.asarray(arm.reference_logprobs, dtype=np.float64))
     return Tokens(
         deltas=deltas[finite],
         positions=_beside(arm.positions, finite),

@@ -9,7 +9,7 @@ from vllm_migrate.audit.result import Arm, AuditResult, Reward, Verdict
 from vllm_migrate.report import html_tables as tables
 from vllm_migrate.report import plots
 from vllm_migrate.report.html_figures import figures
-from vllm_migrate.report.markup import count, estimate, given, number, text, visible
+from vllm_migrate.report.markup import count, estimate, given, number, phrase, text, visible
 from vllm_migrate.report.settings_code import python_keywords, serve_flags
 from vllm_migrate.report.words import (
     arm_label,
@@ -89,8 +89,8 @@ def _head(result: AuditResult) -> str:
     word = tables.verdict_mark(result.verdict) if result.verdict else could_not
     return (
         f'<header>\n<p class="meta">{origin}</p>\n<div class="lead {css}">{word} '
-        f'<code class="reason">{visible(result.reason)}</code>'
-        f"<h1>{text(headline(result))}</h1></div>\n</header>"
+        f'<code class="reason">{visible(result.reason)}</code>\n'
+        f"<h1>{phrase(headline(result))}</h1></div>\n</header>"
     )
 
 
@@ -116,7 +116,7 @@ def _definitions(rows: Sequence[tuple[str, str]]) -> str:
 
 
 def _cause(result: AuditResult) -> str:
-    evidence = f"<p>{text(result.cause_evidence)}</p>" if result.cause_evidence else ""
+    evidence = f"<p>{phrase(result.cause_evidence)}</p>" if result.cause_evidence else ""
     slug = f"<code>{text(result.cause.value)}</code>"
     return f"<p><strong>{text(cause_title(result.cause))}</strong> {slug}</p>{evidence}"
 

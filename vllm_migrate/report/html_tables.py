@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,12 @@ from vllm_migrate.report.markup import (
     in_unit,
     interval,
     number,
+    phrase,
     seconds,
     text,
     visible,
 )
+from vllm_migrate.report.settings_code import python_source
 from vllm_migrate.report.words import (
     COMPARISONS,
     MARKS,
@@ -27,7 +28,6 @@ from vllm_migrate.report.words import (
     engine_label,
     figure,
     meaning,
-    verdict_word,
     words_for,
 )
 
@@ -40,9 +40,9 @@ WORST_SHOWN = 20
 
 def verdict_mark(verdict: Verdict | None) -> str:
     """The verdict as mark and word."""
-    css = verdict.value.lower() if verdict else "none"
-    mark = f"{MARKS[verdict]} " if verdict else ""
-    return f'<span class="verdict {css}">{mark}{verdict_word(verdict)}</span>'
+    if verdict is None:
+        return '<span class="small">not judged</span>'
+    return f'<span class="verdict {verdict.value.lower()}">{MARKS[verdict]} {verdict.value}</span>'
 
 
 def table(caption: str, head: Sequence[str], body: str, css: str = "") -> str:
@@ -98,7 +98,7 @@ def metrics_table(
         if margins:
             cells.append(f'<td class="n">{given(margins[name], words.unit) if name in margins else ""}</td>')
         why = "" if explained is None else f'<span class="why">{text(meaning(name, explained))}</span>'
-        rows.append(f'<tr><th scope="row">{text(words.label)}{why}</th>{"".join(cells)}</tr>')
+        rows.append(f'<tr><th scope="row">{phrase(words.label)}{why}</th>{"".join(cells)}</tr>')
     for name in ("tokens", "prompts"):
         counts = [f'<td class="n">{count(getattr(metrics, name))}</td>' for _, metrics in chosen]
         rows.append(f'<tr><th scope="row">{name}</th>{"".join(counts)}{"<td></td>" if margins else ""}</tr>')
@@ -134,19 +134,19 @@ def gates_table(arms: Sequence[Arm], css: Mapping[str, str], swatches: Mapping[s
         "INCONCLUSIVE. Bars show the distance from the ideal value in margins, whiskers the interval."
     )
     axis = f'<th class="bar" scope="col">{gate_axis()}</th>'
-    head = ["figure", "compared with", "value", "95% interval", "margin", "verdict", axis]
-    return table(caption, head, "".join(groups)) + _margin_sources(arms)
+    head = ["figure", "compared with", "verdict", "value", "95% interval", "margin", axis]
+    return table(caption, head, "".join(groups), "sticky") + _margin_sources(arms)
 
 
 def _gate_row(check: Check, css: str, key: str) -> str:
     words = words_for(check.metric)
     against = COMPARISONS.get(check.comparison, check.comparison)
     return (
-        f'<tr><th scope="row">{text(words.label)}</th><td>{text(against)}</td>'
+        f'<tr><th scope="row">{phrase(words.label)}</th><td>{text(against)}</td>'
+        f"<td>{verdict_mark(check.verdict)}</td>"
         f'<td class="n">{in_unit(check.value, words.unit, words.digits)}</td>'
         f'<td class="n">{interval(check.low, check.high, words.unit) or "none"}</td>'
         f'<td class="n">{given(check.margin, words.unit)}</td>'
-        f"<td>{verdict_mark(check.verdict)}</td>"
         f'<td class="bar">{gate_bar(check, css, key)}</td></tr>'
     )
 
@@ -197,10 +197,8 @@ def timing_table(timing: Mapping[str, float]) -> str:
 
 
 def literal(value: Any) -> str:
-    """A setting's value as JSON would write it, strings bare; independent of dict order."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+    """A setting's value as Python would write it, strings bare."""
+    return value if isinstance(value, str) else python_source(value)
 
 
 def worst_table(arm: Arm) -> str:
@@ -208,16 +206,11 @@ def worst_table(arm: Arm) -> str:
     shown = arm.worst[:WORST_SHOWN]
     rows = "".join(_worst_row(token) for token in shown)
     total = f", the first {len(shown)} of {len(arm.worst)}" if len(arm.worst) > len(shown) else ""
-    head = [
-        "prompt",
-        "position",
-        "token",
-        "reference logprob",
-        f"{text(arm_label(arm))} logprob",
-        "Δlogp",
-        "ratio",
-    ]
-    return table(f"{text(arm_label(arm)).capitalize()}{total}", head, f"<tbody>{rows}</tbody>")
+    infinite = any(not math.isfinite(token.candidate - token.reference) for token in shown)
+    said = ". -inf: probability zero, outside the support" if infinite else ""
+    head = ["prompt", "position", "token", "reference", text(arm_label(arm)), "Δlogp"]
+    caption = f"{text(arm_label(arm).capitalize())}{total}: logprobs, nats{said}"
+    return table(caption, head, f"<tbody>{rows}</tbody>")
 
 
 def _worst_row(token: WorstToken) -> str:
@@ -226,10 +219,6 @@ def _worst_row(token: WorstToken) -> str:
     return (
         f'<tr><td class="n">{count(token.prompt)}</td><td class="n">{count(token.position)}</td>'
         f'<td><code class="literal">{visible(token.token)}</code></td>'
-        f'<td class="n">{_logprob(token.reference)}</td><td class="n">{_logprob(token.candidate)}</td>'
+        f'<td class="n">{number(token.reference, 4)}</td><td class="n">{number(token.candidate, 4)}</td>'
         f'<td class="n">{delta}</td></tr>'
     )
-
-
-def _logprob(value: float) -> str:
-    return "-inf (outside support)" if value == -math.inf else number(value, 4)

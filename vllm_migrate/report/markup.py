@@ -27,6 +27,11 @@ def text(value: object, *, longest: int = _LONGEST) -> str:
     return _escaped(str(value), kept="\n", longest=longest)
 
 
+def phrase(value: object) -> str:
+    """As `text`, for words of ours: a formula in bars is not broken between lines."""
+    return text(value).replace("|Δlogp|", '<span class="nobr">|Δlogp|</span>')
+
+
 def visible(value: object, *, longest: int = 120) -> str:
     r"""A literal, such as a token: as `text`, but line feeds and tabs are shown as `\n` and `\t`."""
     return _escaped(str(value), kept="", longest=longest)
@@ -55,7 +60,7 @@ def number(value: float, digits: int = 3) -> str:
     mantissa, power = f"{value:.{digits - 1}e}".split("e")
     exponent = int(power)
     if _SMALLEST_POWER <= exponent < digits + 2:
-        return f"{float(f'{mantissa}e{power}'):.{max(0, digits - 1 - exponent)}f}"
+        return f"{value:.{max(0, digits - 1 - exponent)}f}"
     return f"{mantissa}e{exponent}"
 
 

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import json
+import keyword
 import shlex
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from collections.abc import Mapping
+from typing import Any
 
 
 def python_keywords(settings: Mapping[str, Any]) -> str:
     """The settings as keywords of `LLM(...)`."""
-    lines = [f"    {name}={value!r}," for name, value in settings.items() if name.isidentifier()]
-    lines += [
-        f"    **{{{name!r}: {value!r}}}," for name, value in settings.items() if not name.isidentifier()
-    ]
+    lines = [f"    {_keyword(name, python_source(value))}," for name, value in settings.items()]
     return "\n".join(["LLM(", "    ...,  # what you pass today", *lines, ")"])
+
+
+def _keyword(name: str, source: str) -> str:
+    usable = name.isidentifier() and not keyword.iskeyword(name)
+    return f"{name}={source}" if usable else f"**{{{python_source(name)}: {source}}}"
+
+
+def python_source(value: Any) -> str:
+    """Python source of a value as JSON has them; strings in double quotes."""
+    if isinstance(value, str):
+        return json.dumps(value)
+    if isinstance(value, Mapping):
+        items = ", ".join(f"{python_source(key)}: {python_source(item)}" for key, item in value.items())
+        return f"{{{items}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(python_source(item) for item in value)}]"
+    return repr(value)
 
 
 def serve_flags(settings: Mapping[str, Any]) -> str:
@@ -26,10 +39,10 @@ def serve_flags(settings: Mapping[str, Any]) -> str:
 
 
 def _flag(name: str, value: Any) -> str:
-    dashed = shlex.quote(name.replace("_", "-"))
+    dashed = name.replace("_", "-")
     if value is True:
-        return f"--{dashed}"
+        return shlex.quote(f"--{dashed}")
     if value is False:
-        return f"--no-{dashed}"
+        return shlex.quote(f"--no-{dashed}")
     written = value if isinstance(value, str) else json.dumps(value)
-    return f"--{dashed} {shlex.quote(written)}"
+    return f"{shlex.quote(f'--{dashed}')} {shlex.quote(written)}"

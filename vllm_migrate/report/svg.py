@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 WIDTH = 460
 _SHORTEST_DECIMAL = 1e-4
+_SHORT_RANGE = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +71,12 @@ def linear_ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Powers of ten inside [low, high], thinned to at most `most`."""
-    powers = range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
+    """Powers of ten inside [low, high], at most `most`; over a short range 2 and 5 times them too."""
+    powers = range(math.floor(math.log10(low)), math.floor(math.log10(high) + 1e-9) + 1)
+    steps = (1, 2, 5) if high / low < _SHORT_RANGE else (1,)
     every = max(1, math.ceil(len(powers) / most))
-    return [10.0**p for p in powers if p % every == 0]
+    ticks = [step * 10.0**p for p in powers if p % every == 0 for step in steps]
+    return [float(f"{tick:.6g}") for tick in ticks if low * 0.999 <= tick <= high * 1.001]
 
 
 def at(value: float) -> str:
