@@ -93,7 +93,7 @@ def test_settings_that_differ_are_marked_by_more_than_colour(audit: AuditResult)
     rows = {
         words(row.find("th")): [words(c) for c in row.findall("td")]
         for row in page.iter("tr")
-        if row.findall("td")
+        if row.find("th") is not None
     }
     assert rows["logprobs_mode"] == [
         "not reported",
