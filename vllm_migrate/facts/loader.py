@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _STATE_KEYS = {"holds", "engine", "since", "until", "remedy", "to", "values"}
-_FACT_KEYS = {"id", "package", "subject", "name", "effect", "safety", "because", "evidence", "precondition", "advice"}
+_FACT_KEYS = {
+    "id",
+    "package",
+    "subject",
+    "name",
+    "effect",
+    "safety",
+    "because",
+    "evidence",
+    "precondition",
+    "advice",
+}
 _MOVE_KEYS = {"from", "until", "to", "safety", "names", "advice"}
 _GONE_KEYS = {"from", "until", "names", "modules", "advice"}
 _COMPARED = "the sources of the releases on either side"
@@ -63,21 +74,28 @@ class FactTable:
                 return Change(fact, before, after)
         return None
 
-    def import_state(self, qualified: str, target: Target) -> tuple[Fact, State, str] | None:
-        """What became of an importable name on the target.
+    def on_target(self, subject: Subject, name: str, target: Target) -> tuple[Fact, State] | None:
+        """What has to be done about a thing on the target, wherever the code comes from; None where nothing has."""
+        for fact in self._by_subject.get((subject, name), ()):
+            state = fact.at(target.version, Engine.V1)
+            if state is not None and state.remedy is not Remedy.NONE:
+                return fact, state
+        return None
+
+    def import_state(self, qualified: str, target: Target) -> tuple[Fact, State] | None:
+        """What became of an importable name on the target: what it lacks can't be imported, whatever the source is.
 
         Args:
             qualified: "vllm.worker.worker.Worker"; attributes of a name may follow it.
 
         Returns:
-            The fact, its state on the target and the name it is about (`qualified` or the parent that went with it);
-            None where nothing is known to have changed. Whatever the source is: what the target lacks can't be imported.
+            The fact, about the name itself or about a parent that went with it, and its state on the target; None where
+            nothing is known to have changed.
         """
         name = qualified
         while "." in name:
-            for fact in self._by_subject.get((Subject.IMPORT, name), ()):
-                state = fact.at(target.version, Engine.V1)
-                return None if state is None or state.remedy is Remedy.NONE else (fact, state, name)
+            if (Subject.IMPORT, name) in self._by_subject:
+                return self.on_target(Subject.IMPORT, name, target)
             name = name.rpartition(".")[0]
         return None
 
@@ -142,10 +160,14 @@ def parse_move(row: dict[str, Any]) -> Iterator[Fact]:
             if since > gone and len(states) == 1:
                 states.append(State(holds="nowhere", since=gone, until=since, remedy=Remedy.MANUAL))
             elif len(states) > 1 and states[-1].until is not None and states[-1].until < since:
-                states.append(State(holds="nowhere", since=states[-1].until, until=since, remedy=Remedy.MANUAL))
+                states.append(
+                    State(holds="nowhere", since=states[-1].until, until=since, remedy=Remedy.MANUAL)
+                )
             until = Version(place["until"]) if "until" in place else None
             to = f"{place['module']}.{place.get('name', name)}"
-            states.append(State(holds=f"in {place['module']}", since=since, until=until, remedy=Remedy.MOVE, to=to))
+            states.append(
+                State(holds=f"in {place['module']}", since=since, until=until, remedy=Remedy.MOVE, to=to)
+            )
         if states[-1].until is not None:
             states.append(State(holds="nowhere", since=states[-1].until, remedy=Remedy.MANUAL))
         yield _import_fact(f"{module}.{name}", row["safety"], row.get("advice", ""), states)
@@ -160,7 +182,10 @@ def parse_gone(row: dict[str, Any]) -> Iterator[Fact]:
     _checked(row, _GONE_KEYS, "gone", row.get("from", "?"))
     until = Version(row["until"])
     for name in [*row.get("modules", ()), *(f"{row['from']}.{name}" for name in row.get("names", ()))]:
-        states = [State(holds="there", until=until), State(holds="nowhere", since=until, remedy=Remedy.MANUAL)]
+        states = [
+            State(holds="there", until=until),
+            State(holds="nowhere", since=until, remedy=Remedy.MANUAL),
+        ]
         yield _import_fact(name, "manual", row.get("advice", ""), states)
 
 
@@ -197,7 +222,9 @@ def load_facts() -> FactTable:
         FactsError: where a table is malformed or an id stands twice.
     """
     facts: list[Fact] = []
-    for table in sorted(resources.files("vllm_migrate.facts").joinpath("tables").iterdir(), key=lambda t: t.name):
+    for table in sorted(
+        resources.files("vllm_migrate.facts").joinpath("tables").iterdir(), key=lambda t: t.name
+    ):
         if table.name.endswith(".toml"):
             rows = tomllib.loads(table.read_text(encoding="utf-8"))
             facts.extend(parse_fact(row) for row in rows.get("fact", ()))

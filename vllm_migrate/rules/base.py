@@ -7,7 +7,7 @@ Why it matters, Fix safety), its examples are its tests, and both together are i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from vllm_migrate.files.located import FileKind
@@ -67,7 +67,7 @@ class Rule:
     level: ClassVar[Level]
     safety: ClassVar[Safety]  # the best its edits can be; findings may be lower
     kinds: ClassVar[tuple[FileKind, ...]] = (FileKind.PYTHON,)
-    examples: ClassVar[tuple[Example, ...]] = field(default=())
+    examples: ClassVar[tuple[Example, ...]] = ()
 
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield what is wrong in this file. Pure: no state is kept between files."""

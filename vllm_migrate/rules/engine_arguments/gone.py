@@ -1,0 +1,99 @@
+"""VM201: an engine argument without a successor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.engine_arguments.lookup import KINDS, changed_arguments, has_successor, written
+from vllm_migrate.rules.finding import make_finding, one_line, since
+from vllm_migrate.rules.replacement import replace_argument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.rules.base import Context
+
+
+class GoneEngineArgument(Rule):
+    """An engine argument is given that the target doesn't take.
+
+    ## What it does
+    Finds arguments of `LLM`, `EngineArgs` and the server that are gone, as keywords, dictionary entries, YAML keys and flags, and
+    drops those that have no effect on the V1 engine.
+
+    ## Why it matters
+    `LLM(...)` raises a TypeError and `vllm serve` refuses to start.
+
+    ## Fix safety
+    Safe where the argument did nothing on V1 that is lost with it. `device=` and others that still mean something are left to a
+    person; keys in YAML are unsafe, because other code may read them.
+    """
+
+    code = "VM201"
+    name = "gone-engine-argument"
+    summary = "an engine argument is gone"
+    level = Level.ERROR
+    safety = Safety.SAFE
+    kinds = KINDS
+    examples = (
+        Example(
+            before='from vllm import LLM\n\n\ndef build():\n    return LLM("m", swap_space=16, seed=1)\n',
+            after='from vllm import LLM\n\n\ndef build():\n    return LLM("m", seed=1)\n',
+        ),
+        Example(
+            before=(
+                "from vllm import EngineArgs\n\n"
+                'options = {"model": "m", "use_v2_block_manager": True}\nargs = EngineArgs(**options)\n'
+            ),
+            after='from vllm import EngineArgs\n\noptions = {"model": "m"}\nargs = EngineArgs(**options)\n',
+        ),
+        Example(before='from vllm import EngineArgs\n\nargs = EngineArgs("m", device="cuda:3")\n'),
+        Example(
+            before='from vllm import EngineArgs\n\nargs = EngineArgs("m", device="cuda")\n',
+            after='from vllm import EngineArgs\n\nargs = EngineArgs("m")\n',
+        ),
+        Example(
+            before="vllm serve m \\\n    --swap-space 16 \\\n    --port 8000\n",
+            after="vllm serve m \\\n    --port 8000\n",
+            file_name="run.sh",
+        ),
+        Example(
+            before="vllm serve m \\\n    --port 8000 \\\n    --preemption-mode recompute\n",
+            after="vllm serve m \\\n    --port 8000\n",
+            file_name="run.sh",
+        ),
+        Example(
+            before='from vllm import EngineArgs\n\nargs = EngineArgs("m", swap_space=4)\n',
+            unchanged=True,
+            target="0.17.1",
+        ),
+        Example(
+            before='from accelerate import Engine\n\nengine = Engine("m", swap_space=4)\n', unchanged=True
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield the arguments that have to go."""
+        for argument, fact, state in changed_arguments(file, context):
+            if has_successor(state):
+                continue
+            replacement = replace_argument(file, argument, state)
+            name = written(argument)
+            message = f"{name} is gone{since(state)}: {fact.because}"
+            advice = (
+                f"remove {name}"
+                if replacement.decided
+                else f"instead of {name}={one_line(argument.value.source)}: {fact.advice}"
+            )
+            safety = Safety.UNSAFE if replacement.edits and argument.form.value == "key" else None
+            if replacement.edits and fact.safety == "manual":
+                safety = Safety.SAFE if argument.form.value != "key" else Safety.UNSAFE
+            yield make_finding(
+                self, file, argument.span, message, fact=fact, safety=safety, edits=replacement.edits, advice=advice,
+                precondition="no other code reads the key" if argument.form.value == "key" else "",
+                certainty=argument.certainty,
+            )  # fmt: skip

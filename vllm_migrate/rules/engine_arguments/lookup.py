@@ -1,0 +1,39 @@
+"""What both rules on engine arguments ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.facts.model import Remedy, Subject
+from vllm_migrate.files.located import FileKind, Form
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.facts.model import Fact, State
+    from vllm_migrate.files.located import Argument, FileFacts
+    from vllm_migrate.rules.base import Context
+
+KINDS = (FileKind.PYTHON, FileKind.SHELL, FileKind.YAML)
+
+
+def changed_arguments(file: FileFacts, context: Context) -> Iterator[tuple[Argument, Fact, State]]:
+    """Engine arguments the target doesn't take as they are."""
+    for argument in file.arguments:
+        if argument.owner != "engine" or argument.dead:
+            continue
+        found = context.facts.on_target(Subject.ENGINE_ARGUMENT, argument.name, context.target)
+        if found is None and argument.form is Form.FLAG:
+            found = context.facts.on_target(Subject.FLAG, argument.name, context.target)
+        if found is not None:
+            yield argument, *found
+
+
+def has_successor(state: State) -> bool:
+    """Whether the argument lives on under another name, for some of its values at least."""
+    return state.remedy is Remedy.RENAME or bool(state.to) or any(state.values.values())
+
+
+def written(argument: Argument) -> str:
+    """The argument as its author knows it."""
+    return f"--{argument.name.replace('_', '-')}" if argument.form is Form.FLAG else argument.name

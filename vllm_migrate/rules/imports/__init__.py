@@ -1,0 +1,1 @@
+"""What can no longer be imported."""

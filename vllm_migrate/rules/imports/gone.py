@@ -1,0 +1,78 @@
+"""VM102: an import that has no place on the target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.facts.model import Remedy
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding, since
+from vllm_migrate.rules.imports.lookup import broken_imports, broken_references
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.facts.model import Fact, State
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.rules.base import Context
+
+
+class GoneImport(Rule):
+    """A name or module is imported that the target doesn't have, under any name.
+
+    ## What it does
+    Reports imports of modules and names that went with the V0 engine, and says what does their work now where something does.
+
+    ## Why it matters
+    The module fails when it is imported, or, where the import is guarded, runs on without what it wanted.
+
+    ## Fix safety
+    Left to a person: what these names did is done in another way, or not at all.
+    """
+
+    code = "VM102"
+    name = "gone-import"
+    summary = "an import has no place on the target"
+    level = Level.ERROR
+    safety = Safety.MANUAL
+    examples = (
+        Example(before="from vllm.sequence import SequenceGroup\n\ngroups: list[SequenceGroup] = []\n"),
+        Example(before="from vllm.worker.cache_engine import CacheEngine\n\nengine = CacheEngine\n"),
+        Example(before="import vllm.core.scheduler as scheduler\n\nkind = scheduler.Scheduler\n"),
+        Example(before="from vllm.utils import random_uuid\n\nname = random_uuid()\n", unchanged=True),
+        Example(
+            before="from vllm.sequence import SequenceGroup\n\ngroups: list[SequenceGroup] = []\n",
+            unchanged=True,
+            target="0.10.2",
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield the imports that have nowhere to go."""
+        for name, fact, state in broken_imports(file, context):
+            if state.remedy is not Remedy.MOVE or fact.name != name.qualified:
+                yield make_finding(
+                    self, file, name.span, _message(name.qualified, fact, state), fact=fact, safety=Safety.MANUAL,
+                    advice=_advice(fact, state),
+                )  # fmt: skip
+        for reference, fact, state in broken_references(file, context):
+            if state.remedy is not Remedy.MOVE or fact.name != reference.qualified:
+                yield make_finding(
+                    self, file, reference.span, _message(reference.qualified, fact, state), fact=fact,
+                    safety=Safety.MANUAL, advice=_advice(fact, state), certainty=reference.certainty,
+                )  # fmt: skip
+
+
+def _message(qualified: str, fact: Fact, state: State) -> str:
+    parent = "" if fact.name == qualified else f" with {fact.name}"
+    return f"{qualified} is gone{parent}{since(state)}"
+
+
+def _advice(fact: Fact, state: State) -> str:
+    if fact.advice:
+        return fact.advice
+    if state.to:
+        return f"it went with {fact.name}; the successor of that is {state.to}"
+    return "nothing takes its place: copy what you need of it, or do without"

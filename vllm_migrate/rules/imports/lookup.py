@@ -1,0 +1,61 @@
+"""What both import rules ask: which imports and dotted uses of this file does the target lack?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.files.located import Certainty
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.facts.model import Fact, State
+    from vllm_migrate.files.located import FileFacts, Import, Reference
+    from vllm_migrate.rules.base import Context
+
+# Written about by the rule on constrained decoding, which has more to change than the import.
+_ELSEWHERE = frozenset({"guided-decoding-params"})
+
+
+def broken_imports(file: FileFacts, context: Context) -> Iterator[tuple[Import, Fact, State]]:
+    """Imports the target lacks, with what became of them. Dead ones and those with a working twin are left out."""
+    for name in file.imports:
+        found = None if name.dead else context.facts.import_state(name.qualified, context.target)
+        if found and found[0].id not in _ELSEWHERE and not (name.guarded and _has_twin(name, file, context)):
+            yield name, *found
+
+
+def _has_twin(name: Import, file: FileFacts, context: Context) -> bool:
+    """Whether the same local name is also bound by an import that works on the target."""
+    return any(
+        other is not name
+        and other.alias == name.alias
+        and not context.facts.import_state(other.qualified, context.target)
+        for other in file.imports
+    )
+
+
+def broken_references(file: FileFacts, context: Context) -> Iterator[tuple[Reference, Fact, State]]:
+    """Dotted uses the target lacks that hang on no import reported already, and on no rule of their own."""
+    imported = {
+        name.qualified for name in file.imports if context.facts.import_state(name.qualified, context.target)
+    }
+    guarded = {name.qualified for name in file.imports if name.guarded or name.dead}
+    for reference in file.references:
+        if reference.context not in ("name", "string", "assign"):
+            continue
+        if any(
+            reference.qualified == one or reference.qualified.startswith(f"{one}.")
+            for one in imported | guarded
+        ):
+            continue
+        found = context.facts.import_state(reference.qualified, context.target)
+        if found and found[0].id not in _ELSEWHERE and not _is_worker_string(reference):
+            yield reference, *found
+
+
+def _is_worker_string(reference: Reference) -> bool:
+    """A string naming a worker class: the value of worker_cls has a rule of its own; others are but strings."""
+    return reference.context == "string" and (
+        reference.certainty is Certainty.GUESS or reference.qualified.startswith("vllm.worker.")
+    )

@@ -1,0 +1,102 @@
+"""VM101: an import that has another place on the target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, MoveImport, Safety
+from vllm_migrate.facts.model import Remedy
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding, since
+from vllm_migrate.rules.imports.lookup import broken_imports, broken_references
+from vllm_migrate.rules.weight_sync.extension import handled_worker_imports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.rules.base import Context
+
+
+class MovedImport(Rule):
+    """A name is imported from a place where the target doesn't have it any more.
+
+    ## What it does
+    Looks up every import of vLLM's in the facts for the target and lets it come from its new place. Its alias, hence every use,
+    stays. An import guarded by `except ImportError` is moved too: left alone it would switch a feature off without a word. One
+    whose fallback already names the new place is left alone.
+
+    ## Why it matters
+    The module fails when it is imported, or, where the import is guarded, runs on without what it wanted.
+
+    ## Fix safety
+    Safe where the new place has the same function or class: its signature and its public methods accept what the old ones
+    accepted. Unsafe where something of them differs, such as vLLM's own Worker. A dotted use through `import vllm` is left to a
+    person, because the new module has to be imported first.
+    """
+
+    code = "VM101"
+    name = "moved-import"
+    summary = "an import has another place on the target"
+    level = Level.ERROR
+    safety = Safety.SAFE
+    examples = (
+        Example(
+            before="from vllm.utils import get_open_port\n\nport = get_open_port()\n",
+            after="from vllm.utils.network_utils import get_open_port\n\nport = get_open_port()\n",
+        ),
+        Example(
+            before="from vllm.utils import FlexibleArgumentParser as Parser, random_uuid\n\nparser = Parser()\nname = random_uuid()\n",
+            after="from vllm.utils import random_uuid\nfrom vllm.utils.argparse_utils import FlexibleArgumentParser as Parser\n\nparser = Parser()\nname = random_uuid()\n",
+        ),
+        Example(
+            before="try:\n    from vllm.sequence import Logprob\nexcept ImportError:\n    Logprob = None\n",
+            after="try:\n    from vllm.logprobs import Logprob\nexcept ImportError:\n    Logprob = None\n",
+        ),
+        Example(
+            before="from vllm.worker.worker_base import WorkerWrapperBase\n\nwrapper = WorkerWrapperBase\n",
+            after="from vllm.v1.worker.worker_base import WorkerWrapperBase\n\nwrapper = WorkerWrapperBase\n",
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                "try:\n    from vllm.utils.network_utils import get_open_port\n"
+                "except ImportError:\n    from vllm.utils import get_open_port\n"
+            ),
+            unchanged=True,
+        ),
+        Example(
+            before="from vllm.utils import get_open_port\n\nport = get_open_port()\n",
+            unchanged=True,
+            target="0.11.0",
+        ),
+        Example(before="from vllm import LLM, SamplingParams\n\nparams = SamplingParams()\n", unchanged=True),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield the imports that moved."""
+        elsewhere = handled_worker_imports(file, context)
+        for name, fact, state in broken_imports(file, context):
+            if state.remedy is not Remedy.MOVE or fact.name != name.qualified or name.span in elsewhere:
+                continue
+            module, _, new = state.to.rpartition(".")
+            message = f"{name.qualified} is gone{since(state)}: it is now {state.to}"
+            if fact.advice:
+                message += f" ({fact.advice})"
+            yield make_finding(
+                self, file, name.span, message, fact=fact, edits=(MoveImport(name.span, module, new),)
+            )
+        for reference, fact, state in broken_references(file, context):
+            if state.remedy is Remedy.MOVE and fact.name == reference.qualified:
+                module, _, new = state.to.rpartition(".")
+                yield make_finding(
+                    self,
+                    file,
+                    reference.span,
+                    f"{reference.qualified} is gone{since(state)}: it is now {state.to}",
+                    fact=fact,
+                    safety=Safety.MANUAL,
+                    advice=f"from {module} import {new}",
+                    certainty=reference.certainty,
+                )

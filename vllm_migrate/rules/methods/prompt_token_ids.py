@@ -1,0 +1,228 @@
+"""VM401: token ids are given beside the prompts."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import (
+    AddImport,
+    Level,
+    RemoveArgument,
+    RenameArgument,
+    ReplaceExpression,
+    Safety,
+)
+from vllm_migrate.facts.model import Subject
+from vllm_migrate.files.located import Form
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding, one_line, since
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Edit, Finding
+    from vllm_migrate.files.located import Argument, Call, FileFacts
+    from vllm_migrate.rules.base import Context
+
+_METHODS = ("generate", "encode")
+_BATCH = "it holds a list of token ids per prompt"
+
+
+class PromptTokenIds(Rule):
+    """Token ids are passed as `prompt_token_ids=`, which the target's methods don't take.
+
+    ## What it does
+    Passes them as prompts: `prompts=[TokensPrompt(prompt_token_ids=ids) for ids in ...]`, with the import that takes. A
+    `prompts=None` beside it goes. Calls of a Ray actor's own `generate` are not touched.
+
+    ## Why it matters
+    `generate()` and `encode()` raise a TypeError.
+
+    ## Fix safety
+    Safe where the code shows that the value is a list with a list of ids per prompt; V0 also took the ids of one single prompt,
+    so where that can't be told the edit is unsafe. Prompts and token ids given together are left to a person.
+    """
+
+    code = "VM401"
+    name = "prompt-token-ids"
+    summary = "token ids are prompts of their own kind"
+    level = Level.ERROR
+    safety = Safety.SAFE
+    examples = (
+        Example(
+            before=(
+                "from vllm import LLM\n\n\ndef rollout(llm: LLM, batch, params):\n"
+                "    ids = [tokens.tolist() for tokens in batch]\n"
+                "    return llm.generate(prompt_token_ids=ids, sampling_params=params)\n"
+            ),
+            after=(
+                "from vllm import LLM\nfrom vllm.inputs import TokensPrompt\n\n\ndef rollout(llm: LLM, batch, params):\n"
+                "    ids = [tokens.tolist() for tokens in batch]\n"
+                "    return llm.generate(prompts=[TokensPrompt(prompt_token_ids=token_ids) for token_ids in ids], "
+                "sampling_params=params)\n"
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                "from vllm import LLM\n\n\ndef rollout(batch, params):\n"
+                '    llm = LLM("m")\n'
+                "    idx_list = []\n    for row in batch:\n        idx_list.append(row)\n"
+                "    return llm.generate(prompts=None, sampling_params=params, prompt_token_ids=idx_list, use_tqdm=False)\n"
+            ),
+            after=(
+                "from vllm import LLM\nfrom vllm.inputs import TokensPrompt\n\n\ndef rollout(batch, params):\n"
+                '    llm = LLM("m")\n'
+                "    idx_list = []\n    for row in batch:\n        idx_list.append(row)\n"
+                "    return llm.generate(sampling_params=params, "
+                "prompts=[TokensPrompt(prompt_token_ids=ids) for ids in idx_list], use_tqdm=False)\n"
+            ),
+        ),
+        Example(
+            before=(
+                "from vllm import LLM\n\n\ndef rollout(texts, ids, params):\n"
+                '    llm = LLM("m")\n'
+                "    return llm.generate(texts, params, prompt_token_ids=ids)\n"
+            ),
+        ),
+        Example(
+            before=(
+                "from vllm import LLM\n\n\ndef rollout(prompts, params):\n"
+                '    llm = LLM("m")\n'
+                '    return llm.generate([{"prompt_token_ids": ids} for ids in prompts], params)\n'
+            ),
+            unchanged=True,
+        ),
+        Example(
+            before=(
+                "import ray\n\n\ndef rollout(engine, ids, params):\n"
+                "    return ray.get(engine.generate.remote(sampling_params=params, prompt_token_ids=ids))\n"
+            ),
+            unchanged=True,
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield the calls that pass token ids beside the prompts."""
+        for argument in file.arguments:
+            if argument.owner not in _METHODS or argument.dead:
+                continue
+            found = context.facts.on_target(
+                Subject.METHOD_ARGUMENT, f"{argument.owner}.{argument.name}", context.target
+            )
+            if found is None:
+                continue
+            fact, state = found
+            message = f"{argument.name} of {argument.owner}() is gone{since(state)}: {fact.because}"
+            if argument.name != "prompt_token_ids":
+                yield make_finding(
+                    self,
+                    file,
+                    argument.span,
+                    message,
+                    fact=fact,
+                    safety=Safety.MANUAL,
+                    certainty=argument.certainty,
+                )
+                continue
+            call = file.calls[argument.call] if argument.call >= 0 else None
+            edits = _edits(file, call, argument) if call and argument.form is Form.KEYWORD else ()
+            yield make_finding(
+                self,
+                file,
+                argument.span,
+                message,
+                fact=fact,
+                safety=Safety.SAFE if _is_batch(file, argument) else Safety.UNSAFE,
+                edits=edits,
+                advice=_advice(call, argument),
+                precondition=_BATCH,
+                certainty=argument.certainty,
+            )
+
+
+def _advice(call: Call | None, argument: Argument) -> str:
+    source = one_line(argument.value.source)
+    if call and (call.positional or call.argument("prompts")):
+        return (
+            "prompts=[TokensPrompt(prompt_token_ids=ids, prompt=text) for ids, text in zip(..., ...)]"
+            f" with {source} for the ids"
+        )
+    return f"prompts=[TokensPrompt(prompt_token_ids=ids) for ids in {source}]"
+
+
+def _edits(file: FileFacts, call: Call, argument: Argument) -> tuple[Edit, ...]:
+    """The edits that make prompts of the ids, or none where there are prompts already."""
+    prompts = call.argument("prompts") or call.argument("inputs")
+    if len(call.positional) > 2:  # noqa: PLR2004 (V0 took more than prompts and sampling_params by position)
+        return ()
+    class_name, imports = _tokens_prompt(file)
+    value = _prompts(file, argument, class_name)
+    if value is None:
+        return ()
+    if call.positional:
+        first, span = call.positional[0]
+        if first.source.strip() != "None":
+            return ()
+        return (ReplaceExpression(span, value), RemoveArgument(argument.span), *imports)
+    if prompts is not None and (prompts.form is not Form.KEYWORD or prompts.value.source.strip() != "None"):
+        return ()
+    renamed = RenameArgument(argument.span, "prompts", value)
+    return (renamed, *((RemoveArgument(prompts.span),) if prompts else ()), *imports)
+
+
+def _tokens_prompt(file: FileFacts) -> tuple[str, tuple[Edit, ...]]:
+    """The class's name in this file and the import it takes."""
+    for name in file.imports:
+        if name.name == "TokensPrompt" and name.module.startswith("vllm") and not name.dead:
+            return name.alias, ()
+    near = next((name.statement for name in file.imports if name.module == "vllm" and not name.dead), None)
+    return "TokensPrompt", (AddImport("vllm.inputs", "TokensPrompt", near),)
+
+
+def _prompts(file: FileFacts, argument: Argument, class_name: str) -> str | None:
+    source = argument.value.source
+    tree = _expression(source)
+    if tree is None:
+        return None
+    if isinstance(tree, ast.List) and tree.elts and all(isinstance(e, ast.Constant) for e in tree.elts):
+        return f"[{class_name}(prompt_token_ids={source})]"
+    if isinstance(tree, ast.List) and len(tree.elts) == 1 and not isinstance(tree.elts[0], ast.Starred):
+        inner = ast.get_source_segment(source, tree.elts[0])
+        return f"[{class_name}(prompt_token_ids={inner})]"
+    used = set(re.findall(r"\w+", source))
+    name = next(name for name in ("ids", "token_ids", "prompt_ids", "one_prompt_ids") if name not in used)
+    if isinstance(tree, (ast.IfExp, ast.Lambda)):
+        source = f"({source})"
+    return f"[{class_name}(prompt_token_ids={name}) for {name} in {source}]"
+
+
+def _expression(source: str) -> ast.expr | None:
+    try:
+        return ast.parse(f"({source}\n)", mode="eval").body
+    except SyntaxError:
+        return None
+
+
+def _is_batch(file: FileFacts, argument: Argument) -> bool:
+    """Whether the code shows that the value has one list per prompt: in its own form, or in what is done to the name."""
+    source = argument.value.source
+    tree = _expression(source)
+    if isinstance(tree, ast.List):
+        return bool(tree.elts)
+    if isinstance(tree, ast.ListComp):
+        return not isinstance(tree.elt, ast.Constant)
+    if not isinstance(tree, (ast.Name, ast.Attribute)):
+        return False
+    text = file.source.decode(file.encoding)
+    name = re.escape(source)
+    return any(
+        re.search(pattern, text)
+        for pattern in (
+            rf"(?<![\w.]){name}\.append\(",
+            rf"(?<![\w.]){name}\s*:\s*(List|list|Sequence|Iterable)\[\s*(List|list|Sequence)\[",
+            rf"(?<![\w.]){name}\s*(:[^=\n]+)?=\s*\[\s*(\[|\w+\s*\(|.*?\.tolist\(\)\s+for\b)",
+        )
+    )

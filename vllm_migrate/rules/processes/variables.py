@@ -1,0 +1,42 @@
+"""What the rules on environment variables share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.facts.model import Subject
+from vllm_migrate.files.located import FileKind
+from vllm_migrate.rules.removal import remove_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Edit
+    from vllm_migrate.facts.model import Fact, State
+    from vllm_migrate.files.located import FileFacts, Variable
+    from vllm_migrate.rules.base import Context
+
+KINDS = (FileKind.PYTHON, FileKind.SHELL, FileKind.YAML)
+
+
+def changed_variables(file: FileFacts, context: Context) -> Iterator[tuple[Variable, Fact, State]]:
+    """Variables the target reads no more, in code that may run."""
+    for variable in file.variables:
+        if not variable.dead:
+            found = context.facts.on_target(Subject.VARIABLE, variable.name, context.target)
+            if found is not None:
+                yield variable, *found
+
+
+def removal(file: FileFacts, variable: Variable) -> tuple[Edit, ...]:
+    """The edit that takes a setting out; none for a read, whose result something else uses."""
+    if variable.action not in ("set", "default", "unset"):
+        return ()
+    edit = remove_variable(file, variable)
+    return (edit,) if edit else ()
+
+
+def shown(variable: Variable) -> str:
+    """`NAME=value` as far as it is written."""
+    value = variable.value.literal if isinstance(variable.value.literal, str) else variable.value.source
+    return f"{variable.name}={value}" if value and variable.action in ("set", "default") else variable.name

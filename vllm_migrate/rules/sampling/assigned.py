@@ -1,0 +1,72 @@
+"""VM303: a removed field is assigned, which raises nothing and does nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.facts.model import Subject
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding, since
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.rules.base import Context
+
+
+class AssignedRemovedField(Rule):
+    """A field of SamplingParams that is gone is assigned or read.
+
+    ## What it does
+    Finds `params.best_of = 4`, `params.guided_decoding = guide` and the like, and reads of such fields.
+
+    ## Why it matters
+    SamplingParams accepts any attribute: the assignment raises nothing and constrains nothing, so the rollouts come out
+    unconstrained. Reading the field raises an AttributeError.
+
+    ## Fix safety
+    Left to a person: whether the assignment may become another one depends on what follows it.
+    """
+
+    code = "VM303"
+    name = "assigned-removed-field"
+    summary = "a removed field of SamplingParams is assigned"
+    level = Level.WARNING
+    safety = Safety.MANUAL
+    examples = (
+        Example(
+            before="from vllm import SamplingParams\n\nparams = SamplingParams(n=4)\nparams.best_of = 8\n"
+        ),
+        Example(
+            before="from vllm import SamplingParams\n\nparams = SamplingParams()\nparams.guided_decoding = None\n"
+        ),
+        Example(
+            before="from vllm import SamplingParams\n\nparams = SamplingParams(n=4)\nparams.n = 8\n",
+            unchanged=True,
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield assignments to and reads of removed fields."""
+        for attribute in file.attributes:
+            if attribute.owner != "vllm.SamplingParams":
+                continue
+            found = context.facts.on_target(Subject.SAMPLING_ARGUMENT, attribute.name, context.target)
+            if found is None:
+                continue
+            fact, state = found
+            what = "is assigned without effect" if attribute.assigned else "can't be read"
+            yield make_finding(
+                self,
+                file,
+                attribute.span,
+                f"SamplingParams.{attribute.name} {what}{since(state)}: {fact.because}",
+                fact=fact,
+                level=Level.WARNING if attribute.assigned else Level.ERROR,
+                safety=Safety.MANUAL,
+                advice=fact.advice or f"use {state.to}",
+                certainty=attribute.certainty,
+            )

@@ -1,0 +1,118 @@
+"""VM301: a sampling parameter the target doesn't take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.facts.model import Subject
+from vllm_migrate.files.located import UNRESOLVED, FileKind
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding, one_line, since
+from vllm_migrate.rules.removal import remove_argument
+from vllm_migrate.rules.replacement import replace_argument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.files.located import Argument, FileFacts
+    from vllm_migrate.rules.base import Context
+
+# Renamed rather than gone: the rule on constrained decoding writes the new name.
+_ELSEWHERE = frozenset({"guided_decoding"})
+
+
+class GoneSamplingArgument(Rule):
+    """A sampling parameter is given that the target doesn't take.
+
+    ## What it does
+    Finds `best_of`, `use_beam_search`, per-request `logits_processors`, `truncate_prompt_tokens` and others in calls of
+    `SamplingParams` and in dictionaries that reach them. Those that ask for nothing (`best_of=1`, `best_of` equal to `n`,
+    `use_beam_search=False`) are dropped.
+
+    ## Why it matters
+    `SamplingParams(...)` raises a TypeError, in the middle of a training run if the call stands there.
+
+    ## Fix safety
+    Safe where the value asks for what happens anyway; otherwise left to a person.
+    """
+
+    code = "VM301"
+    name = "gone-sampling-argument"
+    summary = "a sampling parameter is gone"
+    level = Level.ERROR
+    safety = Safety.SAFE
+    kinds = (FileKind.PYTHON, FileKind.YAML)
+    examples = (
+        Example(
+            before="from vllm import SamplingParams\n\nparams = SamplingParams(n=1, best_of=1, temperature=0.7)\n",
+            after="from vllm import SamplingParams\n\nparams = SamplingParams(n=1, temperature=0.7)\n",
+        ),
+        Example(
+            before="from vllm import SamplingParams\n\nparams = SamplingParams(n=8, best_of=8)\n",
+            after="from vllm import SamplingParams\n\nparams = SamplingParams(n=8)\n",
+        ),
+        Example(before="from vllm import SamplingParams\n\nparams = SamplingParams(n=1, best_of=4)\n"),
+        Example(
+            before=(
+                'from vllm import SamplingParams\n\noptions = {"best_of": 1, "top_p": 0.9}\n'
+                "params = SamplingParams(**options)\n"
+            ),
+            after='from vllm import SamplingParams\n\noptions = {"top_p": 0.9}\nparams = SamplingParams(**options)\n',
+        ),
+        Example(
+            before="from vllm import SamplingParams\n\nparams = SamplingParams(logits_processors=[print])\n"
+        ),
+        Example(
+            before="from vllm import SamplingParams\n\nparams = SamplingParams(truncate_prompt_tokens=512)\n"
+        ),
+        Example(before="from openai import Completions\n\nanswer = Completions(best_of=4)\n", unchanged=True),
+        Example(
+            before="from vllm import SamplingParams\n\nparams = SamplingParams(truncate_prompt_tokens=512)\n",
+            unchanged=True,
+            target="0.16.0",
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield the parameters that are gone."""
+        for argument in file.arguments:
+            if argument.owner != "sampling" or argument.dead or argument.name in _ELSEWHERE:
+                continue
+            found = context.facts.on_target(Subject.SAMPLING_ARGUMENT, argument.name, context.target)
+            if found is None:
+                continue
+            fact, state = found
+            replacement = replace_argument(file, argument, state)
+            edits, decided = replacement.edits, replacement.decided
+            if not decided and argument.name == "best_of" and _equals_n(file, argument):
+                edit = remove_argument(file, argument)
+                edits, decided = ((edit,) if edit else ()), True
+            value = one_line(argument.value.source)
+            yield make_finding(
+                self,
+                file,
+                argument.span,
+                f"{argument.name}={value} is {state.holds}{since(state)}: {fact.because}",
+                fact=fact,
+                safety=Safety.SAFE if edits and argument.form.value != "key" else Safety.UNSAFE,
+                edits=edits,
+                advice=f"remove {argument.name}"
+                if decided
+                else f"instead of {argument.name}={value}: {fact.advice}",
+                precondition=fact.precondition or "it asks for what happens anyway",
+                certainty=argument.certainty,
+            )
+
+
+def _equals_n(file: FileFacts, argument: Argument) -> bool:
+    """Whether `n` is given beside it with the same value."""
+    if argument.call < 0:
+        return False
+    n = file.calls[argument.call].argument("n")
+    if n is None:
+        return False
+    if argument.value.literal is not UNRESOLVED:
+        return n.value.literal == argument.value.literal
+    return n.value.source == argument.value.source and argument.value.source.replace(".", "_").isidentifier()

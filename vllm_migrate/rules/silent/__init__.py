@@ -1,0 +1,1 @@
+"""What runs on with another training signal."""

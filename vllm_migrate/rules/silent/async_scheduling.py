@@ -1,0 +1,79 @@
+"""VM703: the scheduler runs ahead of the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.engines import built, is_rl
+from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, setting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.rules.base import Context
+
+_HEAD = "from vllm import LLM\n\n\ndef build(weights):\n"
+_SYNC = '    llm.collective_rpc("update_weight", args=(weights,))\n    return llm\n'
+
+
+class AsyncScheduling(Rule):
+    """An RL project builds an engine that schedules asynchronously by default.
+
+    ## What it does
+    Adds `async_scheduling=False` where an engine is built in a project that trains or changes weights, as V0 had it. Silent with
+    `--recipe fast`.
+
+    ## Why it matters
+    The scheduler plans a step before the model has finished the last one. The distribution is the same, but a weight update between
+    steps, a custom scheduler or a patched `execute_model` meet another order than they were written for.
+
+    ## Fix safety
+    Safe where the argument was not written: it restores V0's order at some cost in speed.
+    """
+
+    code = "VM703"
+    name = "async-scheduling"
+    summary = "the scheduler runs ahead of the model by default"
+    level = Level.NOTE
+    safety = Safety.SAFE
+    examples = (
+        Example(
+            before=f'{_HEAD}    llm = LLM("m", enable_prefix_caching=False, seed=1)\n{_SYNC}',
+            after=f'{_HEAD}    llm = LLM("m", enable_prefix_caching=False, seed=1, async_scheduling=False)\n{_SYNC}',
+        ),
+        Example(
+            before=f'{_HEAD}    llm = LLM("m", enable_prefix_caching=False, seed=1)\n{_SYNC}',
+            unchanged=True,
+            target="0.13.0",
+        ),
+        Example(
+            before=f'{_HEAD}    llm = LLM("m", enable_prefix_caching=False, seed=1, async_scheduling=True)\n{_SYNC}',
+            unchanged=True,
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield engines that schedule asynchronously."""
+        change = default_change("async-scheduling", context)
+        if change is None or not is_rl(context.project) or context.recipe == "fast":
+            return
+        name, value = setting(change)
+        for call, written in calls_with(file, name):
+            if written is None:
+                yield make_finding(
+                    self,
+                    file,
+                    call.callee,
+                    f"{built(call)}(...) without {name}: {change.fact.because}"
+                    f"{f' since vLLM {change.after.since}' if change.after and change.after.since else ''}",
+                    fact=change.fact,
+                    level=Level.NOTE,
+                    edits=add(call, change),
+                    advice=f"{name}={value}",
+                    certainty=call.certainty,
+                )

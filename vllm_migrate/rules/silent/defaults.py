@@ -1,0 +1,42 @@
+"""What the rules on defaults share: adding the argument that restores V0's meaning, where its author left it unset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import AddArgument
+from vllm_migrate.facts.model import Remedy, Subject
+from vllm_migrate.rules.engines import engine_calls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Edit
+    from vllm_migrate.facts.model import Change
+    from vllm_migrate.files.located import Argument, Call, FileFacts
+    from vllm_migrate.rules.base import Context
+
+
+def default_change(name: str, context: Context) -> Change | None:
+    """The change of a default, where the target has a setting that restores it or a person has to."""
+    change = context.facts.change(Subject.DEFAULT, name, context.source, context.target)
+    return change if change and change.after and change.after.remedy is not Remedy.NONE else None
+
+
+def setting(change: Change) -> tuple[str, str]:
+    """Name and value of the argument that restores the old default."""
+    name, _, value = (change.after.to if change.after else "").partition("=")
+    return name, value
+
+
+def calls_with(file: FileFacts, name: str) -> Iterator[tuple[Call, Argument | None]]:
+    """Calls that build an engine, with what their author wrote for this argument."""
+    for call in engine_calls(file):
+        yield call, call.argument(name)
+
+
+def add(call: Call, change: Change) -> tuple[Edit, ...]:
+    """The edit that adds the setting; none where a `**` that can't be followed might hold it already."""
+    if call.open_ended:
+        return ()
+    return (AddArgument(call.span, *setting(change)),)

@@ -1,0 +1,82 @@
+"""VM702: prefixes cached over a weight update."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.engines import built
+from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, setting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.rules.base import Context
+
+_HEAD = "from vllm import LLM\n\n\ndef build(weights):\n"
+_SYNC = '    llm.collective_rpc("update_weight", args=(weights,))\n    return llm\n'
+
+
+class PrefixCacheOverWeightUpdate(Rule):
+    """The weights of an engine change while it keeps cached prompt prefixes of the old ones.
+
+    ## What it does
+    Adds `enable_prefix_caching=False` where an engine is built in a project that changes the weights of running engines, as V0 had it.
+    With `--recipe fast` the cache stays on and the reset it needs is written out instead.
+
+    ## Why it matters
+    V1 caches by default and no weight update clears the cache. GRPO repeats its prompts, so the next rollouts read keys and values of
+    the old policy, for prompts only, too little to see in the loss.
+
+    ## Fix safety
+    Safe where the argument was not written. Where it was written, or the project resets the cache already, this is reported only.
+    """
+
+    code = "VM702"
+    name = "prefix-cache-over-weight-update"
+    summary = "cached prefixes outlive a weight update"
+    level = Level.WARNING
+    safety = Safety.SAFE
+    examples = (
+        Example(
+            before=f'{_HEAD}    llm = LLM("m", async_scheduling=False, seed=1)\n{_SYNC}',
+            after=f'{_HEAD}    llm = LLM("m", async_scheduling=False, seed=1, enable_prefix_caching=False)\n{_SYNC}',
+        ),
+        Example(
+            before=f'{_HEAD}    llm = LLM("m", enable_prefix_caching=True, async_scheduling=False, seed=1)\n{_SYNC}'
+        ),
+        Example(
+            before=f'{_HEAD}    llm = LLM("m", enable_prefix_caching=False, async_scheduling=False, seed=1)\n{_SYNC}',
+            unchanged=True,
+        ),
+        Example(before='from vllm import LLM\n\n\ndef build():\n    return LLM("m")\n', unchanged=True),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield engines whose cache outlives their weights."""
+        change = default_change("prefix-caching", context)
+        use = context.project
+        if change is None or not use.syncs_weights:
+            return
+        name, _ = setting(change)
+        for call, written in calls_with(file, name):
+            if written is not None and (written.value.literal is False or use.resets_cache):
+                continue
+            what = f"{name}={written.value.source}" if written else f"no {name}"
+            message = f"{built(call)}(...) with {what}: {change.fact.because}"
+            keep = use.resets_cache or context.recipe == "fast" or written is not None
+            yield make_finding(
+                self,
+                file,
+                call.callee,
+                message,
+                fact=change.fact,
+                level=Level.NOTE if use.resets_cache else None,
+                edits=() if keep else add(call, change),
+                advice=f"{change.fact.advice}, or {name}=False",
+                certainty=call.certainty,
+            )

@@ -1,0 +1,121 @@
+"""VM701: rollout log-probabilities of the raw distribution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.facts.model import Subject
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.engines import built, is_rl
+from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, setting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.rules.base import Context
+
+_TRAINER = (
+    "    outputs = llm.generate(prompts, SamplingParams(temperature=0.7, logprobs=1))\n"
+    "    old = [step for output in outputs for step in output.outputs[0].logprobs]\n"
+    "    loss = policy(old)\n    loss.backward()\n    optimizer.step()\n"
+)
+_HEAD = "from vllm import LLM, SamplingParams\n\n\ndef train(policy, optimizer, prompts):\n"
+_OFF = "enable_prefix_caching=False, async_scheduling=False, seed=1"
+
+
+class RawLogprobs(Rule):
+    """A trainer reads rollout log-probabilities from an engine that was built without saying which ones it wants.
+
+    ## What it does
+    Adds `logprobs_mode="processed_logprobs"` where an engine is built in a project that trains on the log-probabilities of its
+    rollouts, so that V1 returns what V0 returned: those of the distribution the tokens were drawn from.
+
+    ## Why it matters
+    V1 returns log-probabilities before temperature, penalties, top-k and top-p. The importance ratio is then wrong on every token
+    from the first step on, clipping sets in where the policy hasn't moved, and nothing raises. At temperature 1 without
+    truncation and penalties both are the same.
+
+    ## Fix safety
+    Safe where the argument was not written and rollout log-probabilities are used for training. Unsafe where min_p and top_p are used
+    together: V1 applies them in another order. A value that somebody wrote is reported, never overwritten; in code that doesn't train
+    this is a note.
+    """
+
+    code = "VM701"
+    name = "raw-logprobs"
+    summary = "rollout log-probabilities are those of the raw distribution"
+    level = Level.WARNING
+    safety = Safety.SAFE
+    examples = (
+        Example(
+            before=f'{_HEAD}    llm = LLM("m", {_OFF})\n{_TRAINER}',
+            after=f'{_HEAD}    llm = LLM("m", {_OFF}, logprobs_mode="processed_logprobs")\n{_TRAINER}',
+        ),
+        Example(before=f'{_HEAD}    llm = LLM("m", {_OFF}, logprobs_mode="raw_logprobs")\n{_TRAINER}'),
+        Example(
+            before=f'{_HEAD}    llm = LLM("m", {_OFF}, logprobs_mode="processed_logprobs")\n{_TRAINER}',
+            unchanged=True,
+        ),
+        Example(
+            before=f'{_HEAD}    llm = LLM("m", {_OFF})\n{_TRAINER}',
+            unchanged=True,
+            source="v1@0.12.0",
+        ),
+        Example(
+            before='from vllm import LLM, SamplingParams\n\n\ndef sample(prompts):\n    llm = LLM("m")\n    return llm.generate(prompts)\n',
+            unchanged=True,
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield engines whose log-probabilities a trainer reads."""
+        change = default_change("logprobs", context)
+        if change is None or not context.project.reads_logprobs:
+            return
+        name, value = setting(change)
+        both = _min_p_and_top_p(file) and context.facts.change(
+            Subject.BEHAVIOUR, "min-p-order", context.source, context.target
+        )
+        for call, written in calls_with(file, name):
+            if written is not None and written.value.literal == value.strip('"'):
+                continue
+            message = f"{built(call)}(...) without {name}: {change.fact.because}"
+            if written is not None:
+                message = (
+                    f"{name}={written.value.source} was written for {built(call)}: {change.fact.because}"
+                )
+            if both:
+                message += "; min_p and top_p are used together, which V1 applies in another order"
+            if not is_rl(context.project):
+                yield make_finding(
+                    self, file, call.callee, message, fact=change.fact, level=Level.NOTE, safety=Safety.MANUAL,
+                    advice=f"{name}={value} if these figures are compared with V0's or with the sampling distribution",
+                )  # fmt: skip
+                continue
+            yield make_finding(
+                self,
+                file,
+                call.callee,
+                message,
+                fact=change.fact,
+                safety=Safety.UNSAFE if both else Safety.SAFE,
+                edits=() if written is not None else add(call, change),
+                advice=f"{name}={value}",
+                certainty=call.certainty,
+            )
+
+
+def _min_p_and_top_p(file: FileFacts) -> bool:
+    """Whether sampling parameters in this file use both."""
+    return any(
+        (min_p := call.argument("min_p")) is not None
+        and min_p.value.literal not in (0, 0.0, None)
+        and (top_p := call.argument("top_p")) is not None
+        and top_p.value.literal not in (1, 1.0, None)
+        for call in file.calls
+        if call.target == "vllm.SamplingParams"
+    )

@@ -1,0 +1,1 @@
+"""Arguments of TRL that concern vLLM."""

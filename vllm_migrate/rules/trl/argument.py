@@ -1,0 +1,75 @@
+"""VM601: an argument of TRL's that concerns vLLM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.facts.model import Remedy, Subject
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding, one_line
+from vllm_migrate.rules.replacement import replace_argument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.rules.base import Context
+
+
+class TrlArgument(Rule):
+    """A TRL configuration takes an argument that the releases of TRL for this vLLM don't have.
+
+    ## What it does
+    Finds `vllm_device`, `vllm_dtype`, `vllm_max_model_len` and others in calls of TRL's configurations, and renames those that only
+    have another name.
+
+    ## Why it matters
+    A TRL that supports the V1 engine raises a TypeError for them.
+
+    ## Fix safety
+    Unsafe: TRL has to be upgraded together with vLLM. Arguments that chose where the engine runs are left to a person.
+    """
+
+    code = "VM601"
+    name = "trl-argument"
+    summary = "an argument of TRL's is gone or renamed"
+    level = Level.WARNING
+    safety = Safety.UNSAFE
+    examples = (
+        Example(
+            before='from trl import GRPOConfig\n\nconfig = GRPOConfig("out", vllm_guided_decoding_regex="[0-9]+")\n',
+            after='from trl import GRPOConfig\n\nconfig = GRPOConfig("out", vllm_structured_outputs_regex="[0-9]+")\n',
+            unsafe=True,
+        ),
+        Example(
+            before='from trl import GRPOConfig\n\nconfig = GRPOConfig("out", use_vllm=True, vllm_device="cuda:7")\n'
+        ),
+        Example(
+            before='from trl import GRPOConfig\n\nconfig = GRPOConfig("out", use_vllm=True)\n', unchanged=True
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield the arguments; the newest state of each is what holds, since a TRL for V1 is newer than all of them."""
+        for argument in file.arguments:
+            if not argument.owner.startswith("trl.") or argument.dead:
+                continue
+            for fact in context.facts.about(Subject.TRL_ARGUMENT):
+                state = fact.states[-1]
+                if fact.name != argument.name or state.remedy is Remedy.NONE:
+                    continue
+                replacement = replace_argument(file, argument, state)
+                yield make_finding(
+                    self,
+                    file,
+                    argument.span,
+                    f"{argument.name} of {argument.owner.rpartition('.')[2]} is {state.holds} since TRL {state.since}: "
+                    f"{fact.because}",
+                    fact=fact,
+                    level=Level.NOTE if state.holds == "deprecated" else Level.WARNING,
+                    edits=replacement.edits,
+                    advice=f"instead of {argument.name}={one_line(argument.value.source)}: {fact.advice or state.to}",
+                    certainty=argument.certainty,
+                )

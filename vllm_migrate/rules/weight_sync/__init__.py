@@ -1,0 +1,1 @@
+"""How the trainer reaches the weights of a running engine."""

@@ -1,0 +1,135 @@
+"""VM504: the patches that once let V0 share the trainer's GPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, RemoveStatement, RemoveWithItem, Safety
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.engines import ENGINE_CALLS
+from vllm_migrate.rules.finding import make_finding, since
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Edit, Finding
+    from vllm_migrate.files.located import FileFacts, PatchItem, WithPatch
+    from vllm_migrate.rules.base import Context
+
+_WORLD = ("torch.distributed.get_world_size", "torch.distributed.get_rank")
+
+
+class ColocationPatch(Rule):
+    """An engine is built under patches of vLLM's or torch's insides, as TRL's first generation with vLLM did.
+
+    ## What it does
+    Takes `patch("vllm.worker.worker.Worker...")` out of the `with` statement, and the statement that bound it. The patch of
+    `torch.distributed.get_world_size` is reported with what V1 offers instead.
+
+    ## Why it matters
+    The target of the patch is gone, so entering the block raises; and a patch in the trainer's process doesn't reach an engine in a
+    process of its own.
+
+    ## Fix safety
+    Unsafe: the patched check is gone with its class, but whether the GPU's memory suffices for both has to be seen. Placing the
+    engine is left to a person: `distributed_executor_backend="external_launcher"` runs it in the trainer's processes.
+    """
+
+    code = "VM504"
+    name = "colocation-patch"
+    summary = "an engine is built under patches of vLLM's insides"
+    level = Level.ERROR
+    safety = Safety.UNSAFE
+    examples = (
+        Example(
+            before=(
+                "from unittest.mock import patch\n\nfrom vllm import LLM\n\n\ndef build():\n"
+                '    profiling = patch("vllm.worker.worker.Worker._assert_memory_footprint_increased_during_profiling", '
+                "return_value=None)\n"
+                '    with open("log") as log, profiling:\n'
+                '        return LLM("m"), log\n'
+            ),
+            after=(
+                "from unittest.mock import patch\n\nfrom vllm import LLM\n\n\ndef build():\n"
+                '    with open("log") as log:\n'
+                '        return LLM("m"), log\n'
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                "from unittest.mock import patch\n\nfrom vllm import LLM\n\n\ndef build():\n"
+                '    with patch("torch.distributed.get_world_size", return_value=1):\n'
+                '        return LLM("m")\n'
+            ),
+        ),
+        Example(
+            before=(
+                "from unittest.mock import patch\n\nimport train\n\n\ndef test():\n"
+                '    with patch("torch.distributed.get_world_size", return_value=1):\n'
+                "        train.main()\n"
+            ),
+            unchanged=True,
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield the patches."""
+        seen = []
+        for block in file.patches:
+            for item in block.items:
+                seen.append(item.span)
+                if item.binding is not None:
+                    seen.append(item.binding)
+                yield from self._item(file, block, item, context)
+        for reference in file.references:
+            if reference.context != "patch" or any(s.start <= reference.span.start < s.end for s in seen):
+                continue
+            found = context.facts.import_state(reference.qualified, context.target)
+            if found:
+                yield make_finding(
+                    self,
+                    file,
+                    reference.span,
+                    f"the patched {reference.qualified} is gone{since(found[1])}",
+                    safety=Safety.MANUAL,
+                    advice="remove the patch",
+                    certainty=reference.certainty,
+                )
+
+    def _item(
+        self, file: FileFacts, block: WithPatch, item: PatchItem, context: Context
+    ) -> Iterator[Finding]:
+        found = context.facts.import_state(item.target, context.target)
+        if found:
+            edits: tuple[Edit, ...] = (RemoveWithItem(block.statement, item.span),)
+            if item.binding is not None and _uses(file, item) == 1:
+                edits += (RemoveStatement(item.binding),)
+            yield make_finding(
+                self,
+                file,
+                item.span,
+                f"the patched {item.target} is gone{since(found[1])}: entering the block raises",
+                edits=edits,
+                precondition="the trainer leaves the engine the memory it asks for",
+                advice="remove the patch",
+            )
+        elif item.target in _WORLD and any(
+            call.target in ENGINE_CALLS and block.body.start <= call.span.start < block.body.end
+            for call in file.calls
+        ):
+            yield make_finding(
+                self,
+                file,
+                item.span,
+                f"the patch of {item.target} doesn't reach a V1 engine, which runs in a process of its own",
+                level=Level.WARNING,
+                safety=Safety.MANUAL,
+                advice='remove the patch and pass distributed_executor_backend="external_launcher", '
+                "which runs the engine in the trainer's processes",
+            )
+
+
+def _uses(file: FileFacts, item: PatchItem) -> int:
+    """In how many blocks the bound patch is entered."""
+    return sum(other.binding == item.binding for block in file.patches for other in block.items)

@@ -1,0 +1,182 @@
+"""VM501: the trainer walks from the engine to its model."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import InsertStatement, Level, RemoveStatement, ReplaceExpression, Safety
+from vllm_migrate.facts.model import Subject
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.engines import ENGINE_CALLS
+from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.weight_sync.rpc import PRIVATE_CALLS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Edit, Finding
+    from vllm_migrate.files.located import Chain, FileFacts, MethodCall
+    from vllm_migrate.rules.base import Context
+
+_INSIDES = ("model_executor", "driver_worker", "model_runner")
+_SWITCH = 'os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # the engine stays in this process, as on V0'
+
+
+class DriverWorkerChain(Rule):
+    """Code walks from an engine into its executor, worker and model.
+
+    ## What it does
+    Finds walks such as `llm.llm_engine.model_executor.driver_worker.model_runner.model`. A call of `load_weights` at its end
+    becomes `llm.apply_model(lambda model: model.load_weights(...))`, and where the engine is built in the same file,
+    `VLLM_ENABLE_V1_MULTIPROCESSING=0` keeps it in the trainer's process, as V0 did: the tensors then need not be sent anywhere.
+    Where the project keeps its engines in process already, the walk works and nothing is reported.
+
+    ## Why it matters
+    On V1 the engine lives in a process of its own: `'LLMEngine' object has no attribute 'model_executor'`.
+
+    ## Fix safety
+    Unsafe: an engine in the trainer's process shares its random state and its GPU context, and a function that is sent to other
+    processes has to be picklable (`VLLM_ALLOW_INSECURE_SERIALIZATION=1`). With `external_launcher` the engine is in process
+    without the variable. All other uses of the walk are left to a person.
+    """
+
+    code = "VM501"
+    name = "driver-worker-chain"
+    summary = "the engine's model is out of the trainer's reach"
+    level = Level.ERROR
+    safety = Safety.UNSAFE
+    examples = (
+        Example(
+            before=(
+                "from vllm import LLM\n\n\nclass Trainer:\n    def __init__(self):\n"
+                '        self.llm = LLM("m", enable_prefix_caching=False)\n\n'
+                "    def sync(self, weights):\n"
+                "        llm_model = self.llm.llm_engine.model_executor.driver_worker.model_runner.model\n"
+                "        llm_model.load_weights(weights.items())\n"
+            ),
+            after=(
+                "import os\n\n"
+                'os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # the engine stays in this process, as on V0\n'
+                "from vllm import LLM\n\n\nclass Trainer:\n    def __init__(self):\n"
+                '        self.llm = LLM("m", enable_prefix_caching=False)\n\n'
+                "    def sync(self, weights):\n"
+                "        self.llm.apply_model(lambda model: model.load_weights(weights.items()))\n"
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                "from vllm import LLM\n\n\ndef sync(llm: LLM, model):\n"
+                "    llm.llm_engine.model_executor.driver_worker.model_runner.model.load_weights(model.state_dict().items())\n"
+            ),
+            after=(
+                "from vllm import LLM\n\n\ndef sync(llm: LLM, model):\n"
+                "    llm.apply_model(lambda engine_model: engine_model.load_weights(model.state_dict().items()))\n"
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                "from vllm import LLM\n\n\ndef head(llm: LLM):\n"
+                "    return llm.llm_engine.model_executor.driver_worker.model_runner.model.lm_head\n"
+            ),
+        ),
+        Example(
+            before=(
+                'import os\n\nos.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"\nfrom vllm import LLM\n\n\n'
+                "def head(llm: LLM):\n    return llm.llm_engine.model_executor.driver_worker.model_runner.model.lm_head\n"
+            ),
+            unchanged=True,
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield the walks into an engine."""
+        change = context.facts.change(
+            Subject.ATTRIBUTE, "llm_engine.model_executor", context.source, context.target
+        )
+        if change is None or context.project.engine_in_process:
+            return
+        switch = _switch(file)
+        for chain in file.chains:
+            if not any(name in chain.attributes for name in _INSIDES) or _is_private_call(chain):
+                continue
+            edits = _edits(file, chain)
+            if edits and switch:
+                edits, switch = (*edits, switch), None
+            walk = ".".join((chain.root, *chain.attributes))
+            receiver = _receiver(chain)
+            method = chain.method_calls[0].method if chain.method_calls else ""
+            yield make_finding(
+                self,
+                file,
+                chain.span,
+                f"{walk} is out of reach: {change.fact.because}",
+                fact=change.fact,
+                edits=edits,
+                advice=_advice(receiver, method),
+                certainty=chain.certainty,
+            )
+
+
+def _is_private_call(chain: Chain) -> bool:
+    return any(call.method in PRIVATE_CALLS for call in chain.method_calls)
+
+
+def _receiver(chain: Chain) -> str | None:
+    """What has apply_model: the LLM, or the LLMEngine the walk starts from."""
+    if chain.attributes[:2] == ("llm_engine", "model_executor") or chain.attributes[:1] == (
+        "model_executor",
+    ):
+        return chain.root
+    return None
+
+
+def _advice(receiver: str | None, method: str) -> str:
+    who = receiver or "llm"
+    call = f"model.{method}(...)" if method else "..."
+    return (
+        f"{who}.apply_model(lambda model: {call}), or {who}.collective_rpc of a method of a worker_extension_cls; with "
+        "VLLM_ENABLE_V1_MULTIPROCESSING=0 or external_launcher the engine stays in this process and the walk works as it is"
+    )
+
+
+def _edits(file: FileFacts, chain: Chain) -> tuple[Edit, ...]:
+    receiver = _receiver(chain)
+    calls = chain.method_calls
+    if receiver is None or chain.patched or chain.attributes[-1] != "model" or not calls:
+        return ()
+    if any(call.method != "load_weights" for call in calls):
+        return ()
+    replaced = tuple(ReplaceExpression(call.span, _apply(file, receiver, call)) for call in calls)
+    if not chain.bound_to:
+        return replaced
+    text = file.source.decode(file.encoding)
+    uses = len(re.findall(rf"(?<![\w.]){re.escape(chain.bound_to)}\b", text))
+    same = [other for other in file.chains if other.bound_to == chain.bound_to]
+    if uses != sum(1 + len(other.method_calls) for other in same):
+        return ()
+    return (RemoveStatement(chain.statement), *replaced)
+
+
+def _apply(file: FileFacts, receiver: str, call: MethodCall) -> str:
+    arguments = file.text(call.arguments_span).strip()
+    used = set(re.findall(r"\w+", arguments))
+    name = next(
+        name for name in ("model", "engine_model", "vllm_model", "the_engine_model") if name not in used
+    )
+    return f"{receiver}.apply_model(lambda {name}: {name}.{call.method}({arguments}))"
+
+
+def _switch(file: FileFacts) -> Edit | None:
+    """The statement that keeps the engine in this process, where this file builds it."""
+    if not any(call.target in ENGINE_CALLS for call in file.calls):
+        return None
+    first = next(
+        (name.statement for name in file.imports if name.module.startswith("vllm") and not name.dead), None
+    )
+    if first is None:
+        return None
+    has_os = re.search(rb"(?m)^import os[ \t]*(#.*)?\r?$", file.source[: first.start])
+    return InsertStatement(first, _SWITCH if has_os else f"import os\n\n{_SWITCH}", before=True)

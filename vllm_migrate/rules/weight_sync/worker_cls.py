@@ -1,0 +1,108 @@
+"""VM503: an engine is given a worker class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, RemoveArgument, RenameArgument, Safety
+from vllm_migrate.facts.model import Subject
+from vllm_migrate.files.located import Form
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding, one_line
+from vllm_migrate.rules.weight_sync.extension import V0_WORKERS, can_extend, is_worker, module_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Edit, Finding
+    from vllm_migrate.files.located import Argument, FileFacts
+    from vllm_migrate.rules.base import Context
+
+
+class WorkerCls(Rule):
+    """An engine is built with `worker_cls=`, naming a class made for V0.
+
+    ## What it does
+    Passes the class as `worker_extension_cls="module.Class"`: V1 adds the methods of a plain class to its own Worker. A worker class of
+    vLLM's own that is gone is dropped. A class that derives from V1's Worker is left alone.
+
+    ## Why it matters
+    A class that derives from V0's Worker can't be imported any more, so the engine doesn't start.
+
+    ## Fix safety
+    Unsafe: the class must be one that only adds methods, and must have lost its base (worker-subclass does that). Where the class is
+    defined out of sight, look before applying.
+    """
+
+    code = "VM503"
+    name = "worker-cls"
+    summary = "an engine is given a worker class made for V0"
+    level = Level.ERROR
+    safety = Safety.UNSAFE
+    examples = (
+        Example(
+            before='from vllm import EngineArgs\n\nargs = EngineArgs("m", worker_cls="pkg.sync.WeightSync")\n',
+            after='from vllm import EngineArgs\n\nargs = EngineArgs("m", worker_extension_cls="pkg.sync.WeightSync")\n',
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                "from vllm import EngineArgs\nfrom vllm.v1.worker.gpu_worker import Worker\n\n\nclass Mine(Worker):\n"
+                '    pass\n\n\nargs = EngineArgs("m", worker_cls="train.Mine")\n'
+            ),
+            unchanged=True,
+        ),
+        Example(
+            before='from vllm import EngineArgs\n\nargs = EngineArgs("m", worker_extension_cls="pkg.sync.WeightSync")\n',
+            unchanged=True,
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield worker classes given to an engine."""
+        change = context.facts.change(Subject.BEHAVIOUR, "worker-class", context.source, context.target)
+        if change is None:
+            return
+        for argument in file.arguments:
+            if argument.owner != "engine" or argument.name != "worker_cls" or argument.dead:
+                continue
+            literal = argument.value.literal
+            if literal in ("auto", None) or (isinstance(literal, str) and literal.startswith("vllm.v1.")):
+                continue
+            known = next((d for d in file.classes if d.name == _class_name(argument)), None)
+            if known is not None and not is_worker(known):
+                continue
+            value = one_line(argument.value.source)
+            edits = _edits(file, argument) if known is None or can_extend(known) else ()
+            yield make_finding(
+                self,
+                file,
+                argument.span,
+                f"worker_cls={value} names a worker made for V0: {change.fact.because}",
+                fact=change.fact,
+                edits=edits,
+                advice=f"worker_extension_cls with {value} as a string, its class without a base; "
+                "or keep worker_cls and derive the class from vllm.v1.worker.gpu_worker.Worker",
+                precondition=change.fact.precondition,
+                certainty=argument.certainty,
+            )
+
+
+def _class_name(argument: Argument) -> str:
+    literal = argument.value.literal
+    return (literal if isinstance(literal, str) else argument.value.source).rpartition(".")[2]
+
+
+def _edits(file: FileFacts, argument: Argument) -> tuple[Edit, ...]:
+    if argument.form not in (Form.KEYWORD, Form.DICT):
+        return ()
+    literal = argument.value.literal
+    if isinstance(literal, str):
+        if literal in V0_WORKERS:
+            return (RemoveArgument(argument.span),)
+        return (RenameArgument(argument.span, "worker_extension_cls"),)
+    local = any(definition.name == argument.value.source for definition in file.classes)
+    qualified = f"{module_of(file)}.{argument.value.source}" if local else argument.value.name
+    if "." not in qualified or qualified.startswith("vllm."):
+        return ()
+    return (RenameArgument(argument.span, "worker_extension_cls", f'"{qualified}"'),)
