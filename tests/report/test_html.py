@@ -85,7 +85,7 @@ def test_remedy_reward_and_their_uncertainty_are_said(audit: AuditResult):
     assert "It does not change the candidate's verdict." in facts
     assert "? INCONCLUSIVE candidate 0.676, reference 0.701, difference -0.0250 [-0.0820, 0.0320]" in facts
     assert "smallest difference this run could have detected 0.0810" in facts
-    assert "0.00210 nats away from its margin" in facts
+    assert "mean |Δlogp| 0.00210 nats: less, this run could not have told from its margin" in facts
 
 
 def test_settings_that_differ_are_marked_by_more_than_colour(audit: AuditResult):
@@ -258,6 +258,18 @@ def test_tokens_outside_the_support_are_counted(audit: AuditResult):
     lost = sum(not math.isfinite(d) for d in candidate(audit).deltas)
     assert lost > 0
     assert f"which have no finite Δlogp: candidate {lost}, remedy 1" in words(tree(render_html(audit)))
+
+
+def test_a_part_of_the_tokens_is_called_a_part(audit: AuditResult):
+    assert "Drawn from a part" not in render_html(audit)
+    finite = [k for k, d in enumerate(candidate(audit).deltas) if math.isfinite(d)][:1000]
+    columns = {
+        name: tuple(getattr(candidate(audit), name)[k] for k in finite)
+        for name in ("deltas", "positions", "reference_logprobs")
+    }
+    page = words(tree(render_html(with_arm(audit, "candidate", **columns))))
+    assert "Drawn from a part of the tokens: candidate 1,000 of 4,000;" in page
+    assert "which have no finite Δlogp: candidate 7, remedy 1" in page
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Estimate, Metrics, Verdict
+from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Estimate, Verdict
 
 WIDTH = 80
 _STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "bold yellow"}
@@ -24,6 +24,9 @@ _LABELS = {
 }
 _AGAINST = {"reference": "V0's tokens", "trainer": "trainer", "probe": "semantic probe"}
 _SHOWN_CHECKS = 6
+_ARM_WIDTH = 13
+_RUNNERS = {"v0": "V0", "v1-model-runner": "V1", "v2-model-runner": "V1r2"}
+_LEGEND = "d: logprob minus the reference's on its tokens, nats; trainer: mean |d| on the arm's own tokens"
 
 
 def render_text(result: AuditResult, *, terminal: bool = False) -> str:
@@ -59,6 +62,7 @@ def print_audit(result: AuditResult, console: Console) -> None:
     if result.arms:
         console.print()
         console.print(_table(result))
+        console.print(Text(_LEGEND, style="dim"))
         _print_checks(result, console)
     if result.reward is not None:
         console.print(_reward(result))
@@ -97,10 +101,10 @@ def _remedy(result: AuditResult) -> Text:
 
 
 def _table(result: AuditResult) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1), show_edge=False, width=WIDTH)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("arm", no_wrap=True)
     table.add_column("engine", no_wrap=True)
-    for title in ("mean |d|", "p99", "clip", "outside", "vs trainer"):
+    for title in ("mean|d|", "p99|d|", "clip", "outside", "trainer"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for arm in result.arms:
@@ -110,22 +114,22 @@ def _table(result: AuditResult) -> Table:
 
 def _row(arm: Arm) -> list[Text]:
     metrics, trainer = arm.against_reference or arm.against_probe, arm.against_trainer
-    runner = {"v0": "V0", "v1-model-runner": "V1", "v2-model-runner": "V1/r2"}.get(arm.runner, arm.runner)
     verdict = Text("") if arm.verdict is None else Text(arm.verdict.value, style=_STYLES[arm.verdict])
     return [
-        Text(arm.name),
-        Text(f"{runner} {arm.version.split('+')[0]}"),
+        Text(arm.name.replace("flip:logprobs_mode", "flip logprobs")[:_ARM_WIDTH]),
+        Text(f"{_RUNNERS.get(arm.runner, arm.runner)} {_release(arm.version)}"),
         Text(_small(metrics.mean_abs.value) if metrics else "-"),
         Text(_small(metrics.p99_abs) if metrics else "-"),
         Text(_percent(metrics.clip_rate) if metrics else "-"),
         Text(_percent(metrics.outside_support) if metrics else "-"),
-        Text(_trainer(trainer)),
+        Text(_small(trainer.mean_abs.value) if trainer else "-"),
         verdict,
     ]
 
 
-def _trainer(metrics: Metrics | None) -> str:
-    return "-" if metrics is None else f"{_small(metrics.mean_abs.value)} {_percent(metrics.clip_rate)}"
+def _release(version: str) -> str:
+    """A version without local part, post- and development release."""
+    return ".".join(version.split("+", maxsplit=1)[0].split(".")[:3])
 
 
 def _small(value: float) -> str:

@@ -105,8 +105,10 @@ def _facts(result: AuditResult) -> str:
     if result.reward is not None:
         rows.append(("Reward", _reward(result.reward)))
     if result.smallest_detectable is not None:
-        nats = number(result.smallest_detectable)
-        rows.append(("Smallest effect to be seen", f"mean |Δlogp| {nats} nats away from its margin"))
+        smallest = phrase(f"mean |Δlogp| {number(result.smallest_detectable)} nats")
+        rows.append(
+            ("Smallest detectable", f"{smallest}: less, this run could not have told from its margin")
+        )
     return _definitions(rows)
 
 

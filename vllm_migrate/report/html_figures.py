@@ -91,12 +91,26 @@ def _panels(drawn: Sequence[plots.Curve], pictures: Sequence[str], swatches: Map
     return f'<div class="panels">{cells}</div>'
 
 
+def _outside_support(curve: plots.Curve) -> int:
+    """How many of the arm's tokens have no finite Δlogp, whether or not they are among its columns."""
+    metrics = curve.arm.against_reference
+    counted = round(metrics.outside_support.value * metrics.tokens) if metrics else 0
+    return max(counted, curve.tokens.not_finite)
+
+
 def _left_out(recorded: Sequence[plots.Curve], drawn: Sequence[plots.Curve]) -> str:
     """What a reader of the pictures would miss."""
     said = []
-    lost = [f"{arm_label(c.arm)} {count(c.tokens.not_finite)}" for c in recorded if c.tokens.not_finite]
+    lost = [f"{arm_label(c.arm)} {count(outside)}" for c in recorded if (outside := _outside_support(c))]
     if lost:
         said.append(f"Tokens outside one side's support, which have no finite Δlogp: {', '.join(lost)}.")
+    sampled = [
+        f"{arm_label(c.arm)} {count(len(c.arm.deltas))} of {count(metrics.tokens)}"
+        for c in drawn
+        if (metrics := c.arm.against_reference) and len(c.arm.deltas) + _outside_support(c) < metrics.tokens
+    ]
+    if sampled:
+        said.append(f"Drawn from a part of the tokens: {', '.join(sampled)}; the figures are of all of them.")
     names = {curve.arm.name for curve in drawn}
     undrawn = [arm_label(c.arm) for c in recorded if c.arm.name not in names]
     if undrawn:
