@@ -1,17 +1,20 @@
 """`[tool.vllm-migrate]` of the nearest pyproject.toml, or vllm-migrate.toml, as one frozen value.
 
-Precedence: command line, then file, then default. A key that is not known is an error, never ignored: a misspelt
-`ignore` would otherwise switch nothing off without anybody noticing.
+Precedence: command line, then file, then default. A key that is not known is an error, never ignored: a
+misspelt `ignore` would otherwise switch nothing off without anybody noticing.
 """
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 RECIPES = ("parity", "fast")
 LEVELS = ("error", "warning", "note")
@@ -66,7 +69,7 @@ class Config:
     origin: Path | None = None
 
 
-_KEYS = {
+_KEYS: dict[str, type] = {
     "target": str,
     "from": str,
     "recipe": str,
@@ -113,11 +116,11 @@ def _bytes(path: Path) -> bytes:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - most runs have no configuration file
+        import tomllib  # noqa: PLC0415 - most runs need none of it
     else:
-        import tomli as tomllib  # noqa: PLC0415 - same
+        import tomli as tomllib  # noqa: PLC0415 - most runs need none of it
     try:
-        return cast("dict[str, Any]", tomllib.loads(_bytes(path).decode("utf-8-sig")))
+        return tomllib.loads(_bytes(path).decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
 
@@ -130,12 +133,14 @@ def _parse(table: object, path: Path) -> Config:
         kind = _KEYS.get(key)
         if kind is None:
             raise _unknown(path, key, _KEYS)
-        if not isinstance(value, kind) or (kind is list and not all(isinstance(v, str) for v in value)):
+        if not isinstance(value, kind) or (
+            isinstance(value, list) and not all(isinstance(v, str) for v in value)
+        ):
             raise ConfigError(f"{path}: {key} must be {_TYPE_NAMES[kind]}")
         if key in _ALLOWED and value not in _ALLOWED[key]:
             raise ConfigError(f"{path}: {key} must be one of {', '.join(_ALLOWED[key])}, not {value!r}")
         name = _FIELD.get(key, key.replace("-", "_"))
-        values[name] = tuple(value) if kind is list else value
+        values[name] = tuple(value) if isinstance(value, list) else value
     if "audit" in values:
         values["audit"] = _parse_audit(values["audit"], path)
     return Config(**values, root=path.parent, origin=path)
@@ -154,8 +159,8 @@ def _parse_audit(table: dict[str, Any], path: Path) -> AuditConfig:
     return AuditConfig(**values)
 
 
-def _unknown(path: Path, key: str, known: object) -> ConfigError:
-    from difflib import get_close_matches  # noqa: PLC0415 - only on the way out
+def _unknown(path: Path, key: str, known: Iterable[str]) -> ConfigError:
+    from difflib import get_close_matches  # noqa: PLC0415 - most runs need none of it
 
-    close = get_close_matches(key.replace("_", "-"), list(known), n=1)  # type: ignore[call-overload]  # any iterable of str
+    close = get_close_matches(key.replace("_", "-"), list(known), n=1)
     return ConfigError(f"{path}: unknown key {key!r}", hint=f"did you mean {close[0]!r}?" if close else "")

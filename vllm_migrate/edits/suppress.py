@@ -1,7 +1,8 @@
 """Suppression comments: `# vllm-migrate: ignore[VM201, VM802] reason`.
 
-The comment works on its own line, on the line it ends, and, alone on a line, on the line below it. Without codes it
-silences everything there; a code may be a prefix (`VM2`). The same comment serves every file kind that has `#`.
+The comment works on its own line, on the line it ends, and, alone on a line, on the line below it. Without
+codes it silences everything there; a code may be a prefix (`VM2`). The same comment serves every file kind
+that has `#`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def read_file(
         InputError: where the file can't be read as what its kind says.
     """
     if kind is FileKind.PYTHON:
-        from vllm_migrate.resolve.python import read_python  # noqa: PLC0415 - ast and the resolver, where needed
+        from vllm_migrate.resolve.python import read_python  # noqa: PLC0415 - loaded for the kinds a tree has
 
         return read_python(path, source, index, target)
     if not may_matter(kind, source):
@@ -46,9 +46,9 @@ def read_file(
     if kind is FileKind.SHELL:
         from vllm_migrate.files.shell import read_shell as read  # noqa: PLC0415 - loaded for the kinds a tree has
     elif kind is FileKind.YAML:
-        from vllm_migrate.files.yaml import read_yaml as read  # noqa: PLC0415 - same
+        from vllm_migrate.files.yaml import read_yaml as read  # noqa: PLC0415 - loaded for the kinds a tree has
     elif kind is FileKind.TOML:
-        from vllm_migrate.files.toml import read_toml as read  # noqa: PLC0415 - same
+        from vllm_migrate.files.toml import read_toml as read  # noqa: PLC0415 - loaded for the kinds a tree has
     else:
-        from vllm_migrate.files.requirements import read_requirements as read  # noqa: PLC0415 - same
+        from vllm_migrate.files.requirements import read_requirements as read  # noqa: PLC0415 - loaded for the kinds a tree has
     return read(path, source)

@@ -1,8 +1,8 @@
 """Which files a run looks at, and which it leaves out and why.
 
-Nothing is left out silently: what a user would expect to be read and isn't (a vendored copy of vLLM, an unreadable
-or oversized file, a loop of links) is returned with its reason. What nobody expects to be read (.git, virtual
-environments, ignored files) is not listed.
+Nothing is left out silently: what a user would expect to be read and isn't (a vendored copy of vLLM, an
+unreadable or oversized file, a loop of links) is returned with its reason. What nobody expects to be read
+(.git, virtual environments, ignored files) is not listed.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ MAX_BYTES = 5 * 1024 * 1024
 
 DEFAULT_EXCLUDES = frozenset(
     {
-        ".git", ".hg", ".svn", ".venv", "venv", "node_modules", "build", "dist", "__pycache__", "__pypackages__",
-        "site-packages", ".tox", ".nox", ".eggs", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".ipynb_checkpoints",
+        ".git", ".hg", ".svn", ".venv", "venv", "node_modules", "build", "dist", "__pycache__",
+        "__pypackages__", "site-packages", ".tox", ".nox", ".eggs", ".mypy_cache", ".ruff_cache",
+        ".pytest_cache", ".ipynb_checkpoints",
     }
 )  # fmt: skip
 """Directory names never entered, unless named on the command line."""
@@ -40,8 +41,8 @@ class SourceFile:
 
     Attributes:
         path: absolute.
-        relative: as shown to the user: from the working directory where the file lies under it, else from the one
-            directory the user named; absolute where there are several of those, so that it stays unique.
+        relative: as shown to the user: from the working directory where the file lies under it, else from the
+            one directory the user named; absolute where there are several of those, so that it stays unique.
     """
 
     path: Path
@@ -192,9 +193,10 @@ def _excluded(name: str) -> bool:
 def _vendored(folder: Path, names: set[str]) -> bool:
     """Whether this directory is somebody's copy of vLLM rather than code that uses it.
 
-    It is where it holds vLLM's own engine modules, directly (verl's `third_party/vllm/vllm_v_0_6_3`) or in an `engine`
-    package (a plain copy), or is a checkout of vLLM's repository. A package that merely re-exports vLLM from such a
-    place (verl's `third_party/vllm/__init__.py`) is the user's and is read: names are resolved through it.
+    It is where it holds vLLM's own engine modules, directly (verl's `third_party/vllm/vllm_v_0_6_3`) or in an
+    `engine` package (a plain copy), or is a checkout of vLLM's repository. A package that merely re-exports
+    vLLM from such a place (verl's `third_party/vllm/__init__.py`) is the user's and is read: names are
+    resolved through it.
     """
     if "arg_utils.py" in names and any(name.startswith("llm_engine") for name in names):
         return True

@@ -1,19 +1,24 @@
-"""How vLLM's command lines take their options. The parser itself isn't there, so its shape is written down here."""
+"""How vLLM's command lines take their options.
+
+The parser itself isn't there when code is checked, so its shape is written down here.
+"""
 
 from __future__ import annotations
 
 BARE = frozenset(
     {
-        "calculate-kv-scales", "disable-async-output-proc", "disable-cascade-attn", "disable-chunked-mm-input",
-        "disable-custom-all-reduce", "disable-fastapi-docs", "disable-frontend-multiprocessing", "disable-log-requests",
-        "disable-log-stats", "disable-mm-preprocessor-cache", "disable-sliding-window", "disable-uvicorn-access-log",
-        "enable-auto-tool-choice", "enable-chunked-prefill", "enable-expert-parallel", "enable-log-requests",
-        "enable-lora", "enable-lora-bias", "enable-prefix-caching", "enable-prompt-adapter",
-        "enable-prompt-tokens-details", "enable-reasoning", "enable-request-id-headers", "enable-server-load-tracking",
-        "enable-sleep-mode", "enable-ssl-refresh", "enforce-eager", "fully-sharded-loras", "allow-credentials",
-        "async-scheduling", "disable-hybrid-kv-cache-manager", "multi-step-stream-outputs", "ray-workers-use-nsight",
-        "return-tokens-as-token-ids", "skip-tokenizer-init", "trust-remote-code", "use-tqdm-on-load",
-        "use-v2-block-manager", "headless", "help",
+        "calculate-kv-scales", "disable-async-output-proc", "disable-cascade-attn",
+        "disable-chunked-mm-input", "disable-custom-all-reduce", "disable-fastapi-docs",
+        "disable-frontend-multiprocessing", "disable-log-requests", "disable-log-stats",
+        "disable-mm-preprocessor-cache", "disable-sliding-window", "disable-uvicorn-access-log",
+        "enable-auto-tool-choice", "enable-chunked-prefill", "enable-expert-parallel",
+        "enable-log-requests", "enable-lora", "enable-lora-bias", "enable-prefix-caching",
+        "enable-prompt-adapter", "enable-prompt-tokens-details", "enable-reasoning",
+        "enable-request-id-headers", "enable-server-load-tracking", "enable-sleep-mode",
+        "enable-ssl-refresh", "enforce-eager", "fully-sharded-loras", "allow-credentials",
+        "async-scheduling", "disable-hybrid-kv-cache-manager", "multi-step-stream-outputs",
+        "ray-workers-use-nsight", "return-tokens-as-token-ids", "skip-tokenizer-init",
+        "trust-remote-code", "use-tqdm-on-load", "use-v2-block-manager", "headless", "help",
     }
 )  # fmt: skip
 """Flags that take no value, from the parsers of 0.8.5 to 0.32.0; `--no-...` never takes one."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Ignores:
     """The patterns in force in one directory, outermost first; each set counts from its own folder.
 
-    As in git, the innermost file that has an opinion decides, and nothing inside an ignored directory comes back.
-    The `exclude` setting can't be undone by a `.gitignore`.
+    As in git, the innermost file that has an opinion decides, and nothing inside an ignored directory comes
+    back. The `exclude` setting can't be undone by a `.gitignore`.
     """
 
     layers: tuple[tuple[str, GitIgnoreSpec], ...] = ()
@@ -24,7 +24,7 @@ class Ignores:
 
     @staticmethod
     def above(folder: Path, exclude_root: Path, exclude: tuple[str, ...]) -> Ignores:
-        """What holds for `folder`: `exclude` plus the `.gitignore` files above it up to the repository's root."""
+        """What holds for `folder`: `exclude` and the `.gitignore` files above it in its repository."""
         ignores = Ignores(excludes=(f"{exclude_root.as_posix()}/", _spec(exclude)) if exclude else None)
         above: list[Path] = []
         if not (folder / ".git").exists():
@@ -40,7 +40,7 @@ class Ignores:
         return ignores
 
     def extended(self, folder: Path) -> Ignores:
-        """These patterns and those of the `.gitignore` in `folder`. One that can't be read counts as empty."""
+        """These patterns and those of the `.gitignore` in `folder`; none where that can't be read."""
         try:
             lines = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
@@ -65,7 +65,7 @@ class Ignores:
 
 
 def _spec(lines: list[str] | tuple[str, ...]) -> GitIgnoreSpec:
-    from pathspec import GitIgnoreSpec  # noqa: PLC0415 - a quarter of the start-up time, and many trees need none
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415 - slow, and many trees need none
 
     return GitIgnoreSpec.from_lines(line for line in lines if _is_valid(line))
 

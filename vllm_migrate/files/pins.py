@@ -1,4 +1,4 @@
-"""Requirements on packages as they are written everywhere: `vllm[audio]>=0.8,<0.9 ; python_version > "3.9"`."""
+"""Requirements on packages as they are written everywhere: `vllm[audio]>=0.8,<0.9 ; marker`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def canonical(name: str) -> str:
 def pin_in(text: str, start: int, end: int) -> Pin | None:
     """The requirement written in `text[start:end]`, or None where that is none.
 
-    Offsets into `text` are byte offsets (it is read as latin-1). A direct reference (`vllm @ https://...`) is a pin
-    without specifier.
+    Offsets into `text` are byte offsets (it is read as latin-1). A direct reference (`vllm @ https://...`) is
+    a pin without specifier.
     """
     match = _REQUIREMENT.match(text, start, end)
     if match is None:

@@ -1,13 +1,14 @@
 """Shell scripts: variables, server flags, overrides of verl-style runs, and `pip install` pins.
 
-Every span is such that the script is valid without it: a flag takes the blanks and the line continuation before it
-along, a variable its line or the blanks after it.
+A flag's span is the flag with its value, as written. A variable's is what may go as it is: its line, its
+assignment with the blanks that follow, or, where it is all a block holds, the command alone.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.suppress import suppressions
@@ -74,7 +75,7 @@ def read_shell(path: PurePosixPath, source: bytes) -> FileFacts:
 
 
 def script_facts(text: str, start: int, end: int, *, whole_lines: bool = True) -> Script:
-    """The facts of the script in `text[start:end]`, with offsets into `text`; `whole_lines` as in `Script`."""
+    """The facts of the script in `text[start:end]`, with offsets into `text`."""
     script = Script(text, start, end, whole_lines)
     script.read(commands(text, start, end))
     return script
@@ -100,6 +101,7 @@ class Script:
     all: list[Command] = field(default_factory=list)
 
     def read(self, found: list[Command]) -> None:
+        """Collect the facts of these commands."""
         self.all = found
         for command in found:
             self._expansions(command)
@@ -173,15 +175,15 @@ class Script:
 
     def _passed_on(self, rest: tuple[Word, ...], reads: set[str]) -> None:
         """Variables handed to another process: `-e X=1`, `--env X=1`, a JSON runtime environment."""
-        for before, word in zip(rest, rest[1:], strict=False):
+        for before, word in pairwise(rest):
             if before.text in ("-e", "--env", "--export") and _ASSIGNMENT.match(word.bare):
                 offset = word.start + (word.text[0] in "\"'")
                 self._assign(
-                    word, offset, Span(before.gap, word.end), reads, removable=before.text != "--export"
+                    word, offset, Span(before.start, word.end), reads, removable=before.text != "--export"
                 )
         for word in rest:
             if word.text.startswith("--env=") and _ASSIGNMENT.match(word.text[6:]):
-                self._assign(word, word.start + 6, Span(word.gap, word.end), reads, removable=True)
+                self._assign(word, word.start + 6, Span(word.start, word.end), reads, removable=True)
             elif "VLLM_" in word.text and (":" in word.text):
                 for match in _LISTED.finditer(word.text):
                     span = Span(word.start + match.start(1), word.start + match.end(1))
@@ -207,8 +209,8 @@ class Script:
         return self._whole(command) if len(words) == 1 else Span(words[index].gap, words[index].end)
 
     def _free(self, command: Command) -> bool:
-        """Whether the script is valid, and does the same otherwise, without the command."""
-        if command.alone_in or (command.opener == "(" and command.closer == ")"):
+        """Whether the command may go, or `:` take its place, and the rest of the script does what it did."""
+        if command.opener == "(" and command.closer == ")":
             return False
         return command.opener not in (
             "&&",
@@ -226,6 +228,8 @@ class Script:
     def _whole(self, command: Command) -> Span:
         """The command with its separator; its line where nothing else stands there."""
         start, end = command.words[0].start, command.words[-1].end
+        if command.alone_in:
+            return Span(start, end)
         line = self.text.rfind("\n", 0, start) + 1
         after = _SEPARATOR.match(self.text, end, self.end)
         stop = after.end() if after else end
@@ -245,7 +249,7 @@ class Script:
                 word.text[match.end() :].rstrip("\"'") if word.text[0] in "\"'" else word.text[match.end() :]
             )
             value_span = Span(word.start + match.end(), word.start + match.end() + len(written))
-            span = Span(word.gap, word.end)
+            span = Span(word.start, word.end)
             value = Value(shown(written), UNRESOLVED if "$" in written else shown(unquote(written)))
             if name.startswith("VLLM_"):
                 self.variables.append(Variable(name, value, "set", span, name_span))

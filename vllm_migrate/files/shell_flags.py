@@ -40,7 +40,7 @@ def flags(text: str, found: Sequence[Command]) -> Iterator[Argument]:
 
 
 def server_flags_from(words: Sequence[Word]) -> tuple[int, str]:
-    """Where the flags of a server or trainer begin among `words`, and what takes them; (-1, "") where there is none."""
+    """Where a server's or trainer's flags begin among `words`, and what takes them; (-1, "") without one."""
     bare = [word.bare for word in words]
     for index, word in enumerate(bare):
         after = bare[index + 1] if index + 1 < len(bare) else ""
@@ -99,14 +99,14 @@ def _of_words(text: str, words: Sequence[Word], owner: str, *, values_always: bo
             name,
             _value(text, value_span, implied),
             Form.FLAG,
-            Span(word.gap, last.end),
+            Span(word.start, last.end),
             name_span,
             value_span,
             certainty=Certainty.CERTAIN,
         )
 
 
-def _value(text: str, span: Span | None, implied: bool | None) -> Value:  # noqa: FBT001 - a value, not a switch
+def _value(text: str, span: Span | None, implied: bool | None) -> Value:
     if span is None:
         return Value("", UNRESOLVED if implied is None else implied)
     written = text[span.start : span.end]

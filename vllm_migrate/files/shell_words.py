@@ -1,8 +1,8 @@
 """A shell script as commands of words with byte positions: enough of POSIX shell and bash to edit safely.
 
-The text is read as latin-1, so an offset into it is a byte offset whatever the file's encoding. Quotes, `$(...)`,
-`${...}`, backquotes, comments, line continuations, arrays, redirections and heredocs are understood as far as needed
-to know where a word begins and ends; nothing is expanded.
+The text is read as latin-1, so an offset into it is a byte offset whatever the file's encoding. Quotes,
+`$(...)`, `${...}`, backquotes, comments, line continuations, arrays, redirections and heredocs are understood
+as far as needed to know where a word begins and ends; nothing is expanded.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ class Word:
 
     Attributes:
         text: as written, in latin-1; `[start, end)` its bytes.
-        gap: end of the word before it in the same command, or `start` where it is the first; what lies between is
-            blank or a continuation, so removing `[gap, end)` removes the word and leaves a valid command.
+        gap: end of the word before it in the same command, or `start` where it is the first; what lies
+            between is blank or a continuation, so removing `[gap, end)` removes the word and leaves a valid
+            command.
     """
 
     text: str
@@ -41,9 +42,10 @@ class Command:
     Attributes:
         words: its words, assignments before it and arguments after it; redirections are left out.
         opener: what precedes it: "" (start of line or `;`), a keyword such as "then" or "do", or an operator.
-        closer: what follows it: "\\n", ";", "&&", "||", "|", "&", ")" or "" at the end of the file.
+        closer: what follows it: a newline, ";", "&&", "||", "|", "&", ")" or "" at the end of the file.
         end: where `closer` begins.
-        alone_in: True where it is all there is between its opener and a closing keyword: without it, no valid script.
+        alone_in: True where it is all there is between its opener and a closing keyword: without it, no valid
+            script.
     """
 
     words: tuple[Word, ...]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _HEADER = re.compile(r"^[ \t]*\[\[?[ \t]*([^\]\n]+?)[ \t]*\]\]?[ \t]*(?:#[^\n]*)?\r?$", re.MULTILINE)
 _ARRAY = re.compile(r"""^[ \t]*["']?([\w.-]+)["']?[ \t]*=[ \t]*\[""", re.MULTILINE)
-_STRING = re.compile(r"""#[^\n]*|"((?:[^"\\\n]|\\.)*)"|'([^'\n]*)'|[\[\]]""")
+_STRING = re.compile(r"""#[^\n]*|"((?:[^"\\\n]|\\.)*)"|'([^'\n]*)'|[\[\]{}]""")
 _POETRY = re.compile(
     r"""^[ \t]*["']?([\w.-]+)["']?[ \t]*=[ \t]*(?:\{[^}\n]*?\bversion[ \t]*=[ \t]*)?["']([^"'\n]*)["']""",
     re.MULTILINE,
@@ -100,11 +100,12 @@ def _pins(text: str, table: str, start: int, end: int) -> Iterator[Pin]:
 def _strings(text: str, start: int, end: int) -> Iterator[Pin]:
     depth = 1
     for match in _STRING.finditer(text, start, end):
-        if match.group() in ("[", "]"):
-            depth += 1 if match.group() == "[" else -1
+        if match.group() in ("[", "]", "{", "}"):
+            depth += 1 if match.group() in ("[", "{") else -1
             if depth == 0:
                 return
-            continue
+        if depth > 1:
+            continue  # inside an inline table, such as {include-group = "test"}
         group = next((i for i in (1, 2) if match[i] is not None), 0)
         pin = pin_in(text, *match.span(group)) if group else None
         if pin is not None:
@@ -112,7 +113,7 @@ def _strings(text: str, start: int, end: int) -> Iterator[Pin]:
 
 
 def _poetry_pin(match: re.Match[str]) -> Pin:
-    """Poetry writes `^0.8.5`, `~0.8` and `0.8.5`; the specifier is given as PEP 440 has it, its span as written."""
+    """Poetry writes `^0.8.5`, `~0.8`, `0.8.5`: the specifier is given in PEP 440, its span as written."""
     written = match[2].strip()
     caret = _CARET.fullmatch(written)
     if caret:

@@ -1,4 +1,4 @@
-"""YAML: engine arguments of configurations, environment variables, pins of runtime environments, embedded scripts."""
+"""YAML: engine arguments, environment variables, pins of runtime environments, embedded scripts."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class _Reader:
         return Value(shown(written), shown(found) if isinstance(found, str) else found)
 
     def _span(self, entry: Entry) -> Span:
-        """What goes with an entry: its lines, or its part of a flow collection, or its place on a dash's line."""
+        """What goes with an entry: its lines, its part of a flow collection, or its place behind a dash."""
         if entry.flow:
             if entry.next_start >= 0:
                 return Span(entry.start, entry.next_start)

@@ -1,8 +1,8 @@
 """A YAML file as entries with byte ranges, read line by line.
 
-Comments and layout have to survive an edit, so there is no parser that loads and dumps: block mappings and sequences
-are followed by indentation, flow collections of one line are split, block scalars are kept whole. What this can't
-follow is refused, never guessed.
+Comments and layout have to survive an edit, so there is no parser that loads and dumps: block mappings and
+sequences are followed by indentation, flow collections of one line are split, block scalars are kept whole.
+What this can't follow is refused, never guessed.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ class Entry:
     Attributes:
         path: the keys above it, outermost first; a sequence contributes nothing.
         indent: column of the key or of the dash.
-        start: where the key or dash begins; `line` where its line begins; `end` after the last line that belongs to
-            it, its newline included.
+        start: where the key or dash begins; `line` where its line begins; `end` after the last line that
+            belongs to it, its newline included.
         key_span: the key without quotes; `value` the scalar or flow collection behind it on the same line.
         parent: index of the entry it stands in, -1 at the top; `children` how many stand in it.
-        opens_item: stands on a dash's line, as its item's first entry; `next_start` where its next sibling begins.
+        opens_item: stands on a dash's line, as its item's first entry; `next_start` where its next sibling
+            begins.
         block: True where the value is a block scalar (`|`, `>`), `value` then its text.
         flow: True where it stands inside `{...}` or `[...]`; `end` is then the end of its value.
     """
@@ -52,7 +53,8 @@ class Entry:
 
 
 _KEY = re.compile(
-    r"""(?:"((?:[^"\\\n]|\\.)*)"|'((?:[^'\n]|'')*)'|([^\s#"'\[\]{},&*!|>%@`-][^\n#]*?|-[^\s#][^\n#]*?))[ \t]*:(?=[ \t\r\n]|$)"""
+    r"""(?:"((?:[^"\\\n]|\\.)*)"|'((?:[^'\n]|'')*)'"""
+    r"""|([^\s#"'\[\]{},&*!|>%@`-][^\n#]*?|-[^\s#][^\n#]*?))[ \t]*:(?=[ \t\r\n]|$)"""
 )
 _SCALAR = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\n#]|(?<=\S)#)*""")
 _BLOCK = re.compile(r"[|>][+-]?\d?[+-]?[ \t]*(?:#[^\n]*)?\r?$")
@@ -175,7 +177,7 @@ class _Lines:
             return self._block(entry, stop)
         if text[:1] in ("{", "["):
             return self._flow(entry, stop)
-        if text[:1] in ('"', "'") and literal(text) is UNRESOLVED and text.count(text[0]) % 2:
+        if text[:1] in ('"', "'") and text.count(text[0]) % 2:
             closing = self.text.find(text[0], stop)  # a quoted scalar over several lines
             if closing < 0:
                 raise InputError(f"line {self._number(entry.start)}: a {text[0]} is never closed")
@@ -246,7 +248,7 @@ class _Lines:
         return tuple(self.found[i].key for i in self.stack if self.found[i].key)
 
     def _close(self, indent: int, *, item: bool) -> None:
-        """Leave the entries that one at this indentation is not inside of; a dash may stand under its key's column."""
+        """Leave the entries that one at this indentation isn't inside of; a dash may stand below its key."""
         while self.stack:
             top = self.found[self.stack[-1]]
             inside = top.indent < indent or (item and top.indent == indent and top.key != "")

@@ -1,0 +1,115 @@
+"""Options that several commands share, and how they meet the configuration file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from vllm_migrate.config import Config, load_config
+from vllm_migrate.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class Format(str, Enum):
+    """What results are written as."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class FailOn(str, Enum):
+    """The lowest level that makes a run fail."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Recipe(str, Enum):
+    """What a migration is to keep."""
+
+    PARITY = "parity"
+    FAST = "fast"
+
+
+# typer reads the annotations at run time and, on Python 3.10, needs Optional spelled out.
+Paths = Annotated[
+    list[Path] | None, typer.Argument(help="Files and directories; the current one by default.")
+]
+From = Annotated[
+    str | None, typer.Option("--from", metavar="VERSION", help="vLLM version the code is written for.")
+]
+To = Annotated[Optional[str], typer.Option("--to", metavar="VERSION", help="vLLM version to migrate to.")]  # noqa: UP045
+Select = Annotated[
+    list[str] | None,
+    typer.Option("--select", metavar="CODES", help="Only these rules; prefixes, commas between."),
+]
+Ignore = Annotated[Optional[list[str]], typer.Option("--ignore", metavar="CODES", help="Not these rules.")]  # noqa: UP045
+OutputFormat = Annotated[Format, typer.Option("--output-format", help="What to write results as.")]
+OutputFile = Annotated[Path | None, typer.Option("--output-file", help="Write results there, not to stdout.")]
+FailLevel = Annotated[
+    FailOn | None, typer.Option("--fail-on", help="Lowest level that exits 1 (default: warning).")
+]
+RecipeName = Annotated[
+    Recipe | None, typer.Option("--recipe", help="Keep the learning signal (parity) or V1's speed (fast).")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no progress.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List everything that was skipped.")]
+
+
+def settings(
+    paths: Sequence[Path],
+    *,
+    source: str | None,
+    target: str | None,
+    select: Iterable[str] | None,
+    ignore: Iterable[str] | None,
+    fail_on: FailOn | None,
+    recipe: Recipe | None,
+    unsafe: bool | None = None,
+) -> Config:
+    """The configuration of a run: command line before file before default.
+
+    The file is the one nearest to the first path.
+
+    Raises:
+        ConfigError: where the file is wrong.
+        UsageError: where a code to select or ignore is no rule's.
+    """
+    config = load_config(paths[0])
+    given = {
+        "source": source,
+        "target": target,
+        "select": _codes(select),
+        "ignore": _codes(ignore),
+        "fail_on": fail_on.value if fail_on else None,
+        "recipe": recipe.value if recipe else None,
+        "unsafe_fixes": unsafe or None,
+    }
+    config = replace(config, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]  # values are of their fields' types
+    _check_codes((*config.select, *config.ignore))
+    return config
+
+
+def _codes(given: Iterable[str] | None) -> tuple[str, ...] | None:
+    codes = tuple(code.strip().upper() for text in given or () for code in text.split(",") if code.strip())
+    return codes or None
+
+
+def _check_codes(codes: Sequence[str]) -> None:
+    if not codes:
+        return
+    from vllm_migrate.rules.registry import all_rules  # noqa: PLC0415 - most runs select nothing
+
+    known = [rule.code for rule in all_rules()]
+    for code in codes:
+        if not any(name.startswith(code) for name in known):
+            raise UsageError(
+                f"no rule's code starts with {code!r}", hint="`vllm-migrate rule` lists them all"
+            )

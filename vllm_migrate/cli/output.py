@@ -1,0 +1,100 @@
+"""Where output goes: results to stdout or a file, everything else to stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vllm_migrate.errors import InputError
+from vllm_migrate.report.style import Style, style_for, terminal_width
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import TextIO
+
+_PROGRESS_AFTER = 0.5
+_PROGRESS_EVERY = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where one run writes.
+
+    Attributes:
+        file: takes the result in place of stdout.
+        quiet: no summary, no progress; `verbose` everything that was skipped.
+    """
+
+    file: Path | None = None
+    quiet: bool = False
+    verbose: bool = False
+
+    @property
+    def style(self) -> Style:
+        """Colour for results; none in a file."""
+        return Style(enabled=False) if self.file else style_for(sys.stdout)
+
+    @property
+    def width(self) -> int:
+        """Columns to wrap prose at."""
+        return 80 if self.file else terminal_width(sys.stdout)
+
+    def result(self, text: str | bytes) -> None:
+        """Write a result. Bytes go out as they are.
+
+        Raises:
+            InputError: where the file can't be written.
+        """
+        data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+        if self.file is not None:
+            try:
+                self.file.write_bytes(data)
+            except OSError as error:
+                raise InputError(f"{self.file}: can't be written: {error.strerror}") from None
+            return
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+
+    def note(self, text: str = "") -> None:
+        """Say something beside the result."""
+        if not self.quiet:
+            write_error_line(text)
+
+
+def write_error_line(text: str) -> None:
+    """A line on stderr, whatever its encoding can't say escaped."""
+    encoding = sys.stderr.encoding or "utf-8"
+    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    sys.stderr.flush()
+
+
+class Progress:
+    """A line on stderr that counts files, on a terminal and only where a run takes long enough to wonder."""
+
+    def __init__(self, verb: str, *, quiet: bool, stream: TextIO | None = None) -> None:
+        self.verb = verb
+        self.stream = stream or sys.stderr
+        self.wanted = not quiet and self.stream.isatty()
+        self.started = self.last = time.monotonic()
+        self.written = False
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that `done` of `total` are behind us."""
+        if not self.wanted:
+            return
+        now = time.monotonic()
+        if now - self.started >= _PROGRESS_AFTER and now - self.last >= _PROGRESS_EVERY:
+            self.last = now
+            self.written = True
+            self.stream.write(f"\r\x1b[2K{self.verb} {done}/{total}")
+            self.stream.flush()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self.written:
+            self.stream.write("\r\x1b[2K")
+            self.stream.flush()
+            self.written = False

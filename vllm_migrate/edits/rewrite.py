@@ -1,0 +1,169 @@
+"""The rewrite: from findings to edited files, each verified before it is written.
+
+A file is planned until planning again changes nothing, so that a second run has nothing to do; then the
+result is read once more by its adapter. Only a file that passes both is written, atomically. Otherwise it
+stays as it was, with the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Safety
+from vllm_migrate.errors import InputError
+from vllm_migrate.files.located import FileKind
+from vllm_migrate.rules.scan import REFUSED, Diagnostic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path, PurePosixPath
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.edits.plan import FilePlan
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.rules.scan import Judge, ScanResult
+
+_ROUNDS = 6
+"""Edits that touch each other wait for the next round; rounds beyond a few mean two edits undo each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteResult:
+    """What a rewrite did, or under `--diff` would do.
+
+    Attributes:
+        plans: the files that change, each with its bytes before and after.
+        applied: the findings whose edits are in them.
+        remaining: what is left, with places in the files as they are now on disk; `facts` of those files.
+        refused: edits that could not be made safely, and files that could not be written.
+        failed: a file that should have been written was not.
+    """
+
+    plans: tuple[FilePlan, ...]
+    applied: tuple[Finding, ...]
+    remaining: tuple[Finding, ...]
+    refused: tuple[Diagnostic, ...]
+    facts: Mapping[PurePosixPath, FileFacts] = field(default_factory=dict)
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    plan: FilePlan
+    remaining: tuple[Finding, ...]
+    facts: FileFacts
+
+
+def rewrite(
+    scanned: ScanResult, *, unsafe: bool, write: bool, progress: Callable[[int, int], None] | None = None
+) -> RewriteResult:
+    """Plan, verify and, where asked to, write the edits of a scan's findings.
+
+    Args:
+        scanned: the scan; its `judge` is asked again about the edited files.
+        unsafe: apply the edits that need a reader, too.
+        write: change the files; otherwise only plan.
+        progress: called with how many files are done, of how many.
+    """
+    plans: list[FilePlan] = []
+    applied: list[Finding] = []
+    remaining: list[Finding] = []
+    refused: list[Diagnostic] = []
+    failed = False
+    facts = dict(scanned.facts)
+    places = {file.relative: file.path for file in scanned.files}
+    by_file = _by_file(scanned.findings)
+    for done, (path, findings) in enumerate(by_file.items(), start=1):
+        if progress:
+            progress(done, len(by_file))
+        if not any(_wanted(finding, unsafe=unsafe) for finding in findings) or scanned.judge is None:
+            remaining += findings
+            continue
+        try:
+            outcome = _settled(facts[path], findings, scanned.judge, unsafe=unsafe)
+            refused += [Diagnostic(REFUSED, path, reason) for reason in _reasons(outcome.plan)]
+            if write and outcome.plan.after != outcome.plan.before:
+                _write(places[path], outcome.plan)
+        except InputError as error:
+            refused.append(Diagnostic(REFUSED, path, f"left as it was: {error.message}"))
+            failed = True
+            remaining += findings
+            continue
+        if outcome.plan.after == outcome.plan.before:
+            remaining += findings
+            continue
+        plans.append(outcome.plan)
+        applied += outcome.plan.applied
+        if write:
+            facts[path] = outcome.facts
+            remaining += outcome.remaining
+        else:
+            done_with = {(finding.code, finding.span) for finding in outcome.plan.applied}
+            remaining += [finding for finding in findings if (finding.code, finding.span) not in done_with]
+    return RewriteResult(tuple(plans), tuple(applied), tuple(remaining), tuple(refused), facts, failed)
+
+
+def _by_file(findings: Iterable[Finding]) -> dict[PurePosixPath, list[Finding]]:
+    grouped: dict[PurePosixPath, list[Finding]] = {}
+    for finding in findings:
+        grouped.setdefault(finding.path, []).append(finding)
+    return grouped
+
+
+def _wanted(finding: Finding, *, unsafe: bool) -> bool:
+    return bool(finding.edits) and (
+        finding.safety is Safety.SAFE or (unsafe and finding.safety is Safety.UNSAFE)
+    )
+
+
+def _settled(facts: FileFacts, findings: Iterable[Finding], judge: Judge, *, unsafe: bool) -> _Outcome:
+    """Plan until nothing changes any more.
+
+    Raises:
+        InputError: where an edited file can't be read again, or the edits never settle.
+    """
+    from vllm_migrate.edits.plan import plan_file  # noqa: PLC0415 - libcst and what it needs are loaded with the first edit
+
+    before = facts.source
+    first: FilePlan | None = None
+    found = tuple(findings)
+    applied: tuple[Finding, ...] = ()
+    for _ in range(_ROUNDS):
+        plan = plan_file(facts, found, unsafe=unsafe)
+        after = _mended(facts, plan.after)
+        first = first or plan
+        if after == facts.source:
+            settled = first if first.after == after else replace(first, after=after, splices=())
+            return _Outcome(
+                replace(settled, before=before, applied=applied, refused=plan.refused), found, facts
+            )
+        applied += plan.applied
+        try:
+            facts = judge.read(facts.path, facts.kind, after)
+        except InputError as error:
+            raise InputError(f"the edited file could not be read: {error.message}") from None
+        found = tuple(judge.findings(facts)[0])
+    raise InputError("the edits undo each other")
+
+
+def _mended(facts: FileFacts, after: bytes) -> bytes:
+    if facts.kind is not FileKind.YAML or after == facts.source:
+        return after
+    from vllm_migrate.files.yaml_mend import fill_emptied  # noqa: PLC0415 - libcst and what it needs are loaded with the first edit
+
+    return fill_emptied(facts.source, after)
+
+
+def _reasons(plan: FilePlan) -> list[str]:
+    return [f"{finding.code} not edited: {reason}" for finding, reason in plan.refused]
+
+
+def _write(path: Path, plan: FilePlan) -> None:
+    """Write the file a link leads to, not the link."""
+    from vllm_migrate.edits.apply import write_atomically  # noqa: PLC0415 - libcst and what it needs are loaded with the first edit
+
+    try:
+        write_atomically(path.resolve(), plan.before, plan.after)
+    except OSError as error:
+        raise InputError(f"can't be written: {error.strerror}") from None

@@ -1,0 +1,130 @@
+"""`check` and `rewrite` as JSON with stable keys, whatever happened."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from vllm_migrate import __version__
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.files.located import Span
+from vllm_migrate.report.places import place
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import PurePosixPath
+
+    from vllm_migrate.edits.model import Edit, Finding
+    from vllm_migrate.edits.rewrite import RewriteResult
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.rules.scan import Diagnostic, ScanResult
+
+SCHEMA = "vllm-migrate/check/1"
+
+
+def check_json(result: ScanResult) -> str:
+    """A finished scan. `reason` is "" where every file was judged, else "unjudged"."""
+    return _dump(_scan(result))
+
+
+def rewrite_json(scanned: ScanResult, result: RewriteResult) -> str:
+    """A finished rewrite: as a scan, with what remains as `findings` and what was done as `applied`."""
+    value = _scan(scanned)
+    value["schema"] = "vllm-migrate/rewrite/1"
+    value["findings"] = [finding_json(f, result.facts) for f in result.remaining]
+    value["applied"] = [{"code": f.code, "name": f.name, "path": str(f.path)} for f in result.applied]
+    value["diagnostics"] += [_diagnostic(d) for d in result.refused]
+    value["summary"].update(summary(result.remaining))
+    value["summary"].update(applied=len(result.applied), files_changed=len(result.plans))
+    value["reason"] = "write-failed" if result.failed else value["reason"]
+    return _dump(value)
+
+
+def _diagnostic(diagnostic: Diagnostic) -> dict[str, Any]:
+    return {
+        "code": diagnostic.code,
+        "path": str(diagnostic.path),
+        "line": diagnostic.line or None,
+        "message": diagnostic.message,
+    }
+
+
+def _scan(result: ScanResult) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "tool": _tool(),
+        "target": {"package": result.target.package, "version": str(result.target.version)},
+        "source": {
+            "package": result.source.package,
+            "version": str(result.source.version),
+            "engine": result.source.engine.value,
+            "origin": result.source.origin,
+            "engine_origin": result.source.engine_origin,
+        },
+        "findings": [finding_json(f, result.facts) for f in result.findings],
+        "skipped": [{"path": str(path), "reason": reason} for path, reason in result.skipped],
+        "diagnostics": [_diagnostic(d) for d in result.diagnostics],
+        "summary": {**summary(result.findings), "files": len(result.files), "suppressed": result.suppressed},
+        "reason": "unjudged" if result.unjudged else "",
+    }
+
+
+def error_json(reason: str, message: str) -> str:
+    """A scan that did not finish; `message` stands among the diagnostics."""
+    return _dump(
+        {
+            "schema": SCHEMA,
+            "tool": _tool(),
+            "target": None,
+            "source": None,
+            "findings": [],
+            "skipped": [],
+            "diagnostics": [{"code": "", "path": None, "line": None, "message": message}],
+            "summary": {**summary(()), "files": 0, "suppressed": 0},
+            "reason": reason,
+        }
+    )
+
+
+def finding_json(finding: Finding, facts: Mapping[PurePosixPath, FileFacts]) -> dict[str, Any]:
+    """One finding; lines are 1-based, columns 1-based code points, ends exclusive."""
+    position = place(finding, facts[finding.path])
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "path": str(finding.path),
+        "line": position.line,
+        "column": position.column,
+        "end_line": position.end_line,
+        "end_column": position.end_column,
+        "level": str(finding.level),
+        "safety": finding.safety.value,
+        "message": finding.message,
+        "advice": finding.advice,
+        "edits": [_edit_json(edit) for edit in finding.edits],
+    }
+
+
+def summary(findings: Sequence[Finding]) -> dict[str, int]:
+    """Counts by level and by safety."""
+    by_level = {f"{level}s": sum(f.level is level for f in findings) for level in reversed(Level)}
+    by_safety = {safety.value: sum(f.safety is safety for f in findings) for safety in Safety}
+    return {"findings": len(findings), **by_level, **by_safety}
+
+
+def _edit_json(edit: Edit) -> dict[str, Any]:
+    """An edit by the name of what it does; spans are byte offsets `[start, end)`."""
+    values: dict[str, Any] = {"kind": type(edit).__name__}
+    for entry in fields(edit):
+        value = getattr(edit, entry.name)
+        values[entry.name] = [value.start, value.end] if isinstance(value, Span) else value
+    return values
+
+
+def _tool() -> dict[str, str]:
+    return {"name": "vllm-migrate", "version": __version__}
+
+
+def _dump(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

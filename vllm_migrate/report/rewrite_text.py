@@ -1,0 +1,77 @@
+"""What `rewrite` did, as text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Safety
+from vllm_migrate.report.places import printable
+from vllm_migrate.report.terminal import count, diagnostics_text, findings_text, route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.rewrite import RewriteResult
+    from vllm_migrate.report.style import Style
+    from vllm_migrate.rules.scan import ScanResult
+
+
+def text(scanned: ScanResult, result: RewriteResult, style: Style, width: int, *, header: bool) -> str:
+    """Each rewritten file with its number of edits, then what remains."""
+    lines = [style(route(scanned.source, scanned.target), "dim"), ""] if header else []
+    edits = Counter(finding.path for finding in result.applied)
+    for plan in result.plans:
+        rules = sorted({finding.code for finding in plan.applied})
+        name = style(printable(str(plan.path)), "bold")
+        lines.append(
+            f"{style('rewrote', 'green')} {name}: {count(edits[plan.path], 'finding')} ({', '.join(rules)})"
+        )
+    if result.plans:
+        lines.append("")
+    lines += findings_text(result.remaining, dict(result.facts), style, width)
+    lines += diagnostics_text((*scanned.diagnostics, *result.refused), style)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def summary(result: RewriteResult, style: Style, *, diff: bool) -> Iterator[str]:
+    """How much was done, and how much is left for whom."""
+    done = "would be rewritten" if diff else "rewritten"
+    if result.plans:
+        yield style(
+            f"{count(len(result.plans), 'file')} {done}: {count(len(result.applied), 'finding')} settled",
+            "green",
+        )
+    else:
+        yield "no edit to make"
+    unsafe = sum(finding.safety is Safety.UNSAFE for finding in result.remaining)
+    manual = sum(finding.safety is Safety.MANUAL for finding in result.remaining)
+    safe = len(result.remaining) - unsafe - manual
+    if safe:
+        yield f"  {safe} could not be edited safely"
+    if unsafe:
+        yield f"  {unsafe} more with --unsafe-fixes, to be read over"
+    if manual:
+        yield f"  {manual} left to a person"
+    if diff and result.plans:
+        yield "  nothing was written; run without --diff to apply"
+
+
+def coloured_diff(patch: bytes, style: Style) -> bytes:
+    """The patch as it is, or on a terminal with its lines in colour."""
+    if not style.enabled:
+        return patch
+    lines = []
+    for line in patch.splitlines(keepends=True):
+        body, end = (line[:-1], b"\n") if line.endswith(b"\n") else (line, b"")
+        names = _DIFF_COLOURS.get(line[:1], ())
+        if line.startswith((b"+++", b"---")):
+            names = ("bold",)
+        if names:
+            before, _, after = style("\0", *names).partition("\0")
+            body = before.encode() + body + after.encode()
+        lines.append(body + end)
+    return b"".join(lines)
+
+
+_DIFF_COLOURS = {b"+": ("green",), b"-": ("red",), b"@": ("cyan",)}

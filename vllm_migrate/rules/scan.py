@@ -1,0 +1,244 @@
+"""The scan: from paths to findings.
+
+Files are discovered and read; what the code comes from is found out over the whole project, since a pin in
+one file decides what a call in another means; then every rule looks at every file of its kinds. A file that
+can't be judged becomes a diagnostic and never ends the run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.positions import position_of
+from vllm_migrate.edits.suppress import is_suppressed
+from vllm_migrate.errors import InputError
+from vllm_migrate.facts.loader import load_facts
+from vllm_migrate.facts.source import detect_source, parse_target
+from vllm_migrate.files.adapters import read_file
+from vllm_migrate.files.discover import SourceFile, discover
+from vllm_migrate.files.located import FileFacts, FileKind, Use
+from vllm_migrate.files.locks import lock_pins
+from vllm_migrate.rules.base import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path, PurePosixPath
+
+    from vllm_migrate.config import Config
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.facts.model import Source, Target
+    from vllm_migrate.files.located import Pin
+    from vllm_migrate.resolve.project import ProjectIndex
+
+UNREADABLE = "VM001"
+UNPARSABLE = "VM002"
+REFUSED = "VM003"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """Something the tool could not do to one file.
+
+    Attributes:
+        code: `UNREADABLE`, `UNPARSABLE` or `REFUSED`.
+        line: 1-based, 0 where it is about the file as a whole.
+    """
+
+    code: str
+    path: PurePosixPath
+    message: str
+    line: int = 0
+
+    @property
+    def unjudged(self) -> bool:
+        """Whether the file's findings are unknown, so that a clean result would be a lie."""
+        return self.code != REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What turns one file's bytes into findings once the project is known."""
+
+    context: Context
+    index: ProjectIndex
+    config: Config
+
+    def read(self, path: PurePosixPath, kind: FileKind, source: bytes) -> FileFacts:
+        """The file's facts. Raises `InputError` where it can't be read as what its kind says."""
+        return read_file(path, kind, source, self.index, self.context.target)
+
+    def findings(self, facts: FileFacts) -> tuple[list[Finding], int]:
+        """What the selected rules find in one file, by place, and how many findings comments silence."""
+        from vllm_migrate.rules.registry import all_rules  # noqa: PLC0415 - not before it's needed
+
+        kept: list[Finding] = []
+        silenced = 0
+        for rule in all_rules():
+            if facts.kind not in rule.kinds:
+                continue
+            for finding in rule.find(facts, self.context):
+                if not is_selected(finding.code, self.config):
+                    continue
+                position = (
+                    position_of(facts.source, finding.span, facts.encoding) if facts.suppressions else None
+                )
+                if position is not None and is_suppressed(finding, position, facts.suppressions):
+                    silenced += 1
+                else:
+                    kept.append(finding)
+        return sorted(kept, key=lambda finding: (finding.span, finding.code)), silenced
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """What a scan found.
+
+    Attributes:
+        findings: by path and place, those silenced by a comment left out; `suppressed` is their number.
+        files: all files looked at.
+        facts: of each file with a finding.
+        skipped: what was left out, with the reason.
+        judge: for looking at a file again after it was edited.
+        lines: lines of Python looked at.
+    """
+
+    findings: tuple[Finding, ...]
+    files: tuple[SourceFile, ...]
+    source: Source
+    target: Target
+    skipped: tuple[tuple[PurePosixPath, str], ...]
+    diagnostics: tuple[Diagnostic, ...]
+    facts: Mapping[PurePosixPath, FileFacts] = field(default_factory=dict)
+    suppressed: int = 0
+    lines: int = 0
+    judge: Judge | None = None
+
+    @property
+    def unjudged(self) -> bool:
+        """Whether there is a file whose findings are unknown."""
+        return any(diagnostic.unjudged for diagnostic in self.diagnostics)
+
+
+def is_selected(code: str, config: Config) -> bool:
+    """Whether `select` and `ignore` let a rule through: the longer prefix wins, `ignore` on a tie."""
+    chosen = max((len(prefix) for prefix in config.select if code.startswith(prefix)), default=-1)
+    left_out = max((len(prefix) for prefix in config.ignore if code.startswith(prefix)), default=-1)
+    if config.select and chosen < 0:
+        return False
+    return left_out < 0 or chosen > left_out
+
+
+def scan(
+    paths: Sequence[Path], config: Config, *, progress: Callable[[int, int], None] | None = None
+) -> ScanResult:
+    """Look at everything under `paths`.
+
+    Args:
+        paths: files and directories.
+        config: command line, file and defaults already merged.
+        progress: called with how many files are done, of how many.
+
+    Raises:
+        InputError: where a path does not exist.
+        UsageError: where a version in `config` is none.
+    """
+    target = parse_target(config.target)
+    discovery = discover(paths, config)
+    diagnostics: list[Diagnostic] = []
+    sources = dict(_read_all(discovery.files, diagnostics))
+    index = _index(sources)
+    facts = list(_facts(sources, index, target, diagnostics, progress))
+    source = detect_source(
+        [*lock_pins(paths), *_pins(facts)],
+        [variable for file in facts for variable in file.variables],
+        any(_shows_v0(file) for file in facts),
+        config.source or None,
+    )
+    context = Context(source, target, load_facts(), project_use(facts), config.recipe)
+    judge = Judge(context, index, config)
+    findings: list[Finding] = []
+    suppressed = 0
+    kept: dict[PurePosixPath, FileFacts] = {}
+    for file in facts:
+        found, silenced = judge.findings(file)
+        suppressed += silenced
+        if found:
+            findings += found
+            kept[file.path] = file
+    return ScanResult(
+        findings=tuple(findings),
+        files=discovery.files,
+        source=source,
+        target=target,
+        skipped=discovery.skipped,
+        diagnostics=tuple(diagnostics),
+        facts=kept,
+        suppressed=suppressed,
+        lines=sum(_lines(text) for file, text in sources.items() if file.kind is FileKind.PYTHON),
+        judge=judge,
+    )
+
+
+def project_use(facts: Iterable[FileFacts]) -> Use:
+    """The signs of use of all files together: each is true where any file shows it."""
+    signs = {sign.name: False for sign in fields(Use)}
+    for file in facts:
+        signs = {name: known or getattr(file.use, name) for name, known in signs.items()}
+    return Use(**signs)
+
+
+def _pins(facts: Iterable[FileFacts]) -> Iterable[tuple[str, Pin]]:
+    """All pins, each with the file and line it stands in."""
+    for file in facts:
+        for pin in file.pins:
+            line = file.source.count(b"\n", 0, pin.span.start) + 1
+            yield f"{file.path}:{line}", pin
+
+
+_V0_MODULES = ("vllm.worker.", "vllm.executor.", "vllm.core.", "vllm.spec_decode.")
+"""Packages that implemented the V0 engine alone; V1 has its own under `vllm.v1` (0.8.5, 0.10.2)."""
+
+
+def _shows_v0(file: FileFacts) -> bool:
+    return any(f"{found.module}.".startswith(_V0_MODULES) and not found.dead for found in file.imports)
+
+
+def _read_all(
+    files: Iterable[SourceFile], diagnostics: list[Diagnostic]
+) -> Iterable[tuple[SourceFile, bytes]]:
+    for file in files:
+        try:
+            yield file, file.path.read_bytes()
+        except OSError as error:
+            diagnostics.append(Diagnostic(UNREADABLE, file.relative, f"can't be read: {error.strerror}"))
+
+
+def _index(sources: Mapping[SourceFile, bytes]) -> ProjectIndex:
+    from vllm_migrate.resolve.project import build_index  # noqa: PLC0415 - not before it's needed
+
+    return build_index([(f.relative, text) for f, text in sources.items() if f.kind is FileKind.PYTHON])
+
+
+def _facts(
+    sources: Mapping[SourceFile, bytes],
+    index: ProjectIndex,
+    target: Target,
+    diagnostics: list[Diagnostic],
+    progress: Callable[[int, int], None] | None,
+) -> Iterable[FileFacts]:
+    from vllm_migrate.files.prefilter import worth_parsing  # noqa: PLC0415 - not before it's needed
+
+    for done, (file, source) in enumerate(sources.items(), start=1):
+        if progress:
+            progress(done, len(sources))
+        if file.kind is FileKind.PYTHON and not worth_parsing(source, index.names):
+            continue
+        try:
+            yield read_file(file.relative, file.kind, source, index, target)
+        except InputError as error:  # noqa: PERF203 - one bad file must not end the run
+            diagnostics.append(Diagnostic(UNPARSABLE, file.relative, error.message))
+
+
+def _lines(source: bytes) -> int:
+    return source.count(b"\n") + (bool(source) and not source.endswith(b"\n"))
