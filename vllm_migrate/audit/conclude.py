@@ -314,8 +314,8 @@ class Conclusion:
         if of_reference is not None and of_reference.metrics.mean_abs.value > _LOUD:
             value = of_reference.metrics.mean_abs.value
             self._warnings.append(
-                f"the reference itself is mean |dlogp| {value:.4f} from the trainer's fp32 forward; the candidate's"
-                " distance to the trainer is judged relative to that"
+                f"the reference itself is mean |dlogp| {value:.4f} from the trainer's fp32 forward;"
+                " the candidate's distance to the trainer is judged relative to that"
             )
 
 

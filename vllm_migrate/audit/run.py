@@ -136,7 +136,8 @@ def _check_reference(plan: AuditPlan, trace: Trace, model_hash: str) -> None:
     made = trace.provenance
     if made.model != model_hash:
         raise UsageError(
-            f"{plan.reference} was recorded with another model ({made.model[:12]} instead of {model_hash[:12]})",
+            f"{plan.reference} was recorded with another model:"
+            f" SHA-256 {made.model[:12]} instead of {model_hash[:12]}",
             hint=_AGAIN,
         )
     asked = wire.to_wire(plan.sampling)

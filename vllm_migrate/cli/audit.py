@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import Enum
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -150,7 +150,7 @@ def _report(
     for path, kind in files:
         try:
             path.write_text(_render(result, kind), encoding="utf-8")
-        except OSError as error:
+        except OSError as error:  # noqa: PERF203 - one file that fails must not keep the others from being written
             failed = error
     if result.verdict is None:
         message, _, hint = result.message.partition("\nhint: ")

@@ -12,6 +12,8 @@ from vllm_migrate.cli.output import write_error_line
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from typing_extensions import Self
+
 _REDRAW_SECONDS = 0.1
 _CLEAR = "\r\x1b[2K"
 
@@ -28,7 +30,7 @@ class ArmProgress:
         self._started = time.monotonic()
         self._drawn = 0.0
 
-    def __enter__(self) -> ArmProgress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
