@@ -88,6 +88,19 @@ def test_remedy_reward_and_their_uncertainty_are_said(audit: AuditResult):
     assert "mean |Δlogp| 0.00210 nats: less, this run could not have told from its margin" in facts
 
 
+def test_time_is_one_row_an_arm(audit: AuditResult):
+    page = tree(render_html(audit))
+    table = next(t for t in page.iter("table") if words(t.find("caption")).startswith("Wall time"))
+    rows = [[words(cell) for cell in row] for row in table.iter("tr")]
+    assert rows == [
+        ["stage", "load", "sample", "in all"],
+        ["reference", "29.8 s", "1.10 s", ""],
+        ["candidate", "3 min 05 s", "", ""],
+        ["statistics", "", "", "0.310 s"],
+        ["CPU time of all processes", "", "", "54.8 s"],
+    ]
+
+
 def test_settings_that_differ_are_marked_by_more_than_colour(audit: AuditResult):
     page = tree(render_html(audit))
     rows = {

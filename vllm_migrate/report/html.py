@@ -118,7 +118,8 @@ def _definitions(rows: Sequence[tuple[str, str]]) -> str:
 
 
 def _cause(result: AuditResult) -> str:
-    evidence = f"<p>{phrase(result.cause_evidence)}</p>" if result.cause_evidence else ""
+    sentence = result.cause_evidence[:1].upper() + result.cause_evidence[1:].rstrip(".")
+    evidence = f"<p>{phrase(sentence)}.</p>" if sentence else ""
     slug = f"<code>{text(result.cause.value)}</code>"
     return f"<p><strong>{text(cause_title(result.cause))}</strong> {slug}</p>{evidence}"
 
@@ -191,7 +192,8 @@ _COMPARED = {
 
 
 def _worst(result: AuditResult) -> str:
-    listed = [tables.worst_table(arm) for arm in result.arms if arm.worst]
+    judged = [arm for arm in result.arms if arm.verdict is not None]
+    listed = [tables.worst_table(arm) for arm in judged or result.arms if arm.worst]
     return (
         _section("Tokens that moved most", f'<div class="two wide">{"".join(listed)}</div>') if listed else ""
     )

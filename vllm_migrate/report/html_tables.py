@@ -187,13 +187,23 @@ def _written(arm: Arm, name: str) -> str:
     return literal(arm.settings[name]) if name in arm.settings else "not reported"
 
 
+_WHOLE = {"total": "whole run", "cpu": "CPU time of all processes"}
+
+
 def timing_table(timing: Mapping[str, float]) -> str:
-    """Seconds per stage."""
-    rows = "".join(
-        f'<tr><th scope="row">{visible(stage)}</th><td class="n">{seconds(spent)}</td></tr>'
-        for stage, spent in timing.items()
-    )
-    return table("Wall time of each stage.", ["stage", "time"], f"<tbody>{rows}</tbody>")
+    """Seconds per stage. Keys like "candidate.load" make one row an arm; others stand in the last column."""
+    parts = list(dict.fromkeys(name.rpartition(".")[2] for name in timing if "." in name))
+    rows: dict[str, dict[str, float]] = {}
+    for name, spent in timing.items():
+        stage, dot, part = name.rpartition(".")
+        rows.setdefault(stage if dot else name, {})[part if dot else ""] = spent
+    body = ""
+    for stage, spans in rows.items():
+        cells = [f'<td class="n">{seconds(spans[key]) if key in spans else ""}</td>' for key in (*parts, "")]
+        body += f'<tr><th scope="row">{visible(_WHOLE.get(stage, stage))}</th>{"".join(cells)}</tr>'
+    head = ["stage", *(visible(part) for part in parts), "in all"]
+    caption = "Wall time unless it says CPU; stages of different engines may have run side by side."
+    return table(caption, head, f"<tbody>{body}</tbody>")
 
 
 def literal(value: Any) -> str:
@@ -208,7 +218,7 @@ def worst_table(arm: Arm) -> str:
     total = f", the first {len(shown)} of {len(arm.worst)}" if len(arm.worst) > len(shown) else ""
     infinite = any(not math.isfinite(token.candidate - token.reference) for token in shown)
     said = ". -inf: probability zero, outside the support" if infinite else ""
-    head = ["prompt", "position", "token", "reference", text(arm_label(arm)), "Δlogp"]
+    head = ["prompt", "position", "token", "reference", "this arm", "Δlogp"]
     caption = f"{text(arm_label(arm).capitalize())}{total}: logprobs, nats{said}"
     return table(caption, head, f"<tbody>{rows}</tbody>")
 
