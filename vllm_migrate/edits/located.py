@@ -1,0 +1,168 @@
+"""A Python file as a concrete syntax tree whose nodes can be found by their byte spans."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, TypeVar
+
+import libcst as cst
+from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper, ParentNodeProvider
+
+from vllm_migrate.edits.blocks import Block, RefusedError
+from vllm_migrate.files.located import Span
+
+if TYPE_CHECKING:
+    from vllm_migrate.files.positions import SourceText
+
+_FORM_FEED = "\f"
+_N = TypeVar("_N", bound=cst.CSTNode)
+LEAVES = (cst.SimpleString, cst.FormattedStringText, cst.Comment, cst.Name, cst.Integer, cst.Float)
+
+
+class Document:
+    """The tree of one file.
+
+    Attributes:
+        module: the tree; `parents` its nodes' parents.
+        rendered: what the tree renders to before any change. libcst 1.9 drops form feeds, nothing else.
+    """
+
+    def __init__(self, text: SourceText) -> None:
+        self._text = text
+        try:
+            wrapper = MetadataWrapper(cst.parse_module(text.text), unsafe_skip_copy=True)
+        except (cst.ParserSyntaxError, RecursionError) as error:
+            raise RefusedError(f"libcst can't parse the file: {str(error).splitlines()[0]}") from None
+        self.module = wrapper.module
+        self.rendered = self.module.code
+        if self.rendered != text.text and _without(self.rendered) != _without(text.text):
+            raise RefusedError("libcst does not reproduce the file")
+        self.parents = wrapper.resolve(ParentNodeProvider)
+        self._spans: dict[cst.CSTNode, Span] = {}
+        self._by_span: dict[Span, list[cst.CSTNode]] = defaultdict(list)
+        self._entries: dict[int, list[cst.Arg | cst.DictElement]] = defaultdict(list)
+        for node, place in wrapper.resolve(ByteSpanPositionProvider).items():
+            span = Span(place.start, place.start + place.length)
+            self._spans[node] = span
+            self._by_span[span].append(node)
+            if isinstance(node, cst.DictElement) or (isinstance(node, cst.Arg) and node.keyword is not None):
+                self._entries[span.start].append(node)
+
+    # From the file's bytes to the rendered tree's
+
+    def place(self, span: Span) -> Span:
+        """A span of the file as a span of the UTF-8 form of `rendered`."""
+        start, end = self._text.utf8_offset(span.start), self._text.utf8_offset(span.end)
+        if self.rendered == self._text.text:
+            return Span(start, end)
+        lost = self._text.text.encode()
+        kept = self.rendered.encode()
+        return Span(_same_place(lost, kept, start), _same_place(lost, kept, end))
+
+    # Finding nodes
+
+    def span_of(self, node: cst.CSTNode) -> Span:
+        """A node's place in the rendered tree."""
+        return self._spans[node]
+
+    def exactly(self, span: Span, *kinds: type[_N]) -> _N | None:
+        """The outermost node of these kinds at exactly this place."""
+        found = [node for node in self._by_span.get(self.place(span), ()) if isinstance(node, kinds)]
+        if not found:
+            return None
+        depth = {node: self._depth(node) for node in found}
+        return min(found, key=lambda n: depth[n])
+
+    def _depth(self, node: cst.CSTNode) -> int:
+        depth = 0
+        while (above := self.parents.get(node)) is not None:
+            node, depth = above, depth + 1
+        return depth
+
+    def expression(self, span: Span) -> cst.BaseExpression:
+        """The expression at a place.
+
+        Raises:
+            RefusedError: where none begins and ends there.
+        """
+        found = self.exactly(span, cst.BaseExpression)
+        if found is None:
+            found = self._inside_parentheses(span)
+        if found is None:
+            raise RefusedError("no expression begins and ends at the place to be replaced")
+        return found
+
+    def _inside_parentheses(self, span: Span) -> cst.BaseExpression | None:
+        """A tuple: `ast` counts its parentheses, libcst does not."""
+        source = self._text.source
+        start, end = span.start, span.end
+        if source[start : start + 1] != b"(" or source[end - 1 : end] != b")":
+            return None
+        inner = source[start + 1 : end - 1]
+        start += 1 + len(inner) - len(inner.lstrip())
+        end -= 1 + len(inner) - len(inner.rstrip())
+        found = self.exactly(Span(start, end), cst.Tuple)
+        return found if found is not None and found.lpar else None
+
+    def keyword_or_entry(self, span: Span) -> cst.Arg | cst.DictElement | None:
+        """The keyword argument or the dictionary entry that begins at a place and lies in it."""
+        wanted = self.place(span)
+        for node in self._entries.get(wanted.start, ()):
+            # A value in parentheses ends behind the expression that the span ends with.
+            if self._spans[node].end <= wanted.end or self._text.source[span.end :].lstrip()[:1] == b")":
+                return node
+        return None
+
+    def statement(self, span: Span) -> cst.CSTNode:
+        """The small or compound statement at a place.
+
+        Raises:
+            RefusedError: where there is none.
+        """
+        found = self.exactly(span, cst.BaseSmallStatement, cst.BaseCompoundStatement)
+        if found is None:
+            raise RefusedError("no statement begins and ends at the place of the edit")
+        return found
+
+    def covering_leaf(self, span: Span) -> cst.CSTNode | None:
+        """The token that a place lies in."""
+        wanted = self.place(span)
+        for node, place in self._spans.items():
+            if place.start <= wanted.start and wanted.end <= place.end and isinstance(node, LEAVES):
+                return node
+        return None
+
+    def in_block(self, statement: cst.CSTNode) -> tuple[Block, int, int | None]:
+        """The block a statement stands in, its index there, and its index on its line for a small statement."""
+        line: cst.CSTNode = statement
+        small: int | None = None
+        if isinstance(statement, cst.BaseSmallStatement):
+            line = self.parents[statement]
+            if isinstance(line, cst.SimpleStatementSuite):
+                return line, _index(line.body, statement), None
+            assert isinstance(line, cst.SimpleStatementLine)  # noqa: S101 (the other home of small statements)
+            small = _index(line.body, statement)
+        block = self.parents[line]
+        if not isinstance(block, (cst.Module, cst.IndentedBlock)):
+            raise RefusedError("the statement stands in no block")
+        return block, _index(block.body, line), small
+
+
+def _index(nodes: object, node: cst.CSTNode) -> int:
+    assert isinstance(nodes, (list, tuple))  # noqa: S101 (libcst's sequences)
+    return next(i for i, each in enumerate(nodes) if each is node)
+
+
+def _without(text: str) -> str:
+    return text.replace(_FORM_FEED, "")
+
+
+def _same_place(source: bytes, target: bytes, offset: int) -> int:
+    """Where the character at `offset` of one text is in another that differs only in form feeds."""
+    wanted = offset - source.count(b"\f", 0, offset)
+    position = 0
+    while True:
+        rest = wanted - (position - target.count(b"\f", 0, position))
+        if rest <= 0:
+            return position
+        position += rest
