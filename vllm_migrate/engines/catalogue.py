@@ -24,12 +24,12 @@ DEVICES = ("cpu", "cuda")
 FIRST_V1_ONLY = Version("0.11.0")
 """The first release without V0 (vLLM release notes of 0.11.0). A bare version below it means V0."""
 
-_SPEC = re.compile(r"(?:(?P<generation>v[01])(?:@(?P<at>[0-9][0-9A-Za-z.]*))?|(?P<bare>[0-9][0-9A-Za-z.]*))")
+_SPEC = re.compile(r"(?P<generation>v[01])(?:@(?P<at>[0-9][0-9A-Za-z.]*))?|(?P<bare>[0-9][0-9A-Za-z.]*)")
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """An engine as the user names it: generation "v0" or "v1", and vLLM's version without post-release suffix."""
+    """An engine as the user names it: "v0" or "v1", and vLLM's version without post-release suffix."""
 
     generation: str
     version: str
@@ -118,7 +118,9 @@ def recipe(spec: EngineSpec, device: str) -> Recipe:
         if not Version(row["since"]) <= version < Version(row["until"]):
             continue
         if "refusal" in row:
-            raise ProvisionError(f"{spec.name} can't be provisioned here: {row['refusal']}", hint=_instead(device))
+            raise ProvisionError(
+                f"{spec.name} can't be provisioned here: {row['refusal']}", hint=_instead(device)
+            )
         return Recipe(
             spec=spec,
             device=device,
@@ -152,14 +154,14 @@ def known_specs() -> tuple[EngineSpec, ...]:
 
 def _instead(device: str) -> str:
     if device == "cpu":
-        return "use v0 (0.8.5), or a V1 engine from 0.11.0 to 0.32.0, or --python with an environment of your own"
+        return "use v0 (0.8.5), V1 from 0.11.0 to 0.32.0, or --python with an environment of your own"
     return "use V0 from 0.8.5 to 0.10.2, V1 from 0.11.0 on, or --python with an environment of your own"
 
 
 @cache
 def _catalogue() -> dict[str, Any]:
     text = resources.files("vllm_migrate.engines").joinpath("catalogue.toml").read_text(encoding="utf-8")
-    data = tomllib.loads(text)
+    data: dict[str, Any] = tomllib.loads(text)
     if data.get("schema") != 1 or set(data.get("defaults", {})) != set(GENERATIONS):
         raise FactsError("engines/catalogue.toml has an unknown schema")
     return data

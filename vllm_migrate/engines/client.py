@@ -27,6 +27,8 @@ from vllm_migrate.workers import protocol as wire
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from typing_extensions import Self
+
     from vllm_migrate.engines.environment import EngineEnvironment
 
     Progress = Callable[[str, int, int], None]
@@ -48,15 +50,17 @@ _KINDS: dict[str, type[EngineError | InputError | UsageError]] = {
     "start": EngineStartError,
     "forced-decoding": ForcedDecodingError,
 }
-_EXCEPTION_LINE = re.compile(r"^(?:\(\w[^)]*\)\s*)?(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit)\b")
+_EXCEPTION_LINE = re.compile(
+    r"^(?:\(\w[^)]*\)\s*)?(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit)\b"
+)
 _NOISE = re.compile(r"Warning|^\s*(?:File \"|warnings\.warn|return |raise |\^+$|~*\^)|it/s|%\|")
 
 
 class EngineClient:
     """Starts a worker and calls it. Use as a context manager: leaving it ends the whole process group.
 
-    `start()` only launches the process, so that several engines can come up at the same time; every other method
-    waits for its answer.
+    `start()` only launches the process, so that several engines can come up at the same time; every other
+    method waits for its answer.
 
     Args:
         engine: which environment.
@@ -84,7 +88,7 @@ class EngineClient:
         self._pending: dict[int, str] = {}
         self._answers: dict[int, dict[str, Any]] = {}
 
-    def __enter__(self) -> EngineClient:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -109,7 +113,8 @@ class EngineClient:
                     stderr=log,
                     env=self.engine.variables(self._variables),
                     cwd=self.log.parent,
-                    # A group of its own: a Ctrl-C reaches us alone, and ending the group ends its children too.
+                    # A group of its own: a Ctrl-C reaches us alone, and ending the group ends its children
+                    # too.
                     start_new_session=True,
                 )
             except OSError as error:
@@ -122,7 +127,9 @@ class EngineClient:
         """Versions inside the environment; imports nothing heavy there."""
         answer = self._call(wire.HELLO, {}, seconds=START_SECONDS)
         if answer.get("protocol") != wire.PROTOCOL_VERSION:
-            raise EngineStartError(f"{self.name} speaks protocol {answer.get('protocol')}, not {wire.PROTOCOL_VERSION}")
+            raise EngineStartError(
+                f"{self.name} speaks protocol {answer.get('protocol')}, not {wire.PROTOCOL_VERSION}"
+            )
         return answer
 
     def load(
@@ -207,7 +214,8 @@ class EngineClient:
     def flip(self, setting: str, value: Any, *, slot: str = wire.MAIN_SLOT) -> dict[str, Any]:
         """Change a setting in the live engine: `{"live": bool, "was": ..., "why": str}`.
 
-        Where `live` is false nothing changed, and only an engine started with the setting will show its effect.
+        Where `live` is false nothing changed, and only an engine started with the setting will show its
+        effect.
         """
         return self._call(wire.FLIP, {"setting": setting, "value": value}, seconds=CONTROL_SECONDS, slot=slot)
 
@@ -293,7 +301,9 @@ class EngineClient:
             message = json.loads(line)
         except ValueError:
             self.close()
-            raise EngineDiedError(f"{self.name} sent something that is no message", hint=self._see_log()) from None
+            raise EngineDiedError(
+                f"{self.name} sent something that is no message", hint=self._see_log()
+            ) from None
         if message.get("event") == "progress":
             if self._progress is not None:
                 self._progress(self._pending.get(message["id"], ""), message["done"], message["total"])
@@ -315,7 +325,7 @@ class EngineClient:
                 if left <= 0:
                     self.close()
                     raise EngineDiedError(
-                        f"{self.name} gave no answer to {operation} within {seconds:.0f} seconds and was ended",
+                        f"{self.name} gave no answer to {operation} in {seconds:.0f} seconds and was ended",
                         hint=self._see_log(),
                     )
                 if not selector.select(timeout=left):
@@ -334,7 +344,9 @@ class EngineClient:
 
     def _failure(self, error: dict[str, str]) -> EngineError | InputError | UsageError:
         kind = _KINDS.get(error["kind"], EngineError)
-        return kind(f"{self.name}: {error['message']}", hint=self._see_log() if kind is not InputError else "")
+        return kind(
+            f"{self.name}: {error['message']}", hint=self._see_log() if kind is not InputError else ""
+        )
 
     def _died(self, operation: str) -> EngineDiedError:
         """The error for a worker that is gone, with the last thing it said."""
@@ -357,7 +369,7 @@ class EngineClient:
 
 
 def last_meaningful_line(log: Path | None) -> str:
-    """What a dead process said last: the last exception if there is one, else the last line that is no noise."""
+    """What a dead process said last: its last exception, else the last line that is no noise."""
     if log is None or not log.is_file():
         return ""
     with log.open("rb") as file:
@@ -394,4 +406,7 @@ def _new_log(name: str) -> Path:
     for path in old[: max(0, len(old) - KEPT_LOGS)]:
         path.unlink(missing_ok=True)
     slug = re.sub(r"[^A-Za-z0-9_.-]", "-", name)
-    return root / f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}-{os.getpid()}-{time.monotonic_ns() % 1_000_000:06d}.log"
+    return (
+        root
+        / f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}-{os.getpid()}-{time.monotonic_ns() % 1_000_000:06d}.log"
+    )

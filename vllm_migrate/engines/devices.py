@@ -24,5 +24,5 @@ def has_nvidia_gpu() -> bool:
 
 
 def default_device() -> str:
-    """ "cuda" where there is an NVIDIA GPU, else "cpu"."""
+    """Return "cuda" where there is an NVIDIA GPU, else "cpu"."""
     return "cuda" if has_nvidia_gpu() else "cpu"

@@ -1,4 +1,4 @@
-"""Whether an engine really works: it imports, comes up as what it should be, samples, and replays what it sampled."""
+"""Whether an engine really works: comes up as what it should be, samples, and replays what it sampled."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Diagnosis:
         problem: one line where it doesn't work; `hint` what to do.
         loaded: what came up; None where nothing did.
         versions: packages inside the environment.
-        replay_equal: share of tokens whose replayed logprob equals, bit for bit, the sampled one. Not demanded: on
-            a GPU batches may differ.
+        replay_equal: share of tokens whose replayed logprob equals, bit for bit, the sampled one. Not
+            demanded: on a GPU batches may differ.
         seconds: wall time per stage: "start" (process and load), "generate", "replay".
     """
 
@@ -72,7 +72,7 @@ class Diagnosis:
 
 
 def examine(engine: EngineEnvironment, progress: Progress) -> Diagnosis:
-    """Run an engine on a tiny random model. Never raises for an engine's own faults; they are the diagnosis."""
+    """Run an engine on a tiny random model. An engine's own faults aren't raised: they are the diagnosis."""
     seconds: dict[str, float] = {}
     versions: dict[str, str] = {}
     try:
@@ -90,7 +90,12 @@ def examine(engine: EngineEnvironment, progress: Progress) -> Diagnosis:
                 client.shutdown()
     except VllmMigrateError as error:
         return Diagnosis(
-            engine.name, works=False, problem=error.message, hint=error.hint, versions=versions, seconds=seconds
+            engine.name,
+            works=False,
+            problem=error.message,
+            hint=error.hint,
+            versions=versions,
+            seconds=seconds,
         )
     return Diagnosis(
         engine.name, works=True, loaded=loaded, versions=versions, replay_equal=equal, seconds=seconds

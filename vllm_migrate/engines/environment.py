@@ -74,14 +74,16 @@ class EngineEnvironment:
     def variables(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The whole environment of its process: what it needs, locale, paths and devices, and nothing else.
 
-        Credentials (HF_TOKEN, WANDB_API_KEY, AWS_*), PYTHONPATH and the user's own VLLM_* stay out: the first are none
-        of the engine's business, the others would change what is measured without a trace.
+        Credentials (HF_TOKEN, WANDB_API_KEY, AWS_*), PYTHONPATH and the user's own VLLM_* stay out: the first
+        are none of the engine's business, the others would change what is measured without a trace.
 
         Args:
             extra: variables of the caller's choice; they win.
         """
         kept = {
-            name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)
+            name: value
+            for name, value in os.environ.items()
+            if name in _KEPT or name.startswith(_KEPT_PREFIXES)
         }
         kept.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))
         kept.update(
@@ -103,7 +105,7 @@ class EngineEnvironment:
 
 
 def write_manifest(directory: Path, engine: EngineEnvironment) -> None:
-    """Describe an engine in its own directory. Paths inside the directory are kept relative, so that it can move."""
+    """Describe an engine in its own directory; paths inside it are kept relative, so that it can move."""
     document = {"schema": SCHEMA, **asdict(engine)}
     document.pop("root")
     document["python"] = _relative(engine.python, engine.root)
@@ -124,7 +126,9 @@ def read_manifest(directory: Path) -> EngineEnvironment:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document.pop("schema") != SCHEMA:
-            raise ProvisionError(f"{path} was written by another version of this tool", hint="install it again")
+            raise ProvisionError(
+                f"{path} was written by another version of this tool", hint="install it again"
+            )
         return EngineEnvironment(
             **{
                 **document,
@@ -134,7 +138,9 @@ def read_manifest(directory: Path) -> EngineEnvironment:
             }
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ProvisionError(f"{path} can't be read: {error}", hint="remove the engine and install it again") from error
+        raise ProvisionError(
+            f"{path} can't be read: {error}", hint="remove the engine and install it again"
+        ) from error
 
 
 def _relative(path: Path, root: Path) -> str:

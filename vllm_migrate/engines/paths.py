@@ -14,7 +14,11 @@ VARIABLE = "VLLM_MIGRATE_CACHE"
 def cache_root() -> Path:
     """The tool's cache directory; not created here."""
     override = os.environ.get(VARIABLE)
-    return Path(override).expanduser().absolute() if override else Path(platformdirs.user_cache_dir("vllm-migrate"))
+    return (
+        Path(override).expanduser().absolute()
+        if override
+        else Path(platformdirs.user_cache_dir("vllm-migrate"))
+    )
 
 
 def engines_root() -> Path:

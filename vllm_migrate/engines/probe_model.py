@@ -1,4 +1,4 @@
-"""A tiny random Qwen2 checkpoint, written with the standard library, to see whether an engine works at all."""
+"""A tiny random Qwen2 checkpoint, written with the standard library, to see whether an engine works."""
 
 from __future__ import annotations
 
@@ -71,7 +71,11 @@ def _tokenizer() -> dict[str, Any]:
         "pre_tokenizer": {"type": "WhitespaceSplit"},
         "post_processor": None,
         "decoder": None,
-        "model": {"type": "WordLevel", "vocab": {word: i for i, word in enumerate(WORDS)}, "unk_token": WORDS[0]},
+        "model": {
+            "type": "WordLevel",
+            "vocab": {word: i for i, word in enumerate(WORDS)},
+            "unk_token": WORDS[0],
+        },
     }
 
 

@@ -1,4 +1,8 @@
-"""Installing an engine into its own environment: announced first, made under a temporary name, renamed when complete."""
+"""Installing an engine into an environment of its own.
+
+What it will take is announced first; the environment is made under a temporary name and renamed when
+complete.
+"""
 
 from __future__ import annotations
 
@@ -96,7 +100,7 @@ def plan(
         overrides += [f'{name} ; sys_platform == "never"' for name in _NOT_NEEDED]
     optional = chosen.extras.get("prefix-caching", ()) if prefix_caching else ()
     requirements = [chosen.requirement, *chosen.extra, *optional]
-    packages = uv.resolve(requirements, overrides, pins(chosen), python, sources, platform)
+    packages = uv.resolve(requirements, overrides, pins(chosen), python, sources, platform=platform)
     build = next((package for package in packages if package.name == "torch"), None)
     small = build is not None and build.version.endswith("+cpu")
     listed = sum(package.bytes for package in packages)
@@ -118,8 +122,8 @@ _SMALL_DISK = 3_300_000_000
 def install(prepared: Plan, progress: Progress) -> EngineEnvironment:
     """Install a planned engine.
 
-    The environment is made under a temporary name and renamed when it is complete, manifest included; whatever an
-    interrupted installation leaves is never taken for an engine, and the next one clears it away.
+    The environment is made under a temporary name and renamed when it is complete, manifest included;
+    whatever an interrupted installation leaves is never taken for an engine, and the next one clears it away.
 
     Raises:
         ProvisionError: not enough disk, no network, a package that can't be installed.
@@ -212,7 +216,7 @@ def site_packages(prefix: Path) -> Path:
 
 
 def choose_python(chosen: Recipe) -> str:
-    """Our own interpreter's version where the engine supports it, else the recipe's first choice for uv to find."""
+    """Our own interpreter's version where the engine supports it, else the recipe's first choice."""
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
     return own if own in chosen.python and not free_threaded else chosen.python[0]
@@ -221,16 +225,20 @@ def choose_python(chosen: Recipe) -> str:
 def pins(chosen: Recipe) -> list[str]:
     """Exact versions this engine was run with here, shipped beside the catalogue; none where it wasn't."""
     name = f"{chosen.requirement.replace('==', '-')}.txt"
-    file = resources.files("vllm_migrate.engines").joinpath("pins", name)
+    file = resources.files("vllm_migrate.engines") / "pins" / name
     if not file.is_file():
         return []
     lines = file.read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
+_SMALL = 50_000_000
+"""Below this many bytes, megabytes read better."""
+
+
 def gigabytes(count: int) -> str:
     """Decimal gigabytes, as disks and networks are sold."""
-    return f"{count / 1e9:.1f} GB" if count >= 50_000_000 else f"{count / 1e6:.0f} MB"
+    return f"{count / 1e9:.1f} GB" if count >= _SMALL else f"{count / 1e6:.0f} MB"
 
 
 def size_of(directory: Path) -> int:
@@ -254,7 +262,11 @@ def _sources(device: str, wheelhouse: Path | None) -> uv.Sources:
 def _torch_words(device: str, *, small: bool) -> str:
     if small:
         return "CPU build"
-    return "CUDA build" if device == "cuda" else "PyPI's build, which carries CUDA libraries: no CPU build in reach"
+    return (
+        "CUDA build"
+        if device == "cuda"
+        else "PyPI's build, which carries CUDA libraries: no CPU build in reach"
+    )
 
 
 def _check_disk(prepared: Plan) -> None:

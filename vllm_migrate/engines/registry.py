@@ -42,7 +42,9 @@ def installed() -> list[EngineEnvironment]:
     root = engines_root()
     if not root.is_dir():
         return []
-    found = [read_manifest(path.parent) for path in root.glob("*/manifest.json") if path.parent.name[0] != "."]
+    found = [
+        read_manifest(path.parent) for path in root.glob("*/manifest.json") if path.parent.name[0] != "."
+    ]
     return sorted(found, key=lambda engine: (engine.name, engine.device))
 
 
@@ -51,7 +53,8 @@ def find(name: str, device: str | None = None) -> EngineEnvironment | None:
 
     Args:
         name: "v0", "v1@0.18.1", "0.18.1", or a registered name.
-        device: "cpu" or "cuda"; None prefers a GPU's engine where there is a GPU, and else takes what is there.
+        device: "cpu" or "cuda"; None prefers a GPU's engine where there is a GPU, and else takes what is
+            there.
     """
     registered = engines_root() / name
     if _NAME.fullmatch(name) and (registered / "manifest.json").is_file():
@@ -91,8 +94,8 @@ def register(name: str, python: Path) -> EngineEnvironment:
     """Take an existing environment with vLLM in it as an engine.
 
     Args:
-        name: how it will be called. Where it is an engine spec, the environment is used for that engine; else any
-            short word, and the generation follows from vLLM's version (V1 from 0.11.0 on).
+        name: how it will be called. Where it is an engine spec, the environment is used for that engine; else
+            any short word, and the generation follows from vLLM's version (V1 from 0.11.0 on).
         python: its interpreter.
 
     Raises:
@@ -146,13 +149,17 @@ def _place(name: str, release: str, device: str) -> tuple[EngineSpec, Path]:
         spec = parse_spec(name)
     except UsageError:
         if not _NAME.fullmatch(name):
-            raise UsageError(f"{name!r} can't be an engine's name", hint="use letters, digits, - and _") from None
+            raise UsageError(
+                f"{name!r} can't be an engine's name", hint="use letters, digits, - and _"
+            ) from None
         generation = "v1" if Version(release) >= FIRST_V1_ONLY else "v0"
         return EngineSpec(generation, release), engines_root() / name
     if "@" in name and spec.version != release:
         raise UsageError(f"{name} was asked for, but the environment has vLLM {release}")
     if (spec.generation == "v1") != (Version(release) >= FIRST_V1_ONLY):
-        raise UsageError(f"{name} was asked for, but the environment has vLLM {release}, which is not that engine")
+        raise UsageError(
+            f"{name} was asked for, but the environment has vLLM {release}, which is not that engine"
+        )
     directory = directory_of(spec, device)
     if (directory / "bin").is_dir():
         raise UsageError(f"{name} is already installed", hint=f"vllm-migrate engines remove {name}")

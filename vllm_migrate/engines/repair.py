@@ -1,16 +1,16 @@
 """Mends for wheels that don't load as they are.
 
-**glibcxx.** Some CPU wheels need the symbol version GLIBCXX_3.4.32, which Debian 12's and Ubuntu 22.04's libstdc++
-lacks. They use it for one symbol, `_ZSt21ios_base_library_initv`: a link marker that nothing calls. Making that one
-symbol weak and unversioned, and the version requirement weak (VER_FLG_WEAK), lets the loader pass over it. Field
-layouts: System V ABI, "Symbol Table"; Linux Standard Base Core, "Symbol Versioning".
+**glibcxx.** Some CPU wheels need the symbol version GLIBCXX_3.4.32, which Debian 12's and Ubuntu 22.04's
+libstdc++ lacks. They use it for one symbol, `_ZSt21ios_base_library_initv`: a link marker that nothing calls.
+Making that one symbol weak and unversioned, and the version requirement weak (VER_FLG_WEAK), lets the loader
+pass over it. Field layouts: System V ABI, "Symbol Table"; Linux Standard Base Core, "Symbol Versioning".
 
-**preload.** Some releases refuse to start unless LD_PRELOAD contains the words "libtcmalloc" and "libiomp". The second
-comes with the wheel; the first isn't on PyPI and only its name is looked at, so a link to the C math library, which is
-loaded anyway, stands in.
+**preload.** Some releases refuse to start unless LD_PRELOAD contains the words "libtcmalloc" and "libiomp".
+The second comes with the wheel; the first isn't on PyPI and only its name is looked at, so a link to the C
+math library, which is loaded anyway, stands in.
 
-uv hard-links files into environments: an edit in place would change its cache and with it every later environment.
-Everything here writes a new file and moves it over the old name.
+uv hard-links files into environments: an edit in place would change its cache and with it every later
+environment. Everything here writes a new file and moves it over the old name.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def weaken(path: Path) -> bool:
         True where it was mended, False where it doesn't need that version or was mended before.
 
     Raises:
-        ProvisionError: where a symbol other than the known link marker needs the version, or the file is no such ELF.
+        ProvisionError: where a symbol other than the known link marker needs the version, or the file is no
+            such ELF.
     """
     data = bytearray(path.read_bytes())
     try:
@@ -79,7 +80,9 @@ def weaken(path: Path) -> bool:
     return changed
 
 
-_INSTEAD = "use a system whose libstdc++ has GLIBCXX_3.4.32 (GCC 13.2 or newer), such as Debian 13 or Ubuntu 24.04"
+_INSTEAD = (
+    "use a system whose libstdc++ has GLIBCXX_3.4.32 (GCC 13.2 or newer), such as Debian 13 or Ubuntu 24.04"
+)
 
 
 def _weaken(data: bytearray) -> bool:
@@ -173,7 +176,7 @@ def mend_glibcxx(site_packages: Path) -> list[str]:
 
 
 def provide_preload(prefix: Path, site_packages: Path) -> tuple[str, ...]:
-    """The shared objects LD_PRELOAD must name for this release; none where it doesn't insist or brings its own.
+    """The shared objects LD_PRELOAD must name for this release; none where it doesn't insist.
 
     Raises:
         ProvisionError: where the release insists and the pieces aren't there.
@@ -184,7 +187,9 @@ def provide_preload(prefix: Path, site_packages: Path) -> tuple[str, ...]:
     openmp = prefix / "lib" / "libiomp5.so"
     mathematics = _loaded_library("libm.so.6")
     if not openmp.is_file() or mathematics is None:
-        raise ProvisionError(f"this vLLM release needs {openmp.name} and the C math library, and one is missing")
+        raise ProvisionError(
+            f"this vLLM release needs {openmp.name} and the C math library, and one is missing"
+        )
     if any(mark in str(prefix) for mark in " :"):
         raise ProvisionError(
             f"this vLLM release needs LD_PRELOAD, which can't name {prefix}",

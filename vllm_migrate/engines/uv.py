@@ -5,9 +5,11 @@ from __future__ import annotations
 import configparser
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,7 +103,9 @@ def _pip_files() -> list[Path]:
     """Pip's configuration files that exist, in its order (pip's user guide, "Configuration Files")."""
     home = Path.home()
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-    candidates = [Path(d) / "pip" / "pip.conf" for d in os.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")]
+    candidates = [
+        Path(d) / "pip" / "pip.conf" for d in os.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")
+    ]
     candidates += [Path("/etc/pip.conf"), home / ".pip" / "pip.conf", config / "pip" / "pip.conf"]
     candidates.append(Path(sys.prefix) / "pip.conf")
     named = os.environ.get("PIP_CONFIG_FILE")
@@ -134,7 +138,8 @@ def torch_index_reachable() -> bool:
 def cpu_torch_pin(requirement: str, python: str, sources: Sources) -> str:
     """The torch version a CPU wheel is built for, learnt from the resolver's own words.
 
-    The wheel asks for `torch==X+cpu`, which the default index doesn't have, so the resolution fails and names it.
+    The wheel asks for `torch==X+cpu`, which the default index doesn't have, so the resolution fails and names
+    it.
 
     Returns:
         "X"; or "" where the resolution succeeds as it is.
@@ -158,6 +163,7 @@ def resolve(
     constraints: Sequence[str],
     python: str,
     sources: Sources,
+    *,
     platform: str = "",
 ) -> list[Package]:
     """What installing would bring, without installing it.
@@ -187,12 +193,13 @@ def resolve(
         run_uv([*command, str(base / "requirements.in")], seconds=RESOLVE_SECONDS)
         document = tomllib.loads(lock.read_text(encoding="utf-8"))
     return [
-        Package(entry["name"], str(entry.get("version", "")), _size(entry)) for entry in document.get("packages", [])
+        Package(entry["name"], str(entry.get("version", "")), _size(entry))
+        for entry in document.get("packages", [])
     ]
 
 
 def _size(entry: dict[str, Any]) -> int:
-    """Bytes of the file uv would take: the first wheel listed, else the source archive; none for local files."""
+    """Bytes of the file uv would take: the first wheel listed, else the source archive; 0 for local files."""
     wheels = entry.get("wheels") or ([entry["sdist"]] if "sdist" in entry else [])
     return int(wheels[0].get("size", 0)) if wheels and "url" in wheels[0] else 0
 
@@ -210,18 +217,25 @@ def run_uv(command: Sequence[str], *, seconds: float, progress: Progress | None 
     process = subprocess.Popen(
         list(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
+    limit = threading.Timer(seconds, process.kill)
+    limit.daemon = True
+    limit.start()
     try:
-        if process.stderr is None:
-            raise ProvisionError("uv could not be started")
-        for line in process.stderr:
+        for line in process.stderr or ():
             lines.append(line.rstrip())
             if progress is not None and line.strip():
                 progress(line.strip())
-        status = process.wait(timeout=seconds)
+        status = process.wait()
     except BaseException:
         process.kill()
         process.wait()
         raise
+    finally:
+        limit.cancel()
+        if process.stderr is not None:
+            process.stderr.close()
+    if status == -signal.SIGKILL:
+        raise ProvisionError(f"uv was ended: it took more than {seconds:.0f} seconds, or memory ran out")
     if status != 0:
         raise explain(lines)
     return "\n".join(lines)
@@ -235,6 +249,10 @@ def explain(lines: Sequence[str]) -> ProvisionError:
             "the package index can't be reached",
             hint="check the network or proxy, or install from a folder of wheels with --wheelhouse DIR",
         )
-    causes = [line.strip().removeprefix("cause:").strip() for line in lines if "Because" in line or "cause:" in line]
-    first = next((line.strip().removeprefix("error:").strip() for line in lines if line.strip()), "no reason given")
+    causes = [
+        line.strip().removeprefix("cause:").strip() for line in lines if "Because" in line or "cause:" in line
+    ]
+    first = next(
+        (line.strip().removeprefix("error:").strip() for line in lines if line.strip()), "no reason given"
+    )
     return ProvisionError(f"uv could not do it: {first.rstrip('.:')}", hint=" ".join(causes) or text[:500])

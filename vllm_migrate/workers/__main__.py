@@ -1,7 +1,8 @@
 """Entry point: `<engine's python> .../workers`, one process per engine.
 
-The package is loaded under a private name by its path, and its directory is taken off `sys.path` again: relative
-imports work, and nothing of ours (nor of the site-packages we live in) becomes importable inside the engine.
+The package is loaded under a private name by its path, and its directory is taken off `sys.path` again:
+relative imports work, and nothing of ours (nor of the site-packages we live in) becomes importable inside the
+engine.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ class WorkerError(Exception):
     """A failure with a kind the other side understands.
 
     Attributes:
-        kind: "input" (the model or the token ids are wrong), "unsupported" (asked for what this worker refuses),
-            "start" (the engine did not come up), "forced-decoding", or "engine".
+        kind: "input" (the model or the token ids are wrong), "unsupported" (asked for what this worker
+            refuses), "start" (the engine did not come up), "forced-decoding", or "engine".
         message: one line.
     """
 
@@ -51,7 +51,8 @@ class Backend(ABC):
         """Change one setting in the live engine.
 
         Returns:
-            `{"live": True, "was": old value, "why": ""}`, or `live` false with the reason: then only a fresh engine
+            `{"live": True, "was": old value, "why": ""}`, or `live` false with the reason: then only a fresh
+                engine
             started with that setting will show its effect.
         """
         del value

@@ -1,8 +1,8 @@
 """The sampling distribution, step by step in the engines' own order, in float32.
 
 V1 (`vllm/v1/sample/sampler.py`): penalties, temperature, min_p, then top-k and top-p. V0
-(`vllm/model_executor/layers/sampler.py`): penalties, temperature, top-k and top-p, then min_p. Ties at the top-k
-threshold stay in, and the nucleus is cut on ascending order with `cumulative <= 1 - top_p`, as both do.
+(`vllm/model_executor/layers/sampler.py`): penalties, temperature, top-k and top-p, then min_p. Ties at the
+top-k threshold stay in, and the nucleus is cut on ascending order with `cumulative <= 1 - top_p`, as both do.
 """
 
 from __future__ import annotations

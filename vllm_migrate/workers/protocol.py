@@ -1,11 +1,11 @@
 """The wire protocol between the tool and a worker inside an engine's environment.
 
-One JSON object a line, both ways, over pipes the engine can't print into (the worker points file descriptor 1 at
-stderr before it imports anything). A request is `{"id": n, "op": name, "args": {...}}`, with `"slot": name` where the
-process holds several engines (a trainer beside an engine, a second engine with other settings); the worker answers
-`{"id": n, "ok": {...}}` or `{"id": n, "error": {"kind": slug, "message": line, "detail": traceback}}`, and may send
-`{"event": "progress", "id": n, "done": k, "total": m}` before that. Infinities travel as JSON's `-Infinity`,
-which Python writes and reads.
+One JSON object a line, both ways, over pipes the engine can't print into (the worker points file descriptor 1
+at stderr before it imports anything). A request is `{"id": n, "op": name, "args": {...}}`, with `"slot":
+name` where the process holds several engines (a trainer beside an engine, a second engine with other
+settings); the worker answers `{"id": n, "ok": {...}}` or `{"id": n, "error": {"kind": slug, "message": line,
+"detail": traceback}}`, and may send `{"event": "progress", "id": n, "done": k, "total": m}` before that.
+Infinities travel as JSON's `-Infinity`, which Python writes and reads.
 
 This module runs in the oldest engine's Python and in ours: standard library only.
 """
@@ -19,7 +19,7 @@ PROTOCOL_VERSION = 1
 
 MAIN_SLOT = "main"
 
-HELLO = "hello"  # -> {"protocol", "python", "executable", "pid", "packages": {name: version}}; imports nothing heavy
+HELLO = "hello"  # -> {"protocol", "python", "executable", "pid", "packages": {name: version}}; quick
 LOAD = "load"  # LoadRequest -> Loaded
 TOKENIZE = "tokenize"  # {"texts": [str]} -> {"token_ids": [[int]]}
 GENERATE = "generate"  # GenerateRequest -> {"rollouts": [RolloutRecord]}
@@ -88,7 +88,8 @@ class GenerateRequest:
 
     Attributes:
         prompts: token ids per prompt.
-        n: completions per prompt; each gets its own request, seeded `seed + prompt * n + sample` where seed is set.
+        n: completions per prompt; each gets its own request, seeded `seed + prompt * n + sample` where seed
+            is set.
         order: permutation of prompt indices in which requests are handed to the engine; None keeps the order.
     """
 
@@ -125,8 +126,8 @@ class ReplayRequest:
         prompts: token ids per sequence; `completions` the token ids to force after each.
         order: permutation of sequence indices handed to the engine; None keeps the order.
         max_num_seqs: at most this many at once; 0 leaves the engine's own limit.
-        min_p_first: read by the trainer only: V1 applies min_p before top-k and top-p, V0 after them. It matters
-            only where min_p and top_p are both in use.
+        min_p_first: read by the trainer only: V1 applies min_p before top-k and top-p, V0 after them. It
+            matters only where min_p and top_p are both in use.
     """
 
     prompts: list[list[int]]

@@ -78,15 +78,11 @@ class Server:
             if operation == wire.SHUTDOWN:
                 self._send({"id": number, "ok": {}})
                 return False
-            handler = self._operations.get(operation)
-            if handler is None:
-                raise WorkerError("unsupported", f"this worker has no operation {operation!r}")
+            handler = self._operations.get(operation, _unknown)
             slot = request.get("slot", wire.MAIN_SLOT)
             result = handler(request.get("args", {}), slot, self._progress(number))
         except WorkerError as error:
             self._fail(number, error.kind, error.message)
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
-            self._fail(number, "engine", f"{type(error).__name__}: {_first_line(error)}")
         except Exception as error:  # noqa: BLE001 - whatever the engine raises must reach the other side
             self._fail(number, "engine", f"{type(error).__name__}: {_first_line(error)}")
         else:
@@ -176,6 +172,11 @@ class _Fatal:
             self._broken[self._slot] = _first_line(error)
 
 
+def _unknown(args: dict[str, Any], slot: str, progress: Progress) -> dict[str, Any]:
+    del args, slot, progress
+    raise WorkerError("unsupported", "this worker has no such operation")
+
+
 def _hello(args: dict[str, Any], slot: str, progress: Progress) -> dict[str, Any]:
     del args, slot, progress
     return {
@@ -195,7 +196,7 @@ def _versions(names: tuple[str, ...]) -> dict[str, str]:
     for name in names:
         try:
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
+        except metadata.PackageNotFoundError:  # noqa: PERF203 - four names
             continue
     return found
 

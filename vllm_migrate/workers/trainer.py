@@ -1,4 +1,4 @@
-"""The trainer's side: a transformers forward over prompt and completion, scored under the sampling distribution."""
+"""The trainer's side: a transformers forward over prompt and completion, under the sampling distribution."""
 
 from __future__ import annotations
 
@@ -92,11 +92,13 @@ class Trainer(Backend):
 
     def generate(self, request: GenerateRequest, progress: Progress) -> list[RolloutRecord]:
         """Refused: the trainer scores, it does not sample."""
+        del request, progress
         raise WorkerError("unsupported", "the trainer scores sequences, it does not sample them")
 
     def replay(self, request: ReplayRequest, progress: Progress) -> list[ReplayRecord]:
-        """Score every completion. Sequences are batched by length and padded on the right, where a causal model
-        can't see the padding.
+        """Score every completion.
+
+        Sequences are batched by length and padded on the right, where a causal model can't see the padding.
         """
         if len(request.prompts) != len(request.completions):
             raise WorkerError("input", "prompts and completions differ in number")
@@ -104,12 +106,12 @@ class Trainer(Backend):
         check_token_ids(request.prompts, vocabulary, "prompt")
         check_token_ids(request.completions, vocabulary, "completion")
         count = len(request.prompts)
-        lengths = [len(p) + len(c) for p, c in zip(request.prompts, request.completions)]
+        lengths = [len(p) + len(c) for p, c in zip(request.prompts, request.completions, strict=True)]
         by_length = sorted(range(count), key=lambda index: lengths[index])
         records: dict[int, ReplayRecord] = {}
         while by_length:
             batch = _take(by_length, lengths, vocabulary)
-            for index, logits in zip(batch, self._logits(request, batch)):
+            for index, logits in zip(batch, self._logits(request, batch), strict=True):
                 prompt, completion = request.prompts[index], request.completions[index]
                 records[index] = _score(
                     logits, prompt, completion, request.sampling, min_p_first=request.min_p_first

@@ -84,7 +84,7 @@ class V0Engine(VllmBackend):
 
 
 def _hook_sampler(forced: ForcedSequences) -> None:
-    """Wrap `_sample` to replace the ids, and `Sampler.forward` to read the logits before they are processed."""
+    """Wrap `_sample` to replace the ids, and `Sampler.forward` to read the unprocessed logits."""
     from vllm.model_executor.layers import sampler as module
 
     sample = module._sample  # noqa: SLF001 - V0 has no public place between sampling and reporting
@@ -110,7 +110,7 @@ def _hook_sampler(forced: ForcedSequences) -> None:
                 rows = torch.tensor([row for *_, row in found], device=logits.device)
                 tokens = torch.tensor([token for _, token, _, _ in found], device=logits.device)
                 raw = logits[rows].log_softmax(dim=-1, dtype=torch.float32).gather(1, tokens.unsqueeze(1))
-                for (key, _, step, _), value in zip(found, raw.squeeze(1).tolist()):
+                for (key, _, step, _), value in zip(found, raw.squeeze(1).tolist(), strict=True):
                     forced.tap(key, step, value)
         return forward(self, logits, sampling_metadata)
 
@@ -118,9 +118,7 @@ def _hook_sampler(forced: ForcedSequences) -> None:
     module.Sampler.forward = tapped_forward
 
 
-def _forced_groups(
-    metadata: Any, forced: ForcedSequences
-) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
+def _forced_groups(metadata: Any, forced: ForcedSequences) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
     """Sequence groups that are being forced: position, and (key, token, step, row of the logits)."""
     for position, group in enumerate(metadata.seq_groups):
         if not group.do_sample:

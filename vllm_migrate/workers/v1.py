@@ -92,8 +92,9 @@ class V1Engine(VllmBackend):
     def seeded_sampling(self, params: list[Any], longest: int) -> Iterator[None]:
         """On CPU, keep the prefill of a seeded request in one piece.
 
-        vLLM rewinds the request's generator after a cut prefill with `set_offset`, which CPU generators lack: the
-        step fails and the engine is lost. Without chunked prefill a prompt waits for a step that holds all of it.
+        vLLM rewinds the request's generator after a cut prefill with `set_offset`, which CPU generators lack:
+        the step fails and the engine is lost. Without chunked prefill a prompt waits for a step that holds
+        all of it.
         """
         limits = self._scheduler.scheduler_config
         seeded = any(entry.seed is not None for entry in params)

@@ -1,7 +1,8 @@
-"""Forced decoding in the V1 model runner: a LogitsProcessor that knows the rows, and a hook on `Sampler.sample`.
+"""Forced decoding in the V1 model runner.
 
-Run with 0.18.1 and 0.32.0 on CPU. The processor is appended to the live engine's list, so the engine is started with
-exactly the user's arguments.
+A LogitsProcessor knows which request sits in which row, and a hook on `Sampler.sample` replaces the ids. Run
+with 0.18.1 and 0.32.0 on CPU. The processor is appended to the live engine's list, so the engine is started
+with exactly the user's arguments.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class V1Forcing:
 
 
 def _make_rows(forced: ForcedSequences) -> Any:
-    """A LogitsProcessor that follows which request sits in which row of the batch. Its `apply` changes no logit."""
+    """A LogitsProcessor that follows which request sits in which row of the batch; it changes no logit."""
     import torch
     from vllm.v1.sample.logits_processor import LogitsProcessor, MoveDirectionality
 
@@ -109,7 +110,7 @@ def _make_rows(forced: ForcedSequences) -> Any:
             if found:
                 rows, tokens = self._indices(logits.device)
                 raw = logits[rows].log_softmax(dim=-1, dtype=torch.float32).gather(1, tokens.unsqueeze(1))
-                for (key, _, step), value in zip(found, raw.squeeze(1).tolist()):
+                for (key, _, step), value in zip(found, raw.squeeze(1).tolist(), strict=True):
                     forced.tap(key, step, value)
             return logits
 
@@ -123,7 +124,7 @@ def _make_rows(forced: ForcedSequences) -> Any:
             return sampled
 
         def _indices(self, device: Any) -> tuple[Any, Any]:
-            rows, tokens = zip(*self._now)
+            rows, tokens = zip(*self._now, strict=True)
             return torch.tensor(rows, device=device), torch.tensor(tokens, device=device)
 
     return Rows()

@@ -1,9 +1,9 @@
 """Forced decoding in the V2 model runner, by vLLM's own trace replay.
 
-NOT YET RUN: written against the source of 0.32.0, where this runner needs Triton, so a GPU. It is the default there.
-`enable_trace_replay` at construction and `SamplingParams.trace_decode_token_ids` per request replace the sampled ids
-after processing, with real logprobs of the unmodified distribution. The raw logprobs can't be tapped without leaving
-the GPU's graph; flip `logprobs_mode` and replay again instead.
+NOT YET RUN: written against the source of 0.32.0, where this runner needs Triton, so a GPU. It is the default
+there. `enable_trace_replay` at construction and `SamplingParams.trace_decode_token_ids` per request replace
+the sampled ids after processing, with real logprobs of the unmodified distribution. The raw logprobs can't be
+tapped without leaving the GPU's graph; flip `logprobs_mode` and replay again instead.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ MODES = ("raw_logprobs", "processed_logprobs")
 def wants_v2(request: LoadRequest) -> bool:
     """Whether vLLM would choose the V2 model runner for these arguments and offers trace replay there.
 
-    The option must be given at construction and is refused by the V1 runner, so vLLM's own choice is asked for first.
+    The option must be given at construction and is refused by the V1 runner, so vLLM's own choice is asked
+    for first.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""What the V0 and V1 backends have in common: building an in-process `LLM`, sampling, and collecting records."""
+"""What the V0 and V1 backends have in common: building an in-process `LLM`, sampling, collecting records."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _REFUSED = ("speculative_config", "speculative_model", "enable_lora", "quantizat
 class ForcedSequences:
     """The token ids to force, by request key, and the raw logprobs tapped on the way.
 
-    The hooks of both engines share it. Logits are never masked: the engine processes and reports as always, only the
-    sampled id is replaced afterwards.
+    The hooks of both engines share it. Logits are never masked: the engine processes and reports as always,
+    only the sampled id is replaced afterwards.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class ForcedSequences:
         self._tokens = {}
 
     def token(self, params: Any, step: int) -> tuple[int, int] | None:
-        """`(key, token id)` to force at output position `step` for a request with these SamplingParams, if any."""
+        """`(key, token id)` to force at output position `step` of a request, if it is being replayed."""
         extra = getattr(params, "extra_args", None)
         if not extra or FORCE_KEY not in extra or not self._tokens:
             return None
@@ -67,7 +67,7 @@ class ForcedSequences:
         return (key, tokens[step]) if step < len(tokens) else None
 
     def tap(self, key: int, step: int, logprob: float) -> None:
-        """Keep the raw logprob of the forced token at `step`. A step met again (chunked prefill) is overwritten."""
+        """Keep the forced token's raw logprob; a step met again (chunked prefill) is overwritten."""
         self._raw[key][step] = logprob
 
     def raw(self, key: int) -> list[float]:
@@ -155,7 +155,7 @@ class VllmBackend(Backend):
         with self.seeded_sampling(params, max(map(len, prompts), default=0)):
             outputs = self._run(prompts, params, progress)
         records = []
-        for (prompt, sample), output in zip(jobs, outputs):
+        for (prompt, sample), output in zip(jobs, outputs, strict=True):
             completion = output.outputs[0]
             records.append(
                 RolloutRecord(
@@ -194,7 +194,7 @@ class VllmBackend(Backend):
         finally:
             self.forced.end()
         records: dict[int, ReplayRecord] = {}
-        for job, output in zip(jobs, outputs):
+        for job, output in zip(jobs, outputs, strict=True):
             completion = output.outputs[0]
             emitted = list(completion.token_ids)
             if emitted != list(request.completions[job]):
@@ -307,8 +307,8 @@ def refuse_unsupported(arguments: dict[str, Any]) -> None:
 def _register_architecture(model: str) -> None:
     """Register the model's class itself, so that vLLM need not import itself again in a child to inspect it.
 
-    That inspection costs about one more import of vLLM (some 15 CPU seconds). Where the registry looks different than
-    expected nothing is registered and vLLM inspects as usual: slower, never wrong.
+    That inspection costs about one more import of vLLM (some 15 CPU seconds). Where the registry looks
+    different than expected nothing is registered and vLLM inspects as usual: slower, never wrong.
     """
     from vllm import ModelRegistry
 
@@ -326,12 +326,14 @@ def _reported(completion: Any) -> list[float]:
     """The engine's own logprob of each sampled token."""
     return [
         float(at_step[token].logprob)
-        for token, at_step in zip(completion.token_ids, completion.logprobs or ())
+        for token, at_step in zip(completion.token_ids, completion.logprobs or (), strict=True)
     ]
 
 
 def _mismatch(job: int, wanted: list[int], got: list[int]) -> str:
-    step = next((i for i, (a, b) in enumerate(zip(wanted, got)) if a != b), min(len(wanted), len(got)))
+    step = next(
+        (i for i, (a, b) in enumerate(zip(wanted, got, strict=False)) if a != b), min(len(wanted), len(got))
+    )
     return (
         f"sequence {job}: emitted {len(got)} of {len(wanted)} forced tokens"
         if step >= min(len(wanted), len(got))
