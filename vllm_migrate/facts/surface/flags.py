@@ -109,9 +109,11 @@ def _one_flag(
         destination = str(given.value)
     both = "BooleanOptionalAction" in ast.unparse(keywords["action"]) if "action" in keywords else False
     for spread in (k.value for k in call.keywords if k.arg is None):
-        if isinstance(spread, ast.Subscript) and isinstance(spread.slice, ast.Constant):
-            config = configs.get(ast.unparse(spread.value), "")
-            both = both or ("action" not in keywords and (config, spread.slice.value) in booleans)
+        # `**model_kwargs["seed"]`, or `**{**cache_kwargs["enable_prefix_caching"], "default": None}`
+        for node in ast.walk(spread):
+            if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+                config = configs.get(ast.unparse(node.value), "")
+                both = both or ("action" not in keywords and (config, node.slice.value) in booleans)
     for name in names:
         yield name.replace("_", "-"), destination
         if both and name.startswith("--"):

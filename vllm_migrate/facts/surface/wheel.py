@@ -148,7 +148,7 @@ def _flags(sources: dict[str, bytes], modules: dict[str, Module]) -> dict[str, s
         if path.startswith("vllm/config") or path in dict(_SERVER_FILES)
     ]
     booleans = boolean_fields(configurations)
-    found: dict[str, str] = {}
+    found = {"--help": "help", "-h": "help"}
     for path, parser in _SERVER_FILES:
         if path in sources:
             shapes = modules[path.removesuffix(".py").replace("/", ".")].shapes
