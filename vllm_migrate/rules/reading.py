@@ -1,0 +1,110 @@
+"""Reads a project's files into facts, as little of them as recall allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vllm_migrate.errors import InputError
+from vllm_migrate.files.adapters import may_matter, read_file
+from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.prefilter import worth_parsing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import PurePosixPath
+
+    from vllm_migrate.facts.model import Target
+    from vllm_migrate.files.discover import SourceFile
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.resolve.project import ProjectIndex
+
+UNREADABLE = "VM001"
+UNPARSABLE = "VM002"
+REFUSED = "VM003"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """Something the tool could not do to one file.
+
+    Attributes:
+        code: `UNREADABLE`, `UNPARSABLE` or `REFUSED`.
+        line: 1-based, 0 where it is about the file as a whole.
+    """
+
+    code: str
+    path: PurePosixPath
+    message: str
+    line: int = 0
+
+    @property
+    def unjudged(self) -> bool:
+        """Whether the file's findings are unknown, so that a clean result would be a lie."""
+        return self.code != REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project as read.
+
+    Attributes:
+        facts: of the files in which something could be found.
+        index: what its modules re-export; None where no Python file concerns vLLM.
+        diagnostics: the files that could not be read.
+        lines: lines of Python looked at.
+    """
+
+    facts: tuple[FileFacts, ...]
+    index: ProjectIndex | None
+    diagnostics: tuple[Diagnostic, ...]
+    lines: int
+
+
+def read_project(
+    files: Iterable[SourceFile], target: Target, progress: Callable[[int, int], None] | None = None
+) -> Project:
+    """Read the files' bytes, then those of them closely that can concern vLLM or TRL.
+
+    Args:
+        files: what was discovered.
+        target: decides which version-gated branches are alive.
+        progress: called with how many files are done, of how many.
+    """
+    diagnostics: list[Diagnostic] = []
+    sources: dict[SourceFile, bytes] = {}
+    for file in files:
+        try:
+            sources[file] = file.path.read_bytes()
+        except OSError as error:  # noqa: PERF203 - one bad file must not end the run
+            diagnostics.append(Diagnostic(UNREADABLE, file.relative, f"can't be read: {error.strerror}"))
+    chosen, index = _worth_reading(sources)
+    facts: list[FileFacts] = []
+    for done, file in enumerate(chosen, start=1):
+        if progress:
+            progress(done, len(chosen))
+        try:
+            facts.append(read_file(file.relative, file.kind, sources[file], index, target))
+        except InputError as error:
+            diagnostics.append(Diagnostic(UNPARSABLE, file.relative, error.message))
+    python = (text for file, text in sources.items() if file.kind is FileKind.PYTHON)
+    return Project(tuple(facts), index, tuple(diagnostics), sum(_lines(text) for text in python))
+
+
+def _worth_reading(sources: Mapping[SourceFile, bytes]) -> tuple[list[SourceFile], ProjectIndex | None]:
+    """The files to read closely: those that name something of vLLM's, and those that import such a file."""
+    direct = {
+        file
+        for file, text in sources.items()
+        if (worth_parsing(text) if file.kind is FileKind.PYTHON else may_matter(file.kind, text))
+    }
+    if not any(file.kind is FileKind.PYTHON for file in direct):
+        return [file for file in sources if file in direct], None
+    from vllm_migrate.resolve.project import build_index  # noqa: PLC0415 - a tree without vLLM needs no ast
+
+    index = build_index([(f.relative, text) for f, text in sources.items() if f.kind is FileKind.PYTHON])
+    return [file for file in sources if file in direct or file.relative in index.concerned], index
+
+
+def _lines(source: bytes) -> int:
+    return source.count(b"\n") + (bool(source) and not source.endswith(b"\n"))
