@@ -20,7 +20,7 @@ from vllm_migrate.audit.evidence import (
     raw,
     reported,
 )
-from vllm_migrate.audit.judge import PROBE_FAMILY, Comparison, Tested, combine, compare, judge
+from vllm_migrate.audit.judge import PROBE_FAMILY, Comparison, Gate, combine, compare, judge
 from vllm_migrate.audit.result import (
     Arm,
     AuditResult,
@@ -153,11 +153,11 @@ class Conclusion:
         of_reference = self._against_trainer.get(REFERENCE)
         tested = []
         if reference is not None:
-            tested.append(Tested("reference", reference, _metrics(self._floor)))
+            tested.append(Gate("reference", reference, _metrics(self._floor)))
         if trainer is not None:
-            tested.append(Tested("trainer", trainer, _metrics(of_reference)))
+            tested.append(Gate("trainer", trainer, _metrics(of_reference)))
         if probe is not None:
-            tested.append(Tested("probe", probe, _metrics(self._probe_floor), PROBE_FAMILY))
+            tested.append(Gate("probe", probe, _metrics(self._probe_floor), PROBE_FAMILY))
         verdict, checks = judge(tested)
         return self._arm(run, reference, trainer, probe, verdict=verdict, checks=checks)
 

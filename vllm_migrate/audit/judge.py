@@ -40,7 +40,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Gate:
     """A comparison to be judged: its name, its measured noise floor, and which metrics gate."""
 
     name: str
@@ -64,10 +64,10 @@ def compare(
     return Comparison(summarise(sums, bootstrap), bootstrap)
 
 
-def judge(tested: Iterable[Tested]) -> tuple[Verdict, tuple[Check, ...]]:
+def judge(tested: Iterable[Gate]) -> tuple[Verdict, tuple[Check, ...]]:
     """The verdict over one family of checks, and the checks themselves."""
     table = load_thresholds().metrics
-    rows: list[tuple[Tested, str, float, str]] = []
+    rows: list[tuple[Gate, str, float, str]] = []
     p_values: dict[str, float] = {}
     for index, item in enumerate(tested):
         for metric in item.family:
@@ -82,7 +82,7 @@ def judge(tested: Iterable[Tested]) -> tuple[Verdict, tuple[Check, ...]]:
     return combine(check.verdict for check in checks), checks
 
 
-def _check(item: Tested, metric: str, margin: float, source: str, *, failed: bool) -> Check:
+def _check(item: Gate, metric: str, margin: float, source: str, *, failed: bool) -> Check:
     bootstrap = item.comparison.bootstrap
     low, high = bootstrap.interval(metric)
     if bootstrap.prompts < FEWEST_PROMPTS:
