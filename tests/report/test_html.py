@@ -124,7 +124,7 @@ def test_page_without_a_verdict_says_why(audit: AuditResult, kept: int):
         audit,
         verdict=None,
         reason="engine-died",
-        message="the candidate engine stopped in the middle of its work",
+        message="the candidate engine stopped in the middle of its work\nhint: look at its log",
         cause=Cause.UNEXPLAINED,
         settings={},
         remedy=None,
@@ -134,6 +134,8 @@ def test_page_without_a_verdict_says_why(audit: AuditResult, kept: int):
     )
     header = words(tree(render_html(failed)).find(".//header"))
     assert "COULD NOT JUDGE engine-died the candidate engine stopped in the middle of its work" in header
+    assert "hint" not in header
+    assert "Message hint: look at its log" in words(tree(render_html(failed)).find(".//dl"))
     assert "PASS" not in header
     assert "FAIL" not in header
 
@@ -302,8 +304,8 @@ def test_headline_quotes_the_comparison_that_failed(audit: AuditResult):
     fine = Check("mean_abs", 0.001, 0.0, 0.002, 0.02, "", Verdict.PASS)
     bad = Check("k3", 0.5, 0.4, 0.6, 0.001, "", Verdict.FAIL, comparison="trainer")
     said = headline(with_arm(audit, "candidate", checks=(fine, bad)))
-    assert said.endswith("KL k3 0.500 (margin 0.001) (trainer)")
-    assert f"mean |Δlogp| {arm.against_trainer.mean_abs.value:.3f}" in said
+    assert said.endswith("KL k3 0.500 (margin 0.001)")
+    assert f"against the trainer's forward mean |Δlogp| {arm.against_trainer.mean_abs.value:.3f}" in said
 
 
 def test_pass_headline(audit: AuditResult):

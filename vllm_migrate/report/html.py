@@ -96,9 +96,10 @@ def _head(result: AuditResult) -> str:
 
 def _facts(result: AuditResult) -> str:
     rows = []
+    message = result.message if result.verdict else result.message.partition("\n")[2]
+    if message:
+        rows.append(("Message", f'<p class="pre">{text(message)}</p>'))
     if result.verdict is not None:
-        if result.message:
-            rows.append(("Message", f'<p class="pre">{text(result.message)}</p>'))
         rows.append(("Cause", _cause(result)))
         rows.append(("Settings to add", _settings(result)))
         rows.append(("Remedy", _remedy(result)))
@@ -113,7 +114,7 @@ def _facts(result: AuditResult) -> str:
 
 
 def _definitions(rows: Sequence[tuple[str, str]]) -> str:
-    listed = "".join(f"<dt>{name}</dt><dd>{body}</dd>" for name, body in rows)
+    listed = "".join(f"<dt>{name}</dt>\n<dd>{body}</dd>\n" for name, body in rows)
     return f'<dl class="facts">{listed}</dl>' if rows else ""
 
 

@@ -104,7 +104,8 @@ def headline(result: AuditResult) -> str:
     """The one sentence a reader needs, without the verdict in front. Plain text."""
     candidate = find_arm(result, "candidate")
     if result.verdict is None or candidate is None:
-        return result.message or f"the audit ended before it could judge ({result.reason})"
+        said = result.message.partition("\n")[0]
+        return said or f"the audit ended before it could judge ({result.reason})"
     subject = f"{engine_label(candidate)} at these settings"
     figures = _key_figures(candidate) or result.message or result.reason
     if result.verdict is Verdict.PASS:
@@ -148,8 +149,14 @@ def _key_figures(arm: Arm) -> str:
     here = [check for check in failed if check.comparison == shown]
     if here and not any(check.metric in {"mean_abs", "clip_rate"} for check in here):
         figures += [_check_in_words(check) for check in here[:2]]
-    where = "" if shown == "reference" else f" ({COMPARISONS[shown]})"
-    return ", ".join(figures) + where
+    return _WHERE[shown] + ", ".join(figures)
+
+
+_WHERE = {
+    "reference": "",
+    "trainer": "against the trainer's forward ",
+    "probe": "under the semantic probe's sampling ",
+}
 
 
 def _check_in_words(check: Check) -> str:
