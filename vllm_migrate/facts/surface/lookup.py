@@ -165,8 +165,12 @@ class Surface:
         return self._names(FLAGS) or {}
 
     def has_flag(self, flag: str) -> bool:
-        """Whether `vllm serve` takes a flag; underscores count as dashes, as its parser does."""
-        return flag.partition("=")[0].replace("_", "-") in self.flags
+        """Whether `vllm serve` takes a flag, as its parser reads it.
+
+        Underscores count as dashes, "--flag=value" is "--flag", "--config.key" is "--config", "-O3" is "-O".
+        """
+        name = flag.partition("=")[0].partition(".")[0].replace("_", "-")
+        return name in self.flags or (not name.startswith("--") and name.rstrip("0123456789") in self.flags)
 
     def where_now(self, qualified: str) -> tuple[str, ...]:
         """Where something of the same bare name is in this release, best first; empty where nowhere.
