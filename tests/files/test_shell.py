@@ -105,6 +105,7 @@ def test_overrides_of_verl() -> None:
         ("a\nexport VLLM_USE_V1=0\nb\n", "a\nb\n"),
         ("export VLLM_USE_V1=0 # V0 please\nb\n", "b\n"),
         ("export VLLM_USE_V1=0", ""),
+        ("a\nexport VLLM_USE_V1=0", "a"),
         ("export A=1 VLLM_USE_V1=0 B=2\n", "export A=1 B=2\n"),
         ("export VLLM_USE_V1=0 B=2\n", "export B=2\n"),
         ("VLLM_USE_V1=0 python train.py\n", "python train.py\n"),
@@ -116,7 +117,7 @@ def test_overrides_of_verl() -> None:
         ("cd x; export VLLM_USE_V1=0; python train.py\n", "cd x; python train.py\n"),
         ("if true; then\n  export VLLM_USE_V1=0\n  echo\nfi\n", "if true; then\n  echo\nfi\n"),
         ("unset VLLM_USE_V1\nb\n", "b\n"),
-        ("docker run -e VLLM_USE_V1=0 image\n", "docker run  image\n"),
+        ("docker run -e VLLM_USE_V1=0 image\n", "docker run image\n"),
     ],
 )
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])

@@ -28,7 +28,7 @@ from vllm_migrate.files.located import (
 from vllm_migrate.files.pins import pin_in
 from vllm_migrate.files.shell_flags import flags
 from vllm_migrate.files.shell_words import Command, Word, commands, unquote
-from vllm_migrate.files.text import as_latin1, newline_of, shown
+from vllm_migrate.files.text import as_latin1, newline_of, shown, whole_lines
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
@@ -179,11 +179,11 @@ class Script:
             if before.text in ("-e", "--env", "--export") and _ASSIGNMENT.match(word.bare):
                 offset = word.start + (word.text[0] in "\"'")
                 self._assign(
-                    word, offset, Span(before.start, word.end), reads, removable=before.text != "--export"
+                    word, offset, Span(before.gap, word.end), reads, removable=before.text != "--export"
                 )
         for word in rest:
             if word.text.startswith("--env=") and _ASSIGNMENT.match(word.text[6:]):
-                self._assign(word, word.start + 6, Span(word.start, word.end), reads, removable=True)
+                self._assign(word, word.start + 6, Span(word.gap, word.end), reads, removable=True)
             elif "VLLM_" in word.text and (":" in word.text):
                 for match in _LISTED.finditer(word.text):
                     span = Span(word.start + match.start(1), word.start + match.end(1))
@@ -236,7 +236,9 @@ class Script:
         if not self.whole_lines or self.text[line:start].strip():
             return Span(start, stop)
         rest = _REST_OF_LINE.match(self.text, stop)
-        return Span(line, rest.end()) if rest and command.closer != "&&" else Span(start, stop)
+        return (
+            whole_lines(self.text, line, rest.end()) if rest and command.closer != "&&" else Span(start, stop)
+        )
 
     def _overrides(self, command: Command) -> None:
         for word in command.words[1:]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vllm_migrate.errors import InputError
+from vllm_migrate.files.located import Span
 
 
 def as_latin1(source: bytes) -> str:
@@ -27,3 +28,10 @@ def newline_of(source: bytes) -> str:
     """The line ending most lines have."""
     windows = source.count(b"\r\n")
     return "\r\n" if windows * 2 > source.count(b"\n") else "\n"
+
+
+def whole_lines(text: str, start: int, end: int) -> Span:
+    """The span of lines that go. The last line of a file without a final newline takes the one before it along."""
+    if start > 0 and end == len(text) and not text.endswith("\n"):
+        start -= 2 if text[:start].endswith("\r\n") else 1
+    return Span(start, end)

@@ -22,7 +22,7 @@ from vllm_migrate.files.located import (
 )
 from vllm_migrate.files.pins import pin_in
 from vllm_migrate.files.shell import script_facts
-from vllm_migrate.files.text import as_latin1, newline_of, shown
+from vllm_migrate.files.text import as_latin1, newline_of, shown, whole_lines
 from vllm_migrate.files.yaml_lines import Entry, entries, literal
 
 if TYPE_CHECKING:
@@ -169,14 +169,14 @@ class _Reader:
             if entry.next_start >= 0:
                 return Span(entry.start, entry.next_start)
             return self._item_span(self.found[entry.parent])
-        return Span(entry.line, entry.end)
+        return whole_lines(self.text, entry.line, entry.end)
 
     def _item_span(self, item: Entry) -> Span:
         if item.flow:
             return self._span(item)
         if self.text[item.line : item.start].strip():
             return Span(item.start, item.end)  # a sequence inside a sequence, on one line
-        return Span(item.line, item.end)
+        return whole_lines(self.text, item.line, item.end)
 
     def _script(self, entry: Entry) -> None:
         start, end = entry.value.start, entry.value.end

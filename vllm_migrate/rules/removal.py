@@ -17,11 +17,10 @@ def remove_argument(file: FileFacts, argument: Argument) -> Edit | None:
     """The edit that takes the argument out, or None where that takes a reader."""
     if argument.form in (Form.KEYWORD, Form.DICT):
         return RemoveArgument(argument.span)
-    if file.kind is FileKind.SHELL:
-        return ReplaceText(_word_with_line(file.source, argument.span), "")
-    if file.kind is FileKind.YAML and argument.form is Form.KEY:
-        line = _only_line(file.source, argument.span)
-        return ReplaceText(line, "") if line and _has_siblings(file.source, line) else None
+    if file.kind is FileKind.SHELL or argument.form is Form.FLAG:
+        return ReplaceText(_words(file.source, argument.span), "")
+    if file.kind is FileKind.YAML:
+        return ReplaceText(_entry(file, argument.span, argument.name_span), "")
     return None
 
 
@@ -31,71 +30,42 @@ def remove_variable(file: FileFacts, variable: Variable) -> Edit | None:
         return None
     if file.kind is FileKind.PYTHON:
         return RemoveStatement(variable.span)
-    if file.kind is FileKind.SHELL:
-        span = _word_with_line(file.source, variable.span)
-        return (
-            ReplaceText(variable.span, ":") if _alone_in_block(file.source, span) else ReplaceText(span, "")
-        )
-    if file.kind is FileKind.YAML:
-        line = _only_line(file.source, variable.span)
-        return ReplaceText(line, "") if line and _has_siblings(file.source, line) else None
-    return None
+    if _alone_in_block(file.source, variable.span):
+        return ReplaceText(variable.span, ":")
+    return ReplaceText(variable.span, "")
 
 
-def _line_of(source: bytes, span: Span) -> Span:
-    """The line or lines the span touches, with the last line's ending."""
-    start = source.rfind(b"\n", 0, span.start) + 1
-    newline = source.find(b"\n", max(span.start, span.end - 1))
-    return Span(start, len(source) if newline < 0 else newline + 1)
+def _entry(file: FileFacts, span: Span, name_span: Span) -> Span:
+    """What goes with a YAML entry: its span, or, where it is an override in a script inside, its word."""
+    written_as_key = file.source[name_span.end : name_span.end + 2].lstrip(b"\"'").startswith(b":")
+    return span if written_as_key else _words(file.source, span)
 
 
-def _only_line(source: bytes, span: Span) -> Span | None:
-    """The span's line where there's nothing else on it but a comment."""
-    line = _line_of(source, span)
-    before, after = source[line.start : span.start], source[span.end : line.end]
-    return line if not before.strip() and re.fullmatch(rb"\s*(#.*)?\s*", after) else None
+def _words(source: bytes, span: Span) -> Span:
+    """What goes with words of a shell command: the blanks and line continuations between them and the word before.
 
-
-def _has_siblings(source: bytes, line: Span) -> bool:
-    """Whether a YAML entry has another at its own indentation beside it, so that its parent doesn't become null."""
-
-    def indent(text: bytes) -> int:
-        return len(text) - len(text.lstrip(b" "))
-
-    own = indent(source[line.start : line.end])
-    for neighbours in (reversed(source[: line.start].splitlines()), source[line.end :].splitlines()):
-        for text in neighbours:
-            if not text.strip() or text.lstrip().startswith(b"#"):
-                continue
-            if indent(text) == own and not text.lstrip().startswith(b"- "):
-                return True
-            if indent(text) < own:
-                break
-    return False
-
-
-def _word_with_line(source: bytes, span: Span) -> Span:
-    """What goes with words of a shell command: the blank before them, or the whole line where they stand alone on it.
-
-    On the last line of a continued command the backslash of the line before goes too.
+    Where no word is before them, their line if they have it to themselves, else the blanks after them.
     """
-    line = _line_of(source, span)
-    before, after = source[line.start : span.start], source[span.end : line.end]
-    if before.strip():
-        blank = len(before) - len(before.rstrip(b" \t"))
-        return Span(span.start - blank, span.end)
-    rest = after.strip()
-    if rest == b"\\" or (not rest and not _continued(source, line.start)) or rest.startswith(b"#"):
-        return line
-    if not rest:
-        cut = re.search(rb"[ \t]*\\\r?\n\Z", source[: line.start])
-        return Span(cut.start() if cut else line.start, span.end)
-    blank = len(after) - len(after.lstrip(b" \t"))
-    return Span(span.start, span.end + blank)
-
-
-def _continued(source: bytes, line_start: int) -> bool:
-    return bool(re.search(rb"\\\r?\n\Z", source[:line_start]))
+    start = span.start
+    while start > 0:
+        if source[start - 1 : start] in (b" ", b"\t"):
+            start -= 1
+        elif source[:start].endswith(b"\\\n"):
+            start -= 2
+        elif source[:start].endswith(b"\\\r\n"):
+            start -= 3
+        else:
+            break
+    if start > 0 and source[start - 1 : start] not in (b"\n", b'"', b"'", b"("):
+        return Span(start, span.end)
+    line = source.rfind(b"\n", 0, span.start) + 1
+    newline = source.find(b"\n", span.end)
+    stop = len(source) if newline < 0 else newline + 1
+    rest = source[span.end : stop].strip()
+    if not source[line : span.start].strip() and (not rest or rest.startswith(b"#")):
+        return Span(line, stop)
+    after = re.match(rb"(?:[ \t]|\\\r?\n)*", source[span.end :])
+    return Span(span.start, span.end + (after.end() if after else 0))
 
 
 def _alone_in_block(source: bytes, span: Span) -> bool:
