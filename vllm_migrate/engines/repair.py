@@ -73,7 +73,7 @@ def weaken(path: Path) -> bool:
     data = bytearray(path.read_bytes())
     try:
         changed = _weaken(data)
-    except (struct.error, IndexError, ValueError) as error:
+    except (struct.error, IndexError, OverflowError, ValueError) as error:
         raise ProvisionError(f"{path.name} can't be mended: {error}", hint=_INSTEAD) from error
     if changed:
         _replace(path, bytes(data))

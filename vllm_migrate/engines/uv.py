@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,11 +75,17 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One resolved distribution; `bytes` to download, 0 where it is a local file or the index doesn't say."""
+    """One resolved distribution.
+
+    Attributes:
+        bytes: to download; 0 where it is a local file or the index doesn't say.
+        uploaded: day it appeared on the index; None where the index doesn't say.
+    """
 
     name: str
     version: str
     bytes: int
+    uploaded: date | None = None
 
 
 def pip_find_links() -> tuple[str, ...]:
@@ -135,7 +142,7 @@ def torch_index_reachable() -> bool:
         return done.returncode == 0
 
 
-def cpu_torch_pin(requirement: str, python: str, sources: Sources) -> str:
+def cpu_torch_pin(requirement: str, overrides: Sequence[str], python: str, sources: Sources) -> str:
     """The torch version a CPU wheel is built for, learnt from the resolver's own words.
 
     The wheel asks for `torch==X+cpu`, which the default index doesn't have, so the resolution fails and names
@@ -148,7 +155,7 @@ def cpu_torch_pin(requirement: str, python: str, sources: Sources) -> str:
         ProvisionError: where it fails for another reason.
     """
     try:
-        resolve([requirement], (), (), python, sources)
+        resolve([requirement], overrides, (), python, sources)
     except ProvisionError as error:
         match = _CPU_PIN.search(error.hint)
         if match is None:
@@ -165,6 +172,7 @@ def resolve(
     sources: Sources,
     *,
     platform: str = "",
+    until: date | None = None,
 ) -> list[Package]:
     """What installing would bring, without installing it.
 
@@ -175,6 +183,7 @@ def resolve(
         python: interpreter version, "3.11".
         sources: where packages come from.
         platform: target platform in uv's words; "" for this machine.
+        until: leave out what was uploaded after this day; the index must say when that was.
 
     Raises:
         ProvisionError: where there is no solution or no network; `hint` then holds uv's own words.
@@ -188,20 +197,25 @@ def resolve(
         command = [find_uv_bin(), "pip", "compile", "--quiet", "--python-version", python]
         command += ["--override", str(base / "overrides.txt"), "--constraint", str(base / "constraints.txt")]
         command += ["--format", "pylock.toml", "--output-file", str(lock), *sources.options()]
+        if until is not None:
+            command += ["--exclude-newer", until.isoformat()]
         if platform:
             command += ["--python-platform", platform]
         run_uv([*command, str(base / "requirements.in")], seconds=RESOLVE_SECONDS)
         document = tomllib.loads(lock.read_text(encoding="utf-8"))
     return [
-        Package(entry["name"], str(entry.get("version", "")), _size(entry))
+        Package(entry["name"], str(entry.get("version", "")), *_size_and_day(entry))
         for entry in document.get("packages", [])
     ]
 
 
-def _size(entry: dict[str, Any]) -> int:
-    """Bytes of the file uv would take: the first wheel listed, else the source archive; 0 for local files."""
-    wheels = entry.get("wheels") or ([entry["sdist"]] if "sdist" in entry else [])
-    return int(wheels[0].get("size", 0)) if wheels and "url" in wheels[0] else 0
+def _size_and_day(entry: dict[str, Any]) -> tuple[int, date | None]:
+    """Of the file uv would take: the first wheel listed, else the source archive. Local files have neither."""
+    files = entry.get("wheels") or ([entry["sdist"]] if "sdist" in entry else [])
+    if not files or "url" not in files[0]:
+        return 0, None
+    uploaded = files[0].get("upload-time")
+    return int(files[0].get("size", 0)), uploaded.date() if isinstance(uploaded, datetime) else None
 
 
 def run_uv(command: Sequence[str], *, seconds: float, progress: Progress | None = None) -> str:
@@ -249,10 +263,12 @@ def explain(lines: Sequence[str]) -> ProvisionError:
             "the package index can't be reached",
             hint="check the network or proxy, or install from a folder of wheels with --wheelhouse DIR",
         )
-    causes = [
-        line.strip().removeprefix("cause:").strip() for line in lines if "Because" in line or "cause:" in line
+    errors = [index for index, line in enumerate(lines) if line.strip().startswith("error:")]
+    told = [line.strip() for line in lines[errors[0] if errors else 0 :] if line.strip()] or [
+        "no reason given"
     ]
-    first = next(
-        (line.strip().removeprefix("error:").strip() for line in lines if line.strip()), "no reason given"
+    first = told[0].removeprefix("error:").strip().rstrip(".:")
+    return ProvisionError(
+        f"uv could not do it: {first}",
+        hint=" ".join(line.removeprefix("cause:").strip() for line in told[1:]),
     )
-    return ProvisionError(f"uv could not do it: {first.rstrip('.:')}", hint=" ".join(causes) or text[:500])
