@@ -1,7 +1,7 @@
 """The test that makes checking fast: does a Python file deserve to be parsed at all?
 
-It reads bytes only. It may say yes too often; it must not say no to a file in which something could be found. Names
-that reach a file through the project's own modules are not in the bytes: `ProjectIndex` closes over those.
+It reads bytes only. It may say yes too often; it must not say no to a file in which something could be found by
+itself. What reaches a file through the project's own modules is not in its bytes: `ProjectIndex.concerned` has those.
 """
 
 from __future__ import annotations
@@ -9,35 +9,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from vllm_migrate.files.located import Use
+
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-# A word that is vLLM's wherever it stands: variables, engine and sampling arguments, insides of an engine.
-_WORDS = (
-    b"VLLM_",
-    b"prompt_token_ids",
-    b"best_of",
-    b"swap_space",
-    b"guided_decoding",
-    b"truncate_prompt_tokens",
-    b"num_scheduler_steps",
-    b"max_seq_len_to_capture",
-    b"disable_log_requests",
-    b"enable_chunked_prefill",
-    b"logits_processors",
-    b"worker_cls",
-    b"llm_engine",
-    b"model_executor",
-    b"driver_worker",
-    b"SamplingParams",
-    b"EngineArgs",
-)
-# "vllm" alone is often a configuration value or a comment; what matters imports it, names something in it or pins it.
-_VLLM = re.compile(
-    rb"(?:from|import)[ \t][^\n#]*vllm|vllm[ \t]*(?:\[[\w, -]*\][ \t]*)?[.=<>~!]|as[ \t]+vllm|import_module|__import__"
-)
-_TRL = re.compile(rb"(?:from|import)[ \t][^\n#]*\btrl\b|[\"']trl[ \t]*(?:\[|[.=<>~!])")
-_SUPPRESSION = b"vllm-migrate:"
+# vLLM's variables, and the insides of an engine that are recognised whatever they hang on.
+_WORDS = (b"VLLM_", b"llm_engine", b"model_executor", b"driver_worker", b"vllm-migrate:")
+# "vllm" alone is mostly a configuration value or a comment. What matters imports it, or names it in a string: the
+# target of a patch, a module to import, a requirement.
+_IMPORT = rb"(?m:^|[;:])[ \t]*(?:from|import)[ \t]+(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*%s\b"
+_STRING = rb"|[\"']%s[ \t]*(?:\[[\w, -]*\][ \t]*)?[.=<>~!]"
+_VLLM = re.compile((_IMPORT + _STRING) % (b"vllm", b"vllm"))
+_TRL = re.compile((_IMPORT + _STRING) % (b"trl", b"trl"))
+_TRAINS = (b".backward(", b"optimizer.step(", b"optim.step(")
+_SYNCS = re.compile(rb"\.(?:load_weights|update_weights?|update_named_param|update_weight_cuda_ipc)\b")
 
 
 def worth_parsing(source: bytes, extra: AbstractSet[str] = frozenset()) -> bool:
@@ -51,8 +37,15 @@ def worth_parsing(source: bytes, extra: AbstractSet[str] = frozenset()) -> bool:
         return True
     if b"trl" in source and _TRL.search(source):
         return True
-    return (
-        any(word in source for word in _WORDS)
-        or _SUPPRESSION in source
-        or any(name.encode() in source for name in extra)
+    return any(word in source for word in _WORDS) or any(name.encode() in source for name in extra)
+
+
+def signs_of_use(source: bytes) -> Use:
+    """What the bytes of a file that is not worth parsing tell about the project: does it train, does it sync weights?
+
+    An engine is often built in one file and trained in another that never names vLLM.
+    """
+    return Use(
+        trains=any(word in source for word in _TRAINS),
+        syncs_weights=b"vllm" in source and _SYNCS.search(source) is not None,
     )

@@ -46,7 +46,7 @@ def parse_python(path: PurePosixPath, source: bytes) -> ParsedPython:
         ) from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise InputError(
-            f"{path}: cannot be parsed: {error or type(error).__name__}",
+            f"{path}: cannot be parsed: {str(error) or type(error).__name__}",
             hint="nothing in this file was judged; exclude it or mend it",
         ) from None
 

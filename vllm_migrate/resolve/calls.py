@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.files.located import UNRESOLVED, Argument, Call, Certainty, Form, Span, Value
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.meaning import Forward, Kind, Meaning
-from vllm_migrate.resolve.syntax import FUNCTIONS, in_order
+from vllm_migrate.resolve.syntax import in_order
 
 if TYPE_CHECKING:
     from vllm_migrate.files.positions import SourceText
@@ -209,12 +209,10 @@ class CallReader:
         source = self._text.written(self._text.span(node))
         return Value(source, _literal(node), self._names.qualified(node))
 
-    def at_import(self, node: ast.AST) -> bool:
+    def at_import(self, node: ast.expr) -> bool:
         """Whether a node runs when its module is imported."""
-        for above in self._syntax.ancestors(node):
-            if isinstance(above, (*FUNCTIONS, ast.Lambda)) or above in self.main_guards:
-                return False
-        return True
+        guarded = any(g.lineno <= node.lineno <= (g.end_lineno or g.lineno) for g in self.main_guards)
+        return not guarded and not self._syntax.deferred(node)
 
 
 def is_main_guard(test: ast.expr) -> bool:

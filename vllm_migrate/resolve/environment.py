@@ -56,7 +56,7 @@ class EnvironmentReader:
         return self._names.qualified(node) in _ENVIRONMENTS
 
     def _concerns(self, name: str, place: ast.expr) -> bool:
-        return bool(name) and (bool(_OURS.match(name)) or self._is_environment(place))
+        return name.isupper() and (bool(_OURS.match(name)) or self._is_environment(place))
 
     def _subscript(self, node: ast.Subscript) -> list[Variable]:
         name = _text(node.slice)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.located import Attribute, Certainty, Chain, MethodCall, Span
@@ -64,6 +65,8 @@ class InsideReader:
         while isinstance(node, ast.Attribute):
             links.append(node)
             node = node.value
+        if not any(link.attr in known.INSIDES or link.attr.endswith("_config") for link in links):
+            return None
         links.reverse()
         start, certainty = self._start(links)
         if start is None:
@@ -107,7 +110,7 @@ class InsideReader:
                 if inside and not self._is_own(link):
                     return index, base.certainty
                 return None, Certainty.GUESS
-        pairs = [(a.attr, b.attr) for a, b in zip(links, links[1:], strict=False)]
+        pairs = [(a.attr, b.attr) for a, b in pairwise(links)]
         for index, pair in enumerate(pairs):
             if pair in known.TELLING_PAIRS:
                 return index, Certainty.LIKELY

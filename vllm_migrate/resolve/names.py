@@ -7,7 +7,7 @@ interest, that one is the answer and it is only likely. `None`, `object` and oth
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.files.located import Certainty
 from vllm_migrate.resolve import vocabulary as known
@@ -15,7 +15,7 @@ from vllm_migrate.resolve.meaning import Forward, Kind, Meaning, UserClass, User
 from vllm_migrate.resolve.syntax import FUNCTIONS, Binding, Function, Syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from vllm_migrate.resolve.project import ProjectIndex
 
@@ -60,10 +60,16 @@ class Names:
         self._index = index
         self._memo: dict[ast.AST, Meaning | None] = {}
         self._names: dict[tuple[ast.AST, str], Meaning | None] = {}
+        self._seen: dict[tuple[ast.AST, str], Meaning | None] = {}
         self._functions: dict[ast.AST, UserFunction] = {}
         self._stars = self._star_modules()
 
     # Modules and imports
+
+    @property
+    def has_stars(self) -> bool:
+        """Whether a star import may bind any name."""
+        return bool(self._stars)
 
     def module_of(self, node: ast.ImportFrom) -> str:
         """The absolute module a `from` import takes its names from."""
@@ -90,7 +96,7 @@ class Names:
     def _from_module(self, module: str, name: str) -> Meaning | None:
         if self._index is not None:
             found = self._index.resolve(module, name)
-            if found is not None:
+            if found is not None or self._index.is_own(module):
                 return found
         return Meaning(Kind.NAME, f"{module}.{name}" if module else name)
 
@@ -102,6 +108,8 @@ class Names:
 
     def of(self, node: ast.AST) -> Meaning | None:
         """What an expression stands for; None where that is nothing of interest."""
+        if node.__class__ is ast.Name:
+            return self._name(node)  # type: ignore[arg-type]  # just looked
         try:
             return self._memo[node]
         except KeyError:
@@ -115,31 +123,44 @@ class Names:
         return meaning.name if meaning is not None and meaning.kind is Kind.NAME else ""
 
     def _infer(self, node: ast.AST) -> Meaning | None:
-        if isinstance(node, ast.Name):
-            return self._name(node)
-        if isinstance(node, ast.Attribute):
-            base = self.of(node.value)
-            return None if base is None else self.attribute(base, node.attr, node)
-        if isinstance(node, ast.Call):
-            return self._call(node)
-        if isinstance(node, (ast.Await, ast.NamedExpr, ast.Starred)):
-            return self.of(node.value)
-        if isinstance(node, ast.Subscript):
-            base = self.of(node.value)
-            if base is not None and base.kind is Kind.MANY:
-                return base if isinstance(node.slice, ast.Slice) else _element(base)
+        infer = _BY_KIND.get(node.__class__)
+        return infer(self, node) if infer is not None else None
+
+    def _attribute(self, node: ast.Attribute) -> Meaning | None:
+        base = self.of(node.value)
+        return None if base is None else self.attribute(base, node.attr)
+
+    def _same_as_value(self, node: ast.Await | ast.NamedExpr | ast.Starred) -> Meaning | None:
+        return self.of(node.value)
+
+    def _subscript(self, node: ast.Subscript) -> Meaning | None:
+        base = self.of(node.value)
+        if base is None or base.kind is not Kind.MANY:
             return None
-        if isinstance(node, ast.IfExp):
-            return _one_of([self.of(node.body), self.of(node.orelse)], _real([node.body, node.orelse]))
-        if isinstance(node, ast.BoolOp):
-            return _one_of([self.of(v) for v in node.values], _real(node.values))
-        if isinstance(node, (ast.ListComp, ast.GeneratorExp)):
-            return _many(self.of(node.elt))
-        if isinstance(node, ast.List) and node.elts:
-            return _many(self.of(node.elts[0]))
-        return None
+        return base if isinstance(node.slice, ast.Slice) else _element(base)
+
+    def _either(self, node: ast.IfExp) -> Meaning | None:
+        return _one_of([self.of(node.body), self.of(node.orelse)], _real([node.body, node.orelse]))
+
+    def _any_of(self, node: ast.BoolOp) -> Meaning | None:
+        return _one_of([self.of(v) for v in node.values], _real(node.values))
+
+    def _comprehension(self, node: ast.ListComp | ast.GeneratorExp) -> Meaning | None:
+        return _many(self.of(node.elt))
+
+    def _list(self, node: ast.List) -> Meaning | None:
+        return _many(self.of(node.elts[0])) if node.elts else None
 
     def _name(self, node: ast.Name) -> Meaning | None:
+        place = (self.syntax.scope(node), node.id)
+        try:
+            return self._seen[place]
+        except KeyError:
+            self._seen[place] = None
+            found = self._seen[place] = self._visible(node)
+            return found
+
+    def _visible(self, node: ast.Name) -> Meaning | None:
         found = self.syntax.lookup(node.id, node)
         if found is None:
             return self._from_star(node.id)
@@ -149,6 +170,20 @@ class Names:
             self._names[key] = None
             self._names[key] = self.bound(bindings)
         return self._names[key]
+
+    def worth_following(self) -> Iterator[str]:
+        """Names that stand, in some scope of the file, for something under vLLM or TRL."""
+        for scope, bindings in self.syntax.bindings.items():
+            for name, found in bindings.items():
+                if all(b.kind in ("parameter", "function", "unknown") for b in found):
+                    continue
+                key = (scope, name)
+                if key not in self._names:
+                    self._names[key] = None
+                    self._names[key] = self.bound(found)
+                meaning = self._names[key]
+                if meaning is not None and meaning.kind is Kind.NAME:
+                    yield name
 
     def _from_star(self, name: str) -> Meaning | None:
         for module in self._stars:
@@ -221,7 +256,7 @@ class Names:
 
     # Attributes
 
-    def attribute(self, base: Meaning, name: str, node: ast.AST | None = None) -> Meaning | None:
+    def attribute(self, base: Meaning, name: str) -> Meaning | None:
         """What `base.name` stands for."""
         kind = base.kind
         if kind is Kind.NAME:
@@ -489,14 +524,26 @@ class Names:
 
     def _quoted(self, node: ast.Constant) -> Meaning | None:
         try:
-            inner = ast.parse(node.value, mode="eval").body
+            inner = ast.parse(str(node.value), mode="eval").body
         except (SyntaxError, ValueError):
             return None
-        for child in ast.walk(inner):
-            for grandchild in ast.iter_child_nodes(child):
-                self.syntax.parents[grandchild] = child
-        self.syntax.parents[inner] = node
+        self.syntax.adopt(node, inner)
         return self.annotated(inner)
+
+
+_BY_KIND: dict[type[ast.AST], Callable[[Names, Any], Meaning | None]] = {
+    ast.Attribute: Names._attribute,  # noqa: SLF001 (the class's own table)
+    ast.Call: Names._call,  # noqa: SLF001 (same)
+    ast.Await: Names._same_as_value,  # noqa: SLF001 (same)
+    ast.NamedExpr: Names._same_as_value,  # noqa: SLF001 (same)
+    ast.Starred: Names._same_as_value,  # noqa: SLF001 (same)
+    ast.Subscript: Names._subscript,  # noqa: SLF001 (same)
+    ast.IfExp: Names._either,  # noqa: SLF001 (same)
+    ast.BoolOp: Names._any_of,  # noqa: SLF001 (same)
+    ast.ListComp: Names._comprehension,  # noqa: SLF001 (same)
+    ast.GeneratorExp: Names._comprehension,  # noqa: SLF001 (same)
+    ast.List: Names._list,  # noqa: SLF001 (same)
+}
 
 
 def _one_of(meanings: Sequence[Meaning | None], real: int) -> Meaning | None:
@@ -505,7 +552,7 @@ def _one_of(meanings: Sequence[Meaning | None], real: int) -> Meaning | None:
     if not found:
         return None
     of_interest = [m for m in found if _interest(m)] or found
-    first = of_interest[0]
+    first = next((m for m in of_interest if m.kind in (Kind.NAME, Kind.INSTANCE)), of_interest[0])
     same = sum(1 for m in of_interest if (m.kind, m.name, m.node) == (first.kind, first.name, first.node))
     return first if same >= real else first.likely()
 

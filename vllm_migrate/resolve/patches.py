@@ -71,6 +71,6 @@ class PatchReader:
             return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
         if name.removesuffix(".object") in _PATCH and len(node.args) > 1:
             owner, attribute = self._names.qualified(first), node.args[1]
-            if owner and isinstance(attribute, ast.Constant):
+            if owner and isinstance(attribute, ast.Constant) and isinstance(attribute.value, str):
                 return f"{owner}.{attribute.value}"
         return ""

@@ -22,11 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import PurePosixPath
 
-_DIRECT = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+(?:[\w.]+[ \t]*,[ \t]*)*(?:vllm|trl)\b")
+    from vllm_migrate.files.python import ParsedPython
+
+_DIRECT = re.compile(
+    rb"(?m)(?:^|[;:])[ \t]*(?:from|import)[ \t]+(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*(?:vllm|trl)\b"
+)
 _IMPORT = re.compile(
     rb"(?m)^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n#]*)|import[ \t]+([^\n#]+))"
 )
+_WORD = re.compile(rb"\w+|\*")
 _STAR = "*"
+_ROUNDS = 12  # re-exports of re-exports are rarely deeper than three; a cycle of modules ends here at the latest
+_KEPT_BYTES = 1_000_000  # a syntax tree takes about a hundred times its source: 100 MB
 _Exports = dict[str, Meaning]
 
 
@@ -48,6 +55,12 @@ class ProjectIndex:
         ] = {}  # by module name; a module goes by all names it may be imported by
         self._submodules: dict[str, set[str]] = defaultdict(set)
         self._own_roots: set[str] = set()
+        self._parsed: dict[PurePosixPath, tuple[bytes, ParsedPython, Syntax]] = {}
+
+    def parsed(self, path: PurePosixPath, source: bytes) -> tuple[ParsedPython, Syntax] | None:
+        """The file as it was read for the index, if it still is at hand; it is handed out once."""
+        kept = self._parsed.pop(path, None)
+        return (kept[1], kept[2]) if kept is not None and kept[0] == source else None
 
     def package_of(self, path: PurePosixPath) -> str:
         """The dotted package a file lies in, for its relative imports."""
@@ -88,6 +101,7 @@ class _Builder:
         self._packages = {path.parent for path, _ in self._files if path.stem == "__init__"}
         self._index = ProjectIndex()
         self._module_names: dict[PurePosixPath, list[str]] = {}
+        self._kept_bytes = 0
 
     def build(self) -> ProjectIndex:
         index = self._index
@@ -105,20 +119,20 @@ class _Builder:
         sources = dict(self._files)
         imports: dict[PurePosixPath, set[str]] | None = None
         concerned: set[PurePosixPath] = set()
-        done: set[PurePosixPath] = set()
+        rounds = 0
         while pending:
             changed: set[str] = set()
             for path in sorted(pending, key=lambda p: (p.stem == "__init__", p)):
-                if self._read(path, sources[path]):
-                    changed.update(self._module_names[path])
-            done |= pending
+                changed |= self._read(path, sources[path])
             if not changed:
                 break
             if imports is None:
                 imports = self._textual_imports()
-            pending = {path for path, modules in imports.items() if modules & changed and path not in pending}
+            pending = {path for path, names in imports.items() if not changed.isdisjoint(names)}
             concerned |= pending
-            pending -= {path for path in pending if path in done and not self._may_grow(path, changed)}
+            rounds += 1
+            if rounds > _ROUNDS:
+                break
         index.concerned = frozenset(concerned)
         index.names = frozenset(
             name
@@ -127,10 +141,6 @@ class _Builder:
             if name != _STAR  # noqa: SLF001 (same)
         )
         return index
-
-    def _may_grow(self, path: PurePosixPath, changed: set[str]) -> bool:
-        """Whether a module that has been read is to be read again, now that one it imports is known."""
-        return not changed <= set(self._module_names[path])
 
     @staticmethod
     def _imports_directly(source: bytes) -> bool:
@@ -153,7 +163,7 @@ class _Builder:
         return [name for name in names if name] or [path.stem]
 
     def _textual_imports(self) -> dict[PurePosixPath, set[str]]:
-        """The modules each file imports, read off its text."""
+        """What each file imports, read off its text: "module.name", "module.*", or a module as a whole."""
         return {path: self._imported(path, source) for path, source in self._files}
 
     def _imported(self, path: PurePosixPath, source: bytes) -> set[str]:
@@ -164,24 +174,21 @@ class _Builder:
         for origin, names, modules in _IMPORT.findall(source):
             if origin:
                 module = _absolute(origin.decode(), package)
-                found.add(module)
-                for name in re.findall(rb"\w+", names):
-                    found.add(f"{module}.{name.decode()}")
+                found.update(f"{module}.{name.decode()}" for name in _WORD.findall(names))
             else:
                 for module in modules.decode("utf-8", "replace").split(","):
                     found.add(module.split(" as ")[0].strip())
         return found
 
-    def _read(self, path: PurePosixPath, source: bytes) -> bool:
-        """Read a module's exports; True where they are new."""
-        try:
-            module = parse_python(path, source).module
-        except InputError:
-            return False
+    def _read(self, path: PurePosixPath, source: bytes) -> set[str]:
+        """Read a module's exports; what other files may import of them, where they are new."""
+        syntax = self._syntax(path, source)
+        if syntax is None:
+            return set()
         index = self._index
-        names = Names(Syntax(module), index._packages[path], index)  # noqa: SLF001 (the builder fills the index)
+        names = Names(syntax, index._packages[path], index)  # noqa: SLF001 (the builder fills the index)
         exports = _exports(names)
-        changed = False
+        changed: set[str] = set()
         for module_name in self._module_names[path]:
             if module_name.partition(".")[0] in known.PACKAGES and not index.is_own(module_name):
                 continue
@@ -191,8 +198,25 @@ class _Builder:
                 while parent or last:
                     index._submodules[parent].add(last)  # noqa: SLF001 (same)
                     parent, _, last = parent.rpartition(".")
-                changed = True
+                changed.update((module_name, f"{module_name}.{_STAR}"))
+                changed.update(f"{module_name}.{name}" for name in exports)
         return changed
+
+
+    def _syntax(self, path: PurePosixPath, source: bytes) -> Syntax | None:
+        """A module's syntax; kept for reading it as long as not too much is kept."""
+        kept = self._index._parsed.get(path)  # noqa: SLF001 (the builder fills the index)
+        if kept is not None:
+            return kept[2]
+        try:
+            parsed = parse_python(path, source)
+        except InputError:
+            return None
+        syntax = Syntax(parsed.module)
+        if self._kept_bytes + len(source) <= _KEPT_BYTES:
+            self._kept_bytes += len(source)
+            self._index._parsed[path] = (source, parsed, syntax)  # noqa: SLF001 (same)
+        return syntax
 
 
 def _absolute(module: str, package: str) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
     from vllm_migrate.facts.model import Target
+    from vllm_migrate.files.python import ParsedPython
     from vllm_migrate.resolve.project import ProjectIndex
 
 
@@ -40,11 +41,16 @@ def read_python(
     Raises:
         InputError: where the file is no text in its declared encoding, or no Python.
     """
-    parsed = parse_python(path, source)
+    kept = index.parsed(path, source) if index is not None else None
+    parsed, syntax = kept if kept is not None else _parse(path, source)
     text = parsed.text
-    syntax = Syntax(parsed.module)
     names = Names(syntax, index.package_of(path) if index is not None else package_of(path), index)
-    gates = VersionGates(syntax, names, target.version if target is not None else None)
+    gates = VersionGates(
+        syntax,
+        names,
+        target.version if target is not None else None,
+        mentions_version=b"version" in source.lower(),
+    )
     reader = CallReader(syntax, names, text, Mappings(syntax), gates)
     calls, arguments = reader.read()
     insides = InsideReader(syntax, names, text)
@@ -69,6 +75,11 @@ def read_python(
         use=read_use(syntax, names, reader, calls, arguments, attributes, variables),
         suppressions=suppressions(source),
     )
+
+
+def _parse(path: PurePosixPath, source: bytes) -> tuple[ParsedPython, Syntax]:
+    parsed = parse_python(path, source)
+    return parsed, Syntax(parsed.module)
 
 
 def package_of(path: PurePosixPath) -> str:

@@ -38,8 +38,7 @@ class ReferenceReader:
     def imports(self) -> tuple[Import, ...]:
         """Every imported name; later uses are listed for what lies under vLLM or TRL."""
         found: list[Import] = []
-        for node in in_order([*self._syntax.all(ast.Import), *self._syntax.all(ast.ImportFrom)]):
-            assert isinstance(node, (ast.Import, ast.ImportFrom))  # noqa: S101 (the two lists)
+        for node in self._syntax.imports():
             statement = self._text.span(node)
             from_module = self._names.module_of(node) if isinstance(node, ast.ImportFrom) else ""
             guarded: bool | None = None
@@ -88,18 +87,20 @@ class ReferenceReader:
     def references(self) -> tuple[Reference, ...]:
         """Dotted uses under vLLM and TRL, and strings that name something there."""
         found: list[Reference] = []
-        for name in self._syntax.all(ast.Name):
-            reference = self._reference(name)
-            if reference is not None:
-                found.append(reference)
+        names = self._syntax.loads if self._names.has_stars else set(self._names.worth_following())
+        for name in names:
+            for use in self._syntax.loads.get(name, ()):
+                reference = self._reference(use)
+                if reference is not None:
+                    found.append(reference)
         for constant in self._syntax.all(ast.Constant):
             value = constant.value
-            if value.__class__ is str and len(value) > 4 and value[:4] in ("vllm", "trl."):  # type: ignore[arg-type,index]  # it is a str  # noqa: PLR2004 ("vllm" and "trl." are four long)
-                found += self._string(constant, value)  # type: ignore[arg-type]  # same
+            if isinstance(value, str) and value.startswith(("vllm.", "trl.")):
+                found += self._string(constant, value)
         return tuple(sorted(found, key=lambda r: r.span))
 
     def _reference(self, name: ast.Name) -> Reference | None:
-        meaning = self._names.of(name) if isinstance(name.ctx, ast.Load) else None
+        meaning = self._names.of(name)
         if meaning is None or meaning.kind is not Kind.NAME:
             return None
         outer: ast.expr = name

@@ -35,6 +35,7 @@ def _node_fields(kind: type[ast.AST]) -> tuple[str, ...]:
     return tuple(fields)
 
 
+_SCOPE_KINDS = frozenset(SCOPES)
 _FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
 
 
@@ -69,11 +70,13 @@ class Syntax:
         self.module = module
         self.parents: dict[ast.AST, ast.AST] = {}
         self._found: defaultdict[type[ast.AST], list[ast.AST]] = defaultdict(list)
-        self._walk(module)
         self._scopes: dict[ast.AST, ast.AST] = {}
+        self._walk(module)
 
     def _walk(self, root: ast.AST) -> None:
-        parents, found, fields = self.parents, self._found, _FIELDS
+        # Every node of every file comes by here: plain loops, local names, one pass.
+        parents, found, fields, scopes = self.parents, self._found, _FIELDS, self._scopes
+        scopes[root] = root
         todo = [root]
         append = todo.append
         for node in todo:
@@ -82,15 +85,20 @@ class Syntax:
             names = fields.get(kind)
             if names is None:
                 names = fields[kind] = _node_fields(kind)
+            if not names:
+                continue
+            scope = node if kind in _SCOPE_KINDS else scopes[node]
             for name in names:
                 child = getattr(node, name)
                 if child.__class__ is list:
                     for each in child:
                         if each is not None:
                             parents[each] = node
+                            scopes[each] = scope
                             append(each)
                 elif child is not None:
                     parents[child] = node
+                    scopes[child] = scope
                     append(child)
 
     def all(self, kind: type[_N]) -> list[_N]:
@@ -101,6 +109,10 @@ class Syntax:
         """All function definitions."""
         yield from self.all(ast.FunctionDef)
         yield from self.all(ast.AsyncFunctionDef)
+
+    def imports(self) -> list[ast.Import | ast.ImportFrom]:
+        """All import statements, in source order."""
+        return in_order([*self.all(ast.Import), *self.all(ast.ImportFrom)])
 
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around a node, innermost first."""
@@ -114,16 +126,14 @@ class Syntax:
 
     def scope(self, node: ast.AST) -> ast.AST:
         """The function, class, comprehension or module whose names a node sees first."""
-        known = self._scopes.get(node)
-        if known is not None:
-            return known
-        scope: ast.AST = self.module
-        for above in self.ancestors(node):
-            if isinstance(above, SCOPES):
-                scope = above
-                break
-        self._scopes[node] = scope
-        return scope
+        return self._scopes[node]
+
+    def adopt(self, parent: ast.AST, child: ast.AST) -> None:
+        """Take in a tree that was parsed out of a string, as if it stood where the string stands."""
+        self.parents[child] = parent
+        self._scopes[child] = self._scopes[parent]
+        for below in ast.iter_child_nodes(child):
+            self.adopt(child, below)
 
     def statement(self, node: ast.AST) -> ast.stmt:
         """The statement a node stands in, or is."""
@@ -133,17 +143,35 @@ class Syntax:
 
     def function(self, node: ast.AST) -> Function | None:
         """The innermost named function around a node."""
-        return next((a for a in self.ancestors(node) if isinstance(a, FUNCTIONS)), None)
+        scopes = self._scopes
+        scope = scopes[node]
+        while scope is not self.module:
+            if isinstance(scope, FUNCTIONS):
+                return scope
+            scope = scopes[scope]
+        return None
 
     def method_class(self, node: ast.AST) -> tuple[ast.ClassDef, Function] | None:
         """The class and its method a node stands in, also through functions nested in the method."""
-        inner = node
-        for above in self.ancestors(node):
-            if isinstance(above, ast.ClassDef):
-                return (above, inner) if isinstance(inner, FUNCTIONS) and inner is not node else None
-            if isinstance(above, FUNCTIONS):
-                inner = above
+        scopes = self._scopes
+        inner, scope = node, scopes[node]
+        while scope is not self.module:
+            if isinstance(scope, ast.ClassDef):
+                return (scope, inner) if isinstance(inner, FUNCTIONS) and inner is not node else None
+            if isinstance(scope, FUNCTIONS):
+                inner = scope
+            scope = scopes[scope]
         return None
+
+    def deferred(self, node: ast.AST) -> bool:
+        """Whether a node runs only when something is called."""
+        scopes = self._scopes
+        scope = scopes[node]
+        while scope is not self.module:
+            if isinstance(scope, (*FUNCTIONS, ast.Lambda)):
+                return True
+            scope = scopes[scope]
+        return False
 
     def qualname(self, node: ast.AST) -> str:
         """The dotted names of the functions and classes around a node, "" at module level outside any function."""
@@ -159,10 +187,10 @@ class Syntax:
     def bindings(self) -> dict[ast.AST, _Bindings]:
         """Per scope, per name, all its bindings in it."""
         table: dict[ast.AST, _Bindings] = defaultdict(lambda: defaultdict(list))
-        for target, binding in self._targets():
+        for target, binding in self._targets:
             if isinstance(target, ast.Name):
                 table[self._binding_scope(target)][target.id].append(binding)
-        for node in (*self.all(ast.Import), *self.all(ast.ImportFrom)):
+        for node in self.imports():
             for alias in node.names:
                 name = alias.asname or alias.name
                 if isinstance(node, ast.Import) and not alias.asname:
@@ -202,7 +230,11 @@ class Syntax:
             declared[self.scope(node)].update(node.names)
         return declared
 
-    def _targets(self) -> Iterator[tuple[ast.expr, Binding]]:
+    @cached_property
+    def _targets(self) -> list[tuple[ast.expr, Binding]]:
+        return list(self._all_targets())
+
+    def _all_targets(self) -> Iterator[tuple[ast.expr, Binding]]:
         """All assignment targets, unpacked, with what they are bound to."""
         for assign in self.all(ast.Assign):
             for target in assign.targets:
@@ -213,8 +245,10 @@ class Syntax:
             yield annotated.target, Binding(kind, node, annotated, (), annotated.annotation)
         for walrus in self.all(ast.NamedExpr):
             yield walrus.target, Binding("value", walrus.value, self.statement(walrus))
-        for loop in (*self.all(ast.For), *self.all(ast.AsyncFor)):
+        for loop in self.all(ast.For):
             yield from _unpack(loop.target, Binding("element", loop.iter, loop))
+        for async_loop in self.all(ast.AsyncFor):
+            yield from _unpack(async_loop.target, Binding("element", async_loop.iter, async_loop))
         for clause in self.all(ast.comprehension):
             yield from _unpack(clause.target, Binding("element", clause.iter, self.statement(clause)))
         for item in self.all(ast.withitem):
@@ -231,7 +265,7 @@ class Syntax:
     def attribute_bindings(self) -> dict[ast.ClassDef, _Bindings]:
         """Per class, per attribute, what `self.attribute = ...` binds in any of its methods, and class-level names."""
         table: dict[ast.ClassDef, _Bindings] = defaultdict(lambda: defaultdict(list))
-        for target, binding in self._targets():
+        for target, binding in self._targets:
             owner = self.self_attribute(target)
             if owner is not None:
                 assert isinstance(target, ast.Attribute)  # noqa: S101 (self_attribute says so)

@@ -15,7 +15,7 @@ from packaging.version import InvalidVersion, Version
 from vllm_migrate.resolve.meaning import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from vllm_migrate.resolve.names import Names
     from vllm_migrate.resolve.syntax import Syntax
@@ -34,22 +34,19 @@ _PARSERS = {"parse", "Version", "parse_version", "LooseVersion"}
 
 
 class VersionGates:
-    """Finds the branches that depend on vLLM's version.
+    """Finds the branches that depend on vLLM's version, and those the target never takes."""
 
-    Attributes:
-        gated: all statements inside such branches' `if` bodies and `else` bodies.
-        dead: the statements the target version never runs.
-    """
-
-    def __init__(self, syntax: Syntax, names: Names, target: Version | None) -> None:
+    def __init__(
+        self, syntax: Syntax, names: Names, target: Version | None, *, mentions_version: bool = True
+    ) -> None:
         self._syntax = syntax
         self._names = names
         self._target = target
-        self.gated: set[ast.AST] = set()
-        self.dead: set[ast.AST] = set()
-        for node in syntax.all(ast.If):
+        self._gated: list[tuple[int, int]] = []
+        self._dead: list[tuple[int, int]] = []
+        for node in syntax.all(ast.If) if mentions_version else ():
             if self._mentions_version(node.test):
-                self.gated.update((*node.body, *node.orelse))
+                self._gated += [_lines(node.body), *([_lines(node.orelse)] if node.orelse else [])]
                 self._decide(node)
 
     def _decide(self, node: ast.If) -> None:
@@ -57,9 +54,10 @@ class VersionGates:
         if outcome is None:
             return
         taken, skipped = (node.body, node.orelse) if outcome else (node.orelse, node.body)
-        self.dead.update(skipped)
         if taken and isinstance(taken[-1], (ast.Return, ast.Raise, ast.Continue, ast.Break)):
-            self.dead.update(self._following(node))
+            skipped = [*skipped, *self._following(node)]
+        if skipped:
+            self._dead.append(_lines(skipped))
 
     def _following(self, node: ast.If) -> list[ast.stmt]:
         parent = self._syntax.parents[node]
@@ -69,15 +67,13 @@ class VersionGates:
                 return block[block.index(node) + 1 :]
         return []
 
-    def is_dead(self, node: ast.AST) -> bool:
+    def is_dead(self, node: ast.expr | ast.stmt | ast.keyword) -> bool:
         """Whether the target never reaches a node."""
-        dead = self.dead
-        return bool(dead) and (node in dead or any(a in dead for a in self._syntax.ancestors(node)))
+        return any(first <= node.lineno <= last for first, last in self._dead)
 
-    def is_gated(self, node: ast.AST) -> bool:
+    def is_gated(self, node: ast.expr | ast.stmt) -> bool:
         """Whether a node stands under a test of vLLM's version."""
-        gated = self.gated
-        return bool(gated) and (node in gated or any(a in gated for a in self._syntax.ancestors(node)))
+        return any(first <= node.lineno <= last for first, last in self._gated)
 
     def _mentions_version(self, test: ast.expr) -> bool:
         if isinstance(test, ast.BoolOp):
@@ -213,6 +209,11 @@ class VersionGates:
             return False
         found = self._syntax.lookup(node.id, node)
         return found is not None and any(_is_parsed(b.node) for b in found[1])
+
+
+def _lines(statements: Sequence[ast.stmt]) -> tuple[int, int]:
+    """The first and the last line of a run of statements."""
+    return statements[0].lineno, max(s.end_lineno or s.lineno for s in statements)
 
 
 def guarded_by_try(syntax: Syntax, node: ast.AST) -> bool:
