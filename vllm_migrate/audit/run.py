@@ -149,7 +149,7 @@ def _check_reference(plan: AuditPlan, trace: Trace, model_hash: str) -> None:
             )
     if made.samples != plan.samples:
         raise UsageError(f"{plan.reference} was recorded with --samples {made.samples}, not {plan.samples}")
-    if plan.probe is not None and not trace.probe:
+    if plan.probe is not None and wire.to_wire(plan.probe) != made.probe_sampling:
         raise UsageError(f"{plan.reference} holds no semantic probe", hint=_AGAIN)
     if plan.prompts and not _same_prompts(plan, trace):
         raise UsageError(f"--prompts differ from those that {plan.reference} was recorded with")
