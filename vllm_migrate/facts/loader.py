@@ -1,7 +1,8 @@
 """Reads the fact tables and answers: what differs between this source and that target?
 
-A table holds rows of three forms: `[[fact]]`, a fact with its states written out; `[[import]]`, names that moved from one
-module to others, and `[[gone]]`, modules and names that went; the last two are shorthand for many facts at once.
+A table holds rows of three forms: `[[fact]]`, a fact with its states written out; `[[import]]`, names that
+moved from one module to others, and `[[gone]]`, modules and names that went; the last two are shorthand for
+many facts at once.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ _FACT_KEYS = {
 }
 _MOVE_KEYS = {"from", "until", "to", "safety", "names", "advice"}
 _GONE_KEYS = {"from", "until", "names", "modules", "advice"}
+_MOVES = {
+    "safe": "the new place accepts what the old one accepted",
+    "unsafe": "the code uses nothing of it that is different in the new place",
+}
 _COMPARED = "the sources of the releases on either side"
 
 
@@ -75,7 +80,7 @@ class FactTable:
         return None
 
     def on_target(self, subject: Subject, name: str, target: Target) -> tuple[Fact, State] | None:
-        """What has to be done about a thing on the target, wherever the code comes from; None where nothing has."""
+        """What has to be done about a thing on the target, wherever the code comes from; None for nothing."""
         for fact in self._by_subject.get((subject, name), ()):
             state = fact.at(target.version, Engine.V1)
             if state is not None and state.remedy is not Remedy.NONE:
@@ -83,14 +88,17 @@ class FactTable:
         return None
 
     def import_state(self, qualified: str, target: Target) -> tuple[Fact, State] | None:
-        """What became of an importable name on the target: what it lacks can't be imported, whatever the source is.
+        """What became of an importable name on the target.
+
+        What the target lacks can't be imported, whatever the source is.
 
         Args:
             qualified: "vllm.worker.worker.Worker"; attributes of a name may follow it.
+            target: where the code goes.
 
         Returns:
-            The fact, about the name itself or about a parent that went with it, and its state on the target; None where
-            nothing is known to have changed.
+            The fact, about the name itself or about a parent that went with it, and its state on the
+            target; None where nothing is known to have changed.
         """
         name = qualified
         while "." in name:
@@ -109,7 +117,7 @@ def parse_fact(row: dict[str, Any]) -> Fact:
     name = row.get("id", "?")
     unknown = set(row) - _FACT_KEYS - {"states"}
     if unknown:
-        raise FactsError(f"fact {name}: unknown key {sorted(unknown)[0]}")
+        raise FactsError(f"fact {name}: unknown key {min(unknown)}")
     try:
         return Fact(
             id=row["id"],
@@ -133,7 +141,7 @@ def parse_fact(row: dict[str, Any]) -> Fact:
 def _parse_state(fact: str, row: dict[str, Any]) -> State:
     unknown = set(row) - _STATE_KEYS
     if unknown:
-        raise FactsError(f"fact {fact}: unknown key {sorted(unknown)[0]} in a state")
+        raise FactsError(f"fact {fact}: unknown key {min(unknown)} in a state")
     return State(
         holds=row["holds"],
         engine=row.get("engine", "any"),
@@ -157,13 +165,15 @@ def parse_move(row: dict[str, Any]) -> Iterator[Fact]:
         states = [State(holds=f"in {module}", until=gone)]
         for place in sorted(row["to"], key=lambda place: Version(place.get("since", "0"))):
             since = max(gone, Version(place.get("since", "0")))
+            until = Version(place["until"]) if "until" in place else None
+            if until is not None and until <= since:
+                continue  # left again before the old place went
             if since > gone and len(states) == 1:
                 states.append(State(holds="nowhere", since=gone, until=since, remedy=Remedy.MANUAL))
             elif len(states) > 1 and states[-1].until is not None and states[-1].until < since:
                 states.append(
                     State(holds="nowhere", since=states[-1].until, until=since, remedy=Remedy.MANUAL)
                 )
-            until = Version(place["until"]) if "until" in place else None
             to = f"{place['module']}.{place.get('name', name)}"
             states.append(
                 State(holds=f"in {place['module']}", since=since, until=until, remedy=Remedy.MOVE, to=to)
@@ -192,10 +202,10 @@ def parse_gone(row: dict[str, Any]) -> Iterator[Fact]:
 def _checked(row: dict[str, Any], keys: set[str], form: str, name: str) -> dict[str, Any]:
     unknown = set(row) - keys
     if unknown:
-        raise FactsError(f"{form} {name}: unknown key {sorted(unknown)[0]}")
+        raise FactsError(f"{form} {name}: unknown key {min(unknown)}")
     needed = {"from", "until", "to", "safety", "names"} if form == "import" else {"until"}
     if needed - set(row):
-        raise FactsError(f"{form} {name}: no {sorted(needed - set(row))[0]}")
+        raise FactsError(f"{form} {name}: no {min(needed - set(row))}")
     return row
 
 
@@ -210,6 +220,7 @@ def _import_fact(name: str, safety: str, advice: str, states: list[State]) -> Fa
         because=f"{name} is no longer there",
         evidence=_COMPARED,
         states=tuple(states),
+        precondition=_MOVES.get(safety, ""),
         advice=advice,
     )
 

@@ -1,8 +1,8 @@
 """What a fact is: what holds for a package and an engine over a range of versions.
 
-A fact is a row of data with one or more states. A finding exists where the state of the source differs from the
-state of the target, so a change that came with the engine (raw logprobs) and one that came with a release (a removed
-argument) are the same kind of row.
+A fact is a row of data with one or more states. A finding exists where the state of the source differs from
+the state of the target, so a change that came with the engine (raw logprobs) and one that came with a
+release (a removed argument) are the same kind of row.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class State:
     """What holds in `[since, until)` for one engine ("any" where the engine doesn't matter).
 
     Attributes:
-        values: what to write instead where it depends on the value written: its literal as Python writes it, to
+        values: what to write instead where it depends on the value written: its literal as Python writes
+            it, to
             `name=value`, or to "" where the argument simply goes. Other values get `remedy`.
     """
 
@@ -121,7 +122,12 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the code comes from. `origin` says how that was found ("--from", "requirements.txt:3", "assumed")."""
+    """Where the code comes from.
+
+    Attributes:
+        origin: how the version was found: "--from", "requirements.txt:3", "assumed".
+        engine_origin: how the engine was found.
+    """
 
     package: str
     version: Version

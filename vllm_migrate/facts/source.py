@@ -1,4 +1,4 @@
-"""Where the code comes from and where it goes: versions and engine, from options, pins and the code itself."""
+"""Where the code comes from and where it goes: versions and engine, from options, pins and variables."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def detect_source(
 ) -> Source:
     """Where the code comes from, by the first that answers: `--from`, lock files, the lowest pin, else 0.8.5.
 
-    The engine: `--from`; the version, where it has but one; an explicit VLLM_USE_V1; API that only V0 has; else unknown.
+    The engine: `--from`; the version, where it has but one; an explicit VLLM_USE_V1; API that only V0 has;
+    else unknown.
 
     Args:
         pins: requirements with the file (and line) they stand in.
@@ -117,7 +118,7 @@ def _file_name(where: str) -> str:
 
 
 def _lowest(specifier: str) -> Version | None:
-    """The lowest version a specifier allows, as far as it names one; None for an upper bound alone or nothing."""
+    """The lowest version a specifier allows, as far as it names one; None for an upper bound alone."""
     try:
         parts = list(SpecifierSet(specifier))
     except InvalidSpecifier:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import itertools
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -59,6 +61,8 @@ def read_toml(path: PurePosixPath, source: bytes) -> FileFacts:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"not valid TOML: {error}") from None
     text = as_latin1(source)
+    if source.startswith(codecs.BOM_UTF8):
+        text = "   " + text[3:]  # offsets stay what they are
     pins = [pin for table, start, end in _tables(text) for pin in _pins(text, table, start, end)]
     return FileFacts(
         path=path,
@@ -72,7 +76,7 @@ def read_toml(path: PurePosixPath, source: bytes) -> FileFacts:
 
 def _tables(text: str) -> Iterator[tuple[str, int, int]]:
     headers = [m for m in _HEADER.finditer(text) if not _inside_array(text, m.start())]
-    for header, after in zip(headers, [*headers[1:], None], strict=True):
+    for header, after in itertools.zip_longest(headers, headers[1:]):
         name = re.sub(r"[\s\"']", "", header[1])
         yield name, header.end(), after.start() if after else len(text)
 

@@ -47,8 +47,8 @@ class Context:
     """What a rule may know beyond the file at hand.
 
     Attributes:
-        project: signs of use summed over the whole project (an engine built in one file, weights synced in another).
-        recipe: "parity" or "fast".
+        project: signs of use summed over the whole project (an engine built in one file, weights synced in
+            another). recipe: "parity" or "fast".
     """
 
     source: Source

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vllm_migrate.rules.registry import all_rules
@@ -29,7 +31,8 @@ def document(rule: Rule) -> str:
 def index() -> str:
     """The page that lists all rules."""
     rows = [
-        f"| [{rule.code}]({page_name(rule)}) | {rule.name} | {rule.summary} | {rule.level} | {rule.safety.value} |"
+        f"| [{rule.code}]({page_name(rule)}) | {rule.name} | {rule.summary} "
+        f"| {rule.level} | {rule.safety.value} |"
         for rule in all_rules()
     ]
     head = "# Rules\n\n| code | name | finds | level | edits |\n|---|---|---|---|---|\n"
@@ -54,8 +57,24 @@ def _example(example: Example) -> str:
     if example.after is None:
         return f"Left to a person ({route}):\n\n{_code(language, example.before)}"
     flag = ", with `--unsafe-fixes`" if example.unsafe else ""
-    return f"Edited ({route}{flag}):\n\n{_code(language, example.before)}\n\nbecomes\n\n{_code(language, example.after)}"
+    before, after = _code(language, example.before), _code(language, example.after)
+    return f"Edited ({route}{flag}):\n\n{before}\n\nbecomes\n\n{after}"
 
 
 def _code(language: str, code: str) -> str:
     return f"```{language}\n{code.rstrip()}\n```"
+
+
+def write_pages(directory: Path) -> None:
+    """Write all pages, and remove those of rules that are no more."""
+    directory.mkdir(parents=True, exist_ok=True)
+    wanted = pages()
+    for old in directory.glob("*.md"):
+        if old.name not in wanted:
+            old.unlink()
+    for name, text in wanted.items():
+        (directory / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    write_pages(Path(sys.argv[1]))

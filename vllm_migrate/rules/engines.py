@@ -29,5 +29,5 @@ def is_rl(use: Use) -> bool:
 
 
 def built(call: Call) -> str:
-    """ "LLM", "EngineArgs" or "AsyncEngineArgs"."""
+    """The class in the call: `LLM`, `EngineArgs` or `AsyncEngineArgs`."""
     return call.target.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""How a rule says what it found: the level and safety that follow from the fact and from how sure the reading is."""
+"""How a rule says what it found: level and safety follow from the fact and from how sure the reading is."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def make_finding(
 ) -> Finding:
     """A finding whose level and safety keep the house's promises.
 
-    Without edits it is MANUAL and carries advice; what is only guessed is a note without edits; what is likely but not
-    certain is never SAFE.
+    Without edits it is MANUAL and carries advice; what is only guessed is a note without edits; what is
+    likely but not certain is never SAFE.
 
     Args:
         rule: who found it.
@@ -82,7 +82,7 @@ def make_finding(
 
 
 def since(state: State) -> str:
-    """ " since vLLM 0.18.0", or "" where it was always so."""
+    """The words that name a state's first release, with a blank before them; nothing where it has none."""
     return f" since vLLM {state.since}" if state.since else ""
 
 

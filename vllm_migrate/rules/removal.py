@@ -42,7 +42,8 @@ def _entry(file: FileFacts, span: Span, name_span: Span) -> Span:
 
 
 def _words(source: bytes, span: Span) -> Span:
-    """What goes with words of a shell command: the blanks and line continuations between them and the word before.
+    """What goes with words of a shell command: the blanks and line continuations between them and the word
+    before.
 
     Where no word is before them, their line if they have it to themselves, else the blanks after them.
     """

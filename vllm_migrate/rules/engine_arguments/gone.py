@@ -22,15 +22,15 @@ class GoneEngineArgument(Rule):
     """An engine argument is given that the target doesn't take.
 
     ## What it does
-    Finds arguments of `LLM`, `EngineArgs` and the server that are gone, as keywords, dictionary entries, YAML keys and flags, and
-    drops those that have no effect on the V1 engine.
+    Finds arguments of `LLM`, `EngineArgs` and the server that are gone, as keywords, dictionary entries,
+    YAML keys and flags, and drops those that have no effect on the V1 engine.
 
     ## Why it matters
     `LLM(...)` raises a TypeError and `vllm serve` refuses to start.
 
     ## Fix safety
-    Safe where the argument did nothing on V1 that is lost with it. `device=` and others that still mean something are left to a
-    person; keys in YAML are unsafe, because other code may read them.
+    Safe where the argument did nothing on V1 that is lost with it. `device=` and others that still mean
+    something are left to a person; keys in YAML are unsafe, because other code may read them.
     """
 
     code = "VM201"
@@ -93,7 +93,14 @@ class GoneEngineArgument(Rule):
             if replacement.edits and fact.safety == "manual":
                 safety = Safety.SAFE if argument.form.value != "key" else Safety.UNSAFE
             yield make_finding(
-                self, file, argument.span, message, fact=fact, safety=safety, edits=replacement.edits, advice=advice,
+                self,
+                file,
+                argument.span,
+                message,
+                fact=fact,
+                safety=safety,
+                edits=replacement.edits,
+                advice=advice,
                 precondition="no other code reads the key" if argument.form.value == "key" else "",
                 certainty=argument.certainty,
-            )  # fmt: skip
+            )

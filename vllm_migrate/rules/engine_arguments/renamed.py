@@ -22,15 +22,15 @@ class RenamedEngineArgument(Rule):
     """An engine argument is given that has another name on the target.
 
     ## What it does
-    Writes the new name, with the new form of the value where that changed: `disable_log_requests=False` becomes
-    `enable_log_requests=True`, `task="generate"` becomes `runner="generate"`.
+    Writes the new name, with the new form of the value where that changed: `disable_log_requests=False`
+    becomes `enable_log_requests=True`, `task="generate"` becomes `runner="generate"`.
 
     ## Why it matters
     `LLM(...)` raises a TypeError and `vllm serve` refuses to start.
 
     ## Fix safety
-    Safe where the facts know the value as it is written; a value that is computed is left to a person. Speculative decoding is
-    configured by one dictionary now, which is written out but not edited.
+    Safe where the facts know the value as it is written; a value that is computed is left to a person.
+    Speculative decoding is configured by one dictionary now, which is written out but not edited.
     """
 
     code = "VM202"
@@ -41,23 +41,43 @@ class RenamedEngineArgument(Rule):
     kinds = KINDS
     examples = (
         Example(
-            before='from vllm import AsyncEngineArgs\n\nargs = AsyncEngineArgs("m", disable_log_requests=False)\n',
-            after='from vllm import AsyncEngineArgs\n\nargs = AsyncEngineArgs("m", enable_log_requests=True)\n',
+            before=(
+                "from vllm import AsyncEngineArgs\n"
+                "\n"
+                'args = AsyncEngineArgs("m", disable_log_requests=False)\n'
+            ),
+            after=(
+                'from vllm import AsyncEngineArgs\n\nargs = AsyncEngineArgs("m", enable_log_requests=True)\n'
+            ),
         ),
         Example(
-            before='from vllm import AsyncEngineArgs\n\nargs = AsyncEngineArgs("m", disable_log_requests=True)\n',
+            before=(
+                'from vllm import AsyncEngineArgs\n\nargs = AsyncEngineArgs("m", disable_log_requests=True)\n'
+            ),
             after='from vllm import AsyncEngineArgs\n\nargs = AsyncEngineArgs("m")\n',
         ),
         Example(
-            before='from vllm import EngineArgs\n\nargs = EngineArgs("m", guided_decoding_backend="xgrammar")\n',
-            after='from vllm import EngineArgs\n\nargs = EngineArgs("m", structured_outputs_config={"backend": "xgrammar"})\n',
+            before=(
+                'from vllm import EngineArgs\n\nargs = EngineArgs("m", guided_decoding_backend="xgrammar")\n'
+            ),
+            after=(
+                "from vllm import EngineArgs\n"
+                "\n"
+                'args = EngineArgs("m", structured_outputs_config={"backend": "xgrammar"})\n'
+            ),
         ),
         Example(
             before='from vllm import EngineArgs\n\nargs = EngineArgs("m", task="embed")\n',
-            after='from vllm import EngineArgs\n\nargs = EngineArgs("m", runner="pooling", convert="embed")\n',
+            after=(
+                'from vllm import EngineArgs\n\nargs = EngineArgs("m", runner="pooling", convert="embed")\n'
+            ),
         ),
         Example(
-            before='from vllm import EngineArgs\n\nargs = EngineArgs("m", speculative_model="d", num_speculative_tokens=5)\n'
+            before=(
+                "from vllm import EngineArgs\n"
+                "\n"
+                'args = EngineArgs("m", speculative_model="d", num_speculative_tokens=5)\n'
+            )
         ),
         Example(
             before="vllm serve m --guided-decoding-backend xgrammar --port 8000\n",
@@ -65,7 +85,9 @@ class RenamedEngineArgument(Rule):
             file_name="run.sh",
         ),
         Example(
-            before='from vllm import EngineArgs\n\nargs = EngineArgs("m", guided_decoding_backend="xgrammar")\n',
+            before=(
+                'from vllm import EngineArgs\n\nargs = EngineArgs("m", guided_decoding_backend="xgrammar")\n'
+            ),
             unchanged=True,
             target="0.11.0",
         ),
@@ -84,8 +106,14 @@ class RenamedEngineArgument(Rule):
             else:
                 advice = f"instead of {name}={one_line(argument.value.source)}: {fact.advice or state.to}"
             yield make_finding(
-                self, file, argument.span, message, fact=fact, edits=replacement.edits, advice=advice,
+                self,
+                file,
+                argument.span,
+                message,
+                fact=fact,
+                edits=replacement.edits,
+                advice=advice,
                 safety=Safety.UNSAFE if argument.form.value == "key" else None,
                 precondition="no other code reads the key" if argument.form.value == "key" else "",
                 certainty=argument.certainty,
-            )  # fmt: skip
+            )

@@ -23,7 +23,8 @@ class GoneImport(Rule):
     """A name or module is imported that the target doesn't have, under any name.
 
     ## What it does
-    Reports imports of modules and names that went with the V0 engine, and says what does their work now where something does.
+    Reports imports of modules and names that went with the V0 engine, and says what does their work now
+    where something does.
 
     ## Why it matters
     The module fails when it is imported, or, where the import is guarded, runs on without what it wanted.
@@ -54,15 +55,26 @@ class GoneImport(Rule):
         for name, fact, state in broken_imports(file, context):
             if state.remedy is not Remedy.MOVE or fact.name != name.qualified:
                 yield make_finding(
-                    self, file, name.span, _message(name.qualified, fact, state), fact=fact, safety=Safety.MANUAL,
+                    self,
+                    file,
+                    name.span,
+                    _message(name.qualified, fact, state),
+                    fact=fact,
+                    safety=Safety.MANUAL,
                     advice=_advice(fact, state),
-                )  # fmt: skip
+                )
         for reference, fact, state in broken_references(file, context):
             if state.remedy is not Remedy.MOVE or fact.name != reference.qualified:
                 yield make_finding(
-                    self, file, reference.span, _message(reference.qualified, fact, state), fact=fact,
-                    safety=Safety.MANUAL, advice=_advice(fact, state), certainty=reference.certainty,
-                )  # fmt: skip
+                    self,
+                    file,
+                    reference.span,
+                    _message(reference.qualified, fact, state),
+                    fact=fact,
+                    safety=Safety.MANUAL,
+                    advice=_advice(fact, state),
+                    certainty=reference.certainty,
+                )
 
 
 def _message(qualified: str, fact: Fact, state: State) -> str:

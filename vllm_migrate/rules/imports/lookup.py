@@ -18,7 +18,7 @@ _ELSEWHERE = frozenset({"guided-decoding-params"})
 
 
 def broken_imports(file: FileFacts, context: Context) -> Iterator[tuple[Import, Fact, State]]:
-    """Imports the target lacks, with what became of them. Dead ones and those with a working twin are left out."""
+    """Imports the target lacks, with what became of them; not dead ones, nor those with a working twin."""
     for name in file.imports:
         found = None if name.dead else context.facts.import_state(name.qualified, context.target)
         if found and found[0].id not in _ELSEWHERE and not (name.guarded and _has_twin(name, file, context)):
@@ -55,7 +55,7 @@ def broken_references(file: FileFacts, context: Context) -> Iterator[tuple[Refer
 
 
 def _is_worker_string(reference: Reference) -> bool:
-    """A string naming a worker class: the value of worker_cls has a rule of its own; others are but strings."""
+    """Whether a string names a worker class: worker_cls has a rule of its own, and others are but text."""
     return reference.context == "string" and (
         reference.certainty is Certainty.GUESS or reference.qualified.startswith("vllm.worker.")
     )

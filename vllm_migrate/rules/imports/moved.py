@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.model import Level, MoveImport, Safety
+from vllm_migrate.edits.model import Level, MoveImport, ReplaceExpression, Safety
 from vllm_migrate.facts.model import Remedy
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, since
@@ -14,8 +14,8 @@ from vllm_migrate.rules.weight_sync.extension import handled_worker_imports
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.edits.model import Edit, Finding
+    from vllm_migrate.files.located import FileFacts, Reference
     from vllm_migrate.rules.base import Context
 
 
@@ -23,17 +23,18 @@ class MovedImport(Rule):
     """A name is imported from a place where the target doesn't have it any more.
 
     ## What it does
-    Looks up every import of vLLM's in the facts for the target and lets it come from its new place. Its alias, hence every use,
-    stays. An import guarded by `except ImportError` is moved too: left alone it would switch a feature off without a word. One
-    whose fallback already names the new place is left alone.
+    Looks up every import of vLLM's in the facts for the target and lets it come from its new place. Its
+    alias, hence every use, stays. An import guarded by `except ImportError` is moved too: left alone it
+    would switch a feature off without a word. One whose fallback already names the new place is left alone.
 
     ## Why it matters
     The module fails when it is imported, or, where the import is guarded, runs on without what it wanted.
 
     ## Fix safety
-    Safe where the new place has the same function or class: its signature and its public methods accept what the old ones
-    accepted. Unsafe where something of them differs, such as vLLM's own Worker. A dotted use through `import vllm` is left to a
-    person, because the new module has to be imported first.
+    Safe where the new place has the same function or class: its signature and its public methods accept
+    what the old ones accepted. Unsafe where something of them differs, such as vLLM's own Worker. A dotted
+    use of a name that went to another module is left to a person, because that module has to be imported
+    first.
     """
 
     code = "VM101"
@@ -47,8 +48,19 @@ class MovedImport(Rule):
             after="from vllm.utils.network_utils import get_open_port\n\nport = get_open_port()\n",
         ),
         Example(
-            before="from vllm.utils import FlexibleArgumentParser as Parser, random_uuid\n\nparser = Parser()\nname = random_uuid()\n",
-            after="from vllm.utils import random_uuid\nfrom vllm.utils.argparse_utils import FlexibleArgumentParser as Parser\n\nparser = Parser()\nname = random_uuid()\n",
+            before=(
+                "from vllm.utils import FlexibleArgumentParser as Parser, random_uuid\n"
+                "\n"
+                "parser = Parser()\n"
+                "name = random_uuid()\n"
+            ),
+            after=(
+                "from vllm.utils import random_uuid\n"
+                "from vllm.utils.argparse_utils import FlexibleArgumentParser as Parser\n"
+                "\n"
+                "parser = Parser()\n"
+                "name = random_uuid()\n"
+            ),
         ),
         Example(
             before="try:\n    from vllm.sequence import Logprob\nexcept ImportError:\n    Logprob = None\n",
@@ -96,7 +108,16 @@ class MovedImport(Rule):
                     reference.span,
                     f"{reference.qualified} is gone{since(state)}: it is now {state.to}",
                     fact=fact,
-                    safety=Safety.MANUAL,
+                    edits=_rename(file, reference, module, new),
                     advice=f"from {module} import {new}",
                     certainty=reference.certainty,
                 )
+
+
+def _rename(file: FileFacts, reference: Reference, module: str, new: str) -> tuple[Edit, ...]:
+    """The dotted use with its new name, where the module stays the same."""
+    old_module, _, old = reference.qualified.rpartition(".")
+    text = file.text(reference.span)
+    if old_module != module or reference.context != "name" or not text.endswith(f".{old}"):
+        return ()
+    return (ReplaceExpression(reference.span, f"{text.removesuffix(old)}{new}"),)

@@ -34,15 +34,16 @@ class PromptTokenIds(Rule):
     """Token ids are passed as `prompt_token_ids=`, which the target's methods don't take.
 
     ## What it does
-    Passes them as prompts: `prompts=[TokensPrompt(prompt_token_ids=ids) for ids in ...]`, with the import that takes. A
-    `prompts=None` beside it goes. Calls of a Ray actor's own `generate` are not touched.
+    Passes them as prompts: `prompts=[TokensPrompt(prompt_token_ids=ids) for ids in ...]`, with the import
+    that takes. A `prompts=None` beside it goes. Calls of a Ray actor's own `generate` are not touched.
 
     ## Why it matters
     `generate()` and `encode()` raise a TypeError.
 
     ## Fix safety
-    Safe where the code shows that the value is a list with a list of ids per prompt; V0 also took the ids of one single prompt,
-    so where that can't be told the edit is unsafe. Prompts and token ids given together are left to a person.
+    Safe where the code shows that the value is a list with a list of ids per prompt; V0 also took the ids
+    of one single prompt, so where that can't be told the edit is unsafe. Prompts and token ids given
+    together are left to a person.
     """
 
     code = "VM401"
@@ -58,26 +59,43 @@ class PromptTokenIds(Rule):
                 "    return llm.generate(prompt_token_ids=ids, sampling_params=params)\n"
             ),
             after=(
-                "from vllm import LLM\nfrom vllm.inputs import TokensPrompt\n\n\ndef rollout(llm: LLM, batch, params):\n"
+                "from vllm import LLM\n"
+                "from vllm.inputs import TokensPrompt\n"
+                "\n"
+                "\n"
+                "def rollout(llm: LLM, batch, params):\n"
                 "    ids = [tokens.tolist() for tokens in batch]\n"
-                "    return llm.generate(prompts=[TokensPrompt(prompt_token_ids=token_ids) for token_ids in ids], "
-                "sampling_params=params)\n"
+                "    return llm.generate(prompts=[TokensPrompt(prompt_token_ids=token_ids) for "
+                "token_ids in ids], sampling_params=params)\n"
             ),
             unsafe=True,
         ),
         Example(
             before=(
-                "from vllm import LLM\n\n\ndef rollout(batch, params):\n"
+                "from vllm import LLM\n"
+                "\n"
+                "\n"
+                "def rollout(batch, params):\n"
                 '    llm = LLM("m")\n'
-                "    idx_list = []\n    for row in batch:\n        idx_list.append(row)\n"
-                "    return llm.generate(prompts=None, sampling_params=params, prompt_token_ids=idx_list, use_tqdm=False)\n"
+                "    idx_list = []\n"
+                "    for row in batch:\n"
+                "        idx_list.append(row)\n"
+                "    return llm.generate(prompts=None, sampling_params=params, "
+                "prompt_token_ids=idx_list, use_tqdm=False)\n"
             ),
             after=(
-                "from vllm import LLM\nfrom vllm.inputs import TokensPrompt\n\n\ndef rollout(batch, params):\n"
+                "from vllm import LLM\n"
+                "from vllm.inputs import TokensPrompt\n"
+                "\n"
+                "\n"
+                "def rollout(batch, params):\n"
                 '    llm = LLM("m")\n'
-                "    idx_list = []\n    for row in batch:\n        idx_list.append(row)\n"
+                "    idx_list = []\n"
+                "    for row in batch:\n"
+                "        idx_list.append(row)\n"
                 "    return llm.generate(sampling_params=params, "
-                "prompts=[TokensPrompt(prompt_token_ids=ids) for ids in idx_list], use_tqdm=False)\n"
+                "prompts=[TokensPrompt(prompt_token_ids=ids) for ids in idx_list], "
+                "use_tqdm=False)\n"
             ),
         ),
         Example(
@@ -145,7 +163,10 @@ class PromptTokenIds(Rule):
 
 def _advice(call: Call | None, argument: Argument) -> str:
     source = one_line(argument.value.source)
-    if call and (call.positional or call.argument("prompts")):
+    prompts = [value.source for value, _ in call.positional[:1]] if call else []
+    if call and (named := call.argument("prompts")):
+        prompts.append(named.value.source)
+    if any(text.strip() != "None" for text in prompts):
         return (
             "prompts=[TokensPrompt(prompt_token_ids=ids, prompt=text) for ids, text in zip(..., ...)]"
             f" with {source} for the ids"
@@ -159,7 +180,7 @@ def _edits(file: FileFacts, call: Call, argument: Argument) -> tuple[Edit, ...]:
     if len(call.positional) > 2:  # noqa: PLR2004 (V0 took more than prompts and sampling_params by position)
         return ()
     class_name, imports = _tokens_prompt(file)
-    value = _prompts(file, argument, class_name)
+    value = _prompts(argument, class_name)
     if value is None:
         return ()
     if call.positional:
@@ -182,7 +203,7 @@ def _tokens_prompt(file: FileFacts) -> tuple[str, tuple[Edit, ...]]:
     return "TokensPrompt", (AddImport("vllm.inputs", "TokensPrompt", near),)
 
 
-def _prompts(file: FileFacts, argument: Argument, class_name: str) -> str | None:
+def _prompts(argument: Argument, class_name: str) -> str | None:
     source = argument.value.source
     tree = _expression(source)
     if tree is None:
@@ -207,7 +228,7 @@ def _expression(source: str) -> ast.expr | None:
 
 
 def _is_batch(file: FileFacts, argument: Argument) -> bool:
-    """Whether the code shows that the value has one list per prompt: in its own form, or in what is done to the name."""
+    """Whether the code shows one list per prompt: in the value itself, or in what is done to the name."""
     source = argument.value.source
     tree = _expression(source)
     if isinstance(tree, ast.List):

@@ -28,8 +28,9 @@ class VllmPin(Rule):
     """A requirement on vLLM doesn't allow the target.
 
     ## What it does
-    Rewrites the version of vLLM in requirements, pyproject.toml and `pip install`: an exact pin becomes the target, a range starts
-    there. Exact pins of torch, transformers and others beside it are named in a note.
+    Rewrites the version of vLLM in requirements, pyproject.toml and `pip install`: an exact pin becomes the
+    target, a range starts there. Exact pins of torch, transformers and others beside it are named in a
+    note.
 
     ## Why it matters
     The environment would keep the V0 release, in which the rewritten code doesn't run.
@@ -81,7 +82,7 @@ class VllmPin(Rule):
                     self,
                     file,
                     pin.span,
-                    f"{pin.package}{pin.specifier} excludes {context.target.version}, the version migrated to",
+                    f"{pin.package}{pin.specifier} excludes {context.target.version}, the target",
                     edits=(ReplaceText(pin.specifier_span, _specifier(pin, context)),),
                     precondition="the rest of the project bears the torch and transformers that come with it",
                     advice=f"{pin.package}{_specifier(pin, context)}",

@@ -26,12 +26,13 @@ class AttentionBackendVariable(Rule):
     """The attention backend is chosen by an environment variable.
 
     ## What it does
-    Removes `VLLM_ATTENTION_BACKEND` and, where one engine is built in the same file, passes `attention_backend=` instead. XFORMERS, the
-    usual value in V0-era scripts, has no successor and just goes.
+    Removes `VLLM_ATTENTION_BACKEND` and, where one engine is built in the same file, passes
+    `attention_backend=` instead. XFORMERS, the usual value in V0-era scripts, has no successor and just
+    goes.
 
     ## Why it matters
-    The variable is ignored since 0.15: the engine computes attention, and hence the log-probabilities, with another kernel than
-    the one chosen. Releases before that refuse XFORMERS.
+    The variable is ignored since 0.15: the engine computes attention, and hence the log-probabilities, with
+    another kernel than the one chosen. Releases before that refuse XFORMERS.
 
     ## Fix safety
     Unsafe: another kernel gives slightly other numbers, and V1 may not have the one that was named.
@@ -46,7 +47,11 @@ class AttentionBackendVariable(Rule):
     examples = (
         Example(
             before=(
-                'import os\n\nfrom vllm import EngineArgs\n\nos.environ["VLLM_ATTENTION_BACKEND"] = "FLASH_ATTN"\n'
+                "import os\n"
+                "\n"
+                "from vllm import EngineArgs\n"
+                "\n"
+                'os.environ["VLLM_ATTENTION_BACKEND"] = "FLASH_ATTN"\n'
                 'args = EngineArgs("m")\n'
             ),
             after=(

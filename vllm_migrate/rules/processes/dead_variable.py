@@ -23,14 +23,16 @@ class DeadVariable(Rule):
     """An environment variable of vLLM's is set that the target doesn't read.
 
     ## What it does
-    Removes variables that switched parts of the V0 engine, and names the argument or variable that took the place of others.
+    Removes variables that switched parts of the V0 engine, and names the argument or variable that took the
+    place of others.
 
     ## Why it matters
-    An unknown variable raises nothing: what it asked for doesn't happen. Where it set a time limit or a kernel version, the run
-    behaves otherwise than its author believes.
+    An unknown variable raises nothing: what it asked for doesn't happen. Where it set a time limit or a
+    kernel version, the run behaves otherwise than its author believes.
 
     ## Fix safety
-    Safe where the variable had no meaning but for V0; where something took its place, that is left to a person.
+    Safe where the variable had no meaning but for V0; where something took its place, that is left to a
+    person.
     """
 
     code = "VM804"
@@ -41,7 +43,12 @@ class DeadVariable(Rule):
     kinds = KINDS
     examples = (
         Example(
-            before='import os\n\nos.environ["VLLM_USE_RAY_SPMD_WORKER"] = "1"\nos.environ["HF_HOME"] = "models"\n',
+            before=(
+                "import os\n"
+                "\n"
+                'os.environ["VLLM_USE_RAY_SPMD_WORKER"] = "1"\n'
+                'os.environ["HF_HOME"] = "models"\n'
+            ),
             after='import os\n\nos.environ["HF_HOME"] = "models"\n',
         ),
         Example(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import codecs
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety, WrapInMain
 from vllm_migrate.facts.model import Subject
+from vllm_migrate.files.located import Span
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.edits.model import Edit, Finding
     from vllm_migrate.files.located import FileFacts
     from vllm_migrate.rules.base import Context
 
@@ -26,12 +29,13 @@ class MissingMainGuard(Rule):
     Moves the top-level code from the engine on into `main()` and calls it under `if __name__ == "__main__":`.
 
     ## Why it matters
-    V1 starts the engine in a process of its own. Where that process is spawned, as it is once CUDA is in use, it imports the main
-    module again, builds an engine again, and Python stops it with "An attempt has been made to start a new process before the
-    current process has finished its bootstrapping phase".
+    V1 starts the engine in a process of its own. Where that process is spawned, as it is once CUDA is in
+    use, it imports the main module again, builds an engine again, and Python stops it with "An attempt has
+    been made to start a new process before the current process has finished its bootstrapping phase".
 
     ## Fix safety
-    Unsafe: what moves into `main()` is no longer there for other modules and for functions that read it as a global.
+    Unsafe: what moves into `main()` is no longer there for other modules and for functions that read it as
+    a global.
     """
 
     code = "VM801"
@@ -43,13 +47,27 @@ class MissingMainGuard(Rule):
         Example(
             before='from vllm import LLM\n\nllm = LLM("m")\nprint(llm.generate(["a"]))\n',
             after=(
-                "from vllm import LLM\n\n\ndef main():\n"
-                '    llm = LLM("m")\n    print(llm.generate(["a"]))\n\n\nif __name__ == "__main__":\n    main()\n'
+                "from vllm import LLM\n"
+                "\n"
+                "\n"
+                "def main():\n"
+                '    llm = LLM("m")\n'
+                '    print(llm.generate(["a"]))\n'
+                "\n"
+                "\n"
+                'if __name__ == "__main__":\n'
+                "    main()\n"
             ),
             unsafe=True,
         ),
         Example(
-            before='from vllm import LLM\n\nif __name__ == "__main__":\n    llm = LLM("m")\n    print(llm.generate(["a"]))\n',
+            before=(
+                "from vllm import LLM\n"
+                "\n"
+                'if __name__ == "__main__":\n'
+                '    llm = LLM("m")\n'
+                '    print(llm.generate(["a"]))\n'
+            ),
             unchanged=True,
         ),
         Example(before='from vllm import LLM\n\n\ndef build():\n    return LLM("m")\n', unchanged=True),
@@ -69,7 +87,25 @@ class MissingMainGuard(Rule):
                     f"{file.text(call.callee)}(...) runs when the module is imported: {change.fact.because}",
                     fact=change.fact,
                     level=Level.WARNING,
-                    edits=() if file.use.main_guard else (WrapInMain(call.span),),
+                    edits=() if file.use.main_guard else _wrap(file, call.span),
                     certainty=call.certainty,
                 )
                 return
+
+
+def _wrap(file: FileFacts, span: Span) -> tuple[Edit, ...]:
+    """The edit that wraps from the top-level statement around the span on, where its place can be told."""
+    source = file.source
+    if codecs.lookup(file.encoding).name not in ("utf-8", "utf-8-sig"):
+        return ()
+    bom = len(codecs.BOM_UTF8) if source.startswith(codecs.BOM_UTF8) else 0
+    starts = [0]
+    for line in source.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    for statement in ast.parse(source).body:
+        start = starts[statement.lineno - 1] + statement.col_offset + (bom if statement.lineno == 1 else 0)
+        last = statement.end_lineno or statement.lineno
+        end = starts[last - 1] + (statement.end_col_offset or 0) + (bom if last == 1 else 0)
+        if start <= span.start and span.end <= end:
+            return (WrapInMain(Span(start, end)),)
+    return ()

@@ -24,8 +24,8 @@ class UseV1Variable(Rule):
     Removes `VLLM_USE_V1` from Python, shell and YAML.
 
     ## Why it matters
-    0.11.0 refuses to start with 0; later releases ignore the variable, so that code that says V0 runs V1, with other
-    log-probabilities.
+    0.11.0 refuses to start with 0; later releases ignore the variable, so that code that says V0 runs V1,
+    with other log-probabilities.
 
     ## Fix safety
     Safe: there is one engine left. A read of the variable is left to a person.

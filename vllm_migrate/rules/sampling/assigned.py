@@ -24,8 +24,8 @@ class AssignedRemovedField(Rule):
     Finds `params.best_of = 4`, `params.guided_decoding = guide` and the like, and reads of such fields.
 
     ## Why it matters
-    SamplingParams accepts any attribute: the assignment raises nothing and constrains nothing, so the rollouts come out
-    unconstrained. Reading the field raises an AttributeError.
+    SamplingParams accepts any attribute: the assignment raises nothing and constrains nothing, so the
+    rollouts come out unconstrained. Reading the field raises an AttributeError.
 
     ## Fix safety
     Left to a person: whether the assignment may become another one depends on what follows it.
@@ -41,7 +41,12 @@ class AssignedRemovedField(Rule):
             before="from vllm import SamplingParams\n\nparams = SamplingParams(n=4)\nparams.best_of = 8\n"
         ),
         Example(
-            before="from vllm import SamplingParams\n\nparams = SamplingParams()\nparams.guided_decoding = None\n"
+            before=(
+                "from vllm import SamplingParams\n"
+                "\n"
+                "params = SamplingParams()\n"
+                "params.guided_decoding = None\n"
+            )
         ),
         Example(
             before="from vllm import SamplingParams\n\nparams = SamplingParams(n=4)\nparams.n = 8\n",

@@ -27,9 +27,9 @@ class GoneSamplingArgument(Rule):
     """A sampling parameter is given that the target doesn't take.
 
     ## What it does
-    Finds `best_of`, `use_beam_search`, per-request `logits_processors`, `truncate_prompt_tokens` and others in calls of
-    `SamplingParams` and in dictionaries that reach them. Those that ask for nothing (`best_of=1`, `best_of` equal to `n`,
-    `use_beam_search=False`) are dropped.
+    Finds `best_of`, `use_beam_search`, per-request `logits_processors`, `truncate_prompt_tokens` and others
+    in calls of `SamplingParams` and in dictionaries that reach them. Those that ask for nothing
+    (`best_of=1`, `best_of` equal to `n`, `use_beam_search=False`) are dropped.
 
     ## Why it matters
     `SamplingParams(...)` raises a TypeError, in the middle of a training run if the call stands there.
@@ -46,7 +46,11 @@ class GoneSamplingArgument(Rule):
     kinds = (FileKind.PYTHON, FileKind.YAML)
     examples = (
         Example(
-            before="from vllm import SamplingParams\n\nparams = SamplingParams(n=1, best_of=1, temperature=0.7)\n",
+            before=(
+                "from vllm import SamplingParams\n"
+                "\n"
+                "params = SamplingParams(n=1, best_of=1, temperature=0.7)\n"
+            ),
             after="from vllm import SamplingParams\n\nparams = SamplingParams(n=1, temperature=0.7)\n",
         ),
         Example(
@@ -59,7 +63,12 @@ class GoneSamplingArgument(Rule):
                 'from vllm import SamplingParams\n\noptions = {"best_of": 1, "top_p": 0.9}\n'
                 "params = SamplingParams(**options)\n"
             ),
-            after='from vllm import SamplingParams\n\noptions = {"top_p": 0.9}\nparams = SamplingParams(**options)\n',
+            after=(
+                "from vllm import SamplingParams\n"
+                "\n"
+                'options = {"top_p": 0.9}\n'
+                "params = SamplingParams(**options)\n"
+            ),
         ),
         Example(
             before="from vllm import SamplingParams\n\nparams = SamplingParams(logits_processors=[print])\n"

@@ -26,13 +26,13 @@ class GuidedDecoding(Rule):
     """Decoding is constrained by GuidedDecodingParams, which is called StructuredOutputsParams on the target.
 
     ## What it does
-    Renames the class where it is imported and used, and the argument `guided_decoding=` of `SamplingParams` to
-    `structured_outputs=`. Its fields `json`, `regex`, `choice`, `grammar`, `json_object` and `whitespace_pattern` keep their
-    names; `backend` belongs to the engine now.
+    Renames the class where it is imported and used, and the argument `guided_decoding=` of `SamplingParams`
+    to `structured_outputs=`. Its fields `json`, `regex`, `choice`, `grammar`, `json_object` and
+    `whitespace_pattern` keep their names; `backend` belongs to the engine now.
 
     ## Why it matters
-    The import raises. Where it stands under `except ImportError`, the constraint is dropped without a word, and the policy trains
-    on text of any form.
+    The import raises. Where it stands under `except ImportError`, the constraint is dropped without a word,
+    and the policy trains on text of any form.
 
     ## Fix safety
     Safe: both classes take these fields and mean the same by them. A field that is gone is left to a person.
@@ -46,12 +46,18 @@ class GuidedDecoding(Rule):
     examples = (
         Example(
             before=(
-                "from vllm import SamplingParams\nfrom vllm.sampling_params import GuidedDecodingParams\n\n"
-                'guide = GuidedDecodingParams(regex="[0-9]+")\nparams = SamplingParams(guided_decoding=guide)\n'
+                "from vllm import SamplingParams\n"
+                "from vllm.sampling_params import GuidedDecodingParams\n"
+                "\n"
+                'guide = GuidedDecodingParams(regex="[0-9]+")\n'
+                "params = SamplingParams(guided_decoding=guide)\n"
             ),
             after=(
-                "from vllm import SamplingParams\nfrom vllm.sampling_params import StructuredOutputsParams\n\n"
-                'guide = StructuredOutputsParams(regex="[0-9]+")\nparams = SamplingParams(structured_outputs=guide)\n'
+                "from vllm import SamplingParams\n"
+                "from vllm.sampling_params import StructuredOutputsParams\n"
+                "\n"
+                'guide = StructuredOutputsParams(regex="[0-9]+")\n'
+                "params = SamplingParams(structured_outputs=guide)\n"
             ),
         ),
         Example(
@@ -72,7 +78,11 @@ class GuidedDecoding(Rule):
             unchanged=True,
         ),
         Example(
-            before="from vllm.sampling_params import GuidedDecodingParams\n\nguide = GuidedDecodingParams(json={})\n",
+            before=(
+                "from vllm.sampling_params import GuidedDecodingParams\n"
+                "\n"
+                "guide = GuidedDecodingParams(json={})\n"
+            ),
             unchanged=True,
             target="0.11.0",
         ),
@@ -97,9 +107,15 @@ class GuidedDecoding(Rule):
                 if argument.form in (Form.KEYWORD, Form.DICT):
                     edits = (RenameArgument(argument.span, state.to),)
                 yield make_finding(
-                    self, file, argument.span, f"guided_decoding is gone{since(state)}: {fact.because}", fact=fact,
-                    edits=edits, advice=f"{state.to}={one_line(argument.value.source)}", certainty=argument.certainty,
-                )  # fmt: skip
+                    self,
+                    file,
+                    argument.span,
+                    f"guided_decoding is gone{since(state)}: {fact.because}",
+                    fact=fact,
+                    edits=edits,
+                    advice=f"{state.to}={one_line(argument.value.source)}",
+                    certainty=argument.certainty,
+                )
             elif argument.owner == _OLD and argument.name in _FIELDS:
                 field = context.facts.on_target(
                     Subject.SAMPLING_ARGUMENT, f"guided.{argument.name}", context.target
@@ -108,11 +124,15 @@ class GuidedDecoding(Rule):
                     fact, state = field
                     replacement = replace_argument(file, argument, state)
                     yield make_finding(
-                        self, file, argument.span,
-                        f"GuidedDecodingParams({argument.name}=) is gone{since(state)}: {fact.because}", fact=fact,
-                        safety=Safety.SAFE if replacement.edits else None, edits=replacement.edits,
+                        self,
+                        file,
+                        argument.span,
+                        f"GuidedDecodingParams({argument.name}=) is gone{since(state)}: {fact.because}",
+                        fact=fact,
+                        safety=Safety.SAFE if replacement.edits else None,
+                        edits=replacement.edits,
                         certainty=argument.certainty,
-                    )  # fmt: skip
+                    )
 
 
 def _has_twin(name: Import, file: FileFacts) -> bool:

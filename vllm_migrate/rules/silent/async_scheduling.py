@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vllm_migrate.rules.base import Context
 
 _HEAD = "from vllm import LLM\n\n\ndef build(weights):\n"
+_SET = "enable_prefix_caching=False, seed=1"
 _SYNC = '    llm.collective_rpc("update_weight", args=(weights,))\n    return llm\n'
 
 
@@ -25,12 +26,13 @@ class AsyncScheduling(Rule):
     """An RL project builds an engine that schedules asynchronously by default.
 
     ## What it does
-    Adds `async_scheduling=False` where an engine is built in a project that trains or changes weights, as V0 had it. Silent with
-    `--recipe fast`.
+    Adds `async_scheduling=False` where an engine is built in a project that trains or changes weights, as
+    V0 had it. Silent with `--recipe fast`.
 
     ## Why it matters
-    The scheduler plans a step before the model has finished the last one. The distribution is the same, but a weight update between
-    steps, a custom scheduler or a patched `execute_model` meet another order than they were written for.
+    The scheduler plans a step before the model has finished the last one. The distribution is the same, but
+    a weight update between steps, a custom scheduler or a patched `execute_model` meet another order than
+    they were written for.
 
     ## Fix safety
     Safe where the argument was not written: it restores V0's order at some cost in speed.
@@ -43,16 +45,16 @@ class AsyncScheduling(Rule):
     safety = Safety.SAFE
     examples = (
         Example(
-            before=f'{_HEAD}    llm = LLM("m", enable_prefix_caching=False, seed=1)\n{_SYNC}',
-            after=f'{_HEAD}    llm = LLM("m", enable_prefix_caching=False, seed=1, async_scheduling=False)\n{_SYNC}',
+            before=f'{_HEAD}    llm = LLM("m", {_SET})\n{_SYNC}',
+            after=f'{_HEAD}    llm = LLM("m", {_SET}, async_scheduling=False)\n{_SYNC}',
         ),
         Example(
-            before=f'{_HEAD}    llm = LLM("m", enable_prefix_caching=False, seed=1)\n{_SYNC}',
+            before=f'{_HEAD}    llm = LLM("m", {_SET})\n{_SYNC}',
             unchanged=True,
             target="0.13.0",
         ),
         Example(
-            before=f'{_HEAD}    llm = LLM("m", enable_prefix_caching=False, seed=1, async_scheduling=True)\n{_SYNC}',
+            before=f'{_HEAD}    llm = LLM("m", {_SET}, async_scheduling=True)\n{_SYNC}',
             unchanged=True,
         ),
     )

@@ -1,4 +1,4 @@
-"""What the rules on defaults share: adding the argument that restores V0's meaning, where its author left it unset."""
+"""What the rules on defaults share: adding the argument that restores what V0 did, if it is unset."""
 
 from __future__ import annotations
 

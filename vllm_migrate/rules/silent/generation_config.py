@@ -22,14 +22,17 @@ class GenerationConfig(Rule):
     """An engine is built without `generation_config`, from a source older than its new default.
 
     ## What it does
-    Adds `generation_config="vllm"`, which keeps vLLM's own sampling defaults for requests that don't name theirs.
+    Adds `generation_config="vllm"`, which keeps vLLM's own sampling defaults for requests that don't name
+    theirs.
 
     ## Why it matters
-    Since 0.8 the defaults come from the model's generation_config.json: a request without sampling parameters is drawn at another
-    temperature, top-p and top-k than before. Explicit `SamplingParams(...)` are not touched.
+    Since 0.8 the defaults come from the model's generation_config.json: a request without sampling
+    parameters is drawn at another temperature, top-p and top-k than before. Explicit `SamplingParams(...)`
+    are not touched.
 
     ## Fix safety
-    Unsafe: somebody may rely on the model's own defaults. Nothing is reported for sources from 0.8 on, whose default is the same.
+    Unsafe: somebody may rely on the model's own defaults. Nothing is reported for sources from 0.8 on,
+    whose default is the same.
     """
 
     code = "VM704"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vllm_migrate.rules.base import Context
 
 _HEAD = "from vllm import LLM\n\n\ndef build(weights):\n"
+_SET = "async_scheduling=False, seed=1"
 _SYNC = '    llm.collective_rpc("update_weight", args=(weights,))\n    return llm\n'
 
 
@@ -25,15 +26,17 @@ class PrefixCacheOverWeightUpdate(Rule):
     """The weights of an engine change while it keeps cached prompt prefixes of the old ones.
 
     ## What it does
-    Adds `enable_prefix_caching=False` where an engine is built in a project that changes the weights of running engines, as V0 had it.
-    With `--recipe fast` the cache stays on and the reset it needs is written out instead.
+    Adds `enable_prefix_caching=False` where an engine is built in a project that changes the weights of
+    running engines, as V0 had it. With `--recipe fast` the cache stays on and the reset it needs is written
+    out instead.
 
     ## Why it matters
-    V1 caches by default and no weight update clears the cache. GRPO repeats its prompts, so the next rollouts read keys and values of
-    the old policy, for prompts only, too little to see in the loss.
+    V1 caches by default and no weight update clears the cache. GRPO repeats its prompts, so the next
+    rollouts read keys and values of the old policy, for prompts only, too little to see in the loss.
 
     ## Fix safety
-    Safe where the argument was not written. Where it was written, or the project resets the cache already, this is reported only.
+    Safe where the argument was not written. Where it was written, or the project resets the cache already,
+    this is reported only.
     """
 
     code = "VM702"
@@ -43,14 +46,12 @@ class PrefixCacheOverWeightUpdate(Rule):
     safety = Safety.SAFE
     examples = (
         Example(
-            before=f'{_HEAD}    llm = LLM("m", async_scheduling=False, seed=1)\n{_SYNC}',
-            after=f'{_HEAD}    llm = LLM("m", async_scheduling=False, seed=1, enable_prefix_caching=False)\n{_SYNC}',
+            before=f'{_HEAD}    llm = LLM("m", {_SET})\n{_SYNC}',
+            after=f'{_HEAD}    llm = LLM("m", {_SET}, enable_prefix_caching=False)\n{_SYNC}',
         ),
+        Example(before=f'{_HEAD}    llm = LLM("m", enable_prefix_caching=True, {_SET})\n{_SYNC}'),
         Example(
-            before=f'{_HEAD}    llm = LLM("m", enable_prefix_caching=True, async_scheduling=False, seed=1)\n{_SYNC}'
-        ),
-        Example(
-            before=f'{_HEAD}    llm = LLM("m", enable_prefix_caching=False, async_scheduling=False, seed=1)\n{_SYNC}',
+            before=f'{_HEAD}    llm = LLM("m", enable_prefix_caching=False, {_SET})\n{_SYNC}',
             unchanged=True,
         ),
         Example(before='from vllm import LLM\n\n\ndef build():\n    return LLM("m")\n', unchanged=True),

@@ -28,21 +28,22 @@ _OFF = "enable_prefix_caching=False, async_scheduling=False, seed=1"
 
 
 class RawLogprobs(Rule):
-    """A trainer reads rollout log-probabilities from an engine that was built without saying which ones it wants.
+    """A trainer reads rollout log-probabilities, and the engine was not told which ones it wants.
 
     ## What it does
-    Adds `logprobs_mode="processed_logprobs"` where an engine is built in a project that trains on the log-probabilities of its
-    rollouts, so that V1 returns what V0 returned: those of the distribution the tokens were drawn from.
+    Adds `logprobs_mode="processed_logprobs"` where an engine is built in a project that trains on the
+    log-probabilities of its rollouts, so that V1 returns what V0 returned: those of the distribution the
+    tokens were drawn from.
 
     ## Why it matters
-    V1 returns log-probabilities before temperature, penalties, top-k and top-p. The importance ratio is then wrong on every token
-    from the first step on, clipping sets in where the policy hasn't moved, and nothing raises. At temperature 1 without
-    truncation and penalties both are the same.
+    V1 returns log-probabilities before temperature, penalties, top-k and top-p. The importance ratio is
+    then wrong on every token from the first step on, clipping sets in where the policy hasn't moved, and
+    nothing raises. At temperature 1 without truncation and penalties both are the same.
 
     ## Fix safety
-    Safe where the argument was not written and rollout log-probabilities are used for training. Unsafe where min_p and top_p are used
-    together: V1 applies them in another order. A value that somebody wrote is reported, never overwritten; in code that doesn't train
-    this is a note.
+    Safe where the argument was not written and rollout log-probabilities are used for training. Unsafe
+    where min_p and top_p are used together: V1 applies them in another order. A value that somebody wrote
+    is reported, never overwritten; in code that doesn't train this is a note.
     """
 
     code = "VM701"
@@ -66,7 +67,14 @@ class RawLogprobs(Rule):
             source="v1@0.12.0",
         ),
         Example(
-            before='from vllm import LLM, SamplingParams\n\n\ndef sample(prompts):\n    llm = LLM("m")\n    return llm.generate(prompts)\n',
+            before=(
+                "from vllm import LLM, SamplingParams\n"
+                "\n"
+                "\n"
+                "def sample(prompts):\n"
+                '    llm = LLM("m")\n'
+                "    return llm.generate(prompts)\n"
+            ),
             unchanged=True,
         ),
     )
@@ -92,9 +100,15 @@ class RawLogprobs(Rule):
                 message += "; min_p and top_p are used together, which V1 applies in another order"
             if not is_rl(context.project):
                 yield make_finding(
-                    self, file, call.callee, message, fact=change.fact, level=Level.NOTE, safety=Safety.MANUAL,
-                    advice=f"{name}={value} if these figures are compared with V0's or with the sampling distribution",
-                )  # fmt: skip
+                    self,
+                    file,
+                    call.callee,
+                    message,
+                    fact=change.fact,
+                    level=Level.NOTE,
+                    safety=Safety.MANUAL,
+                    advice=f"{name}={value} if these figures are compared with V0's",
+                )
                 continue
             yield make_finding(
                 self,

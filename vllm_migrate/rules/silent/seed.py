@@ -27,8 +27,9 @@ class Seed(Rule):
     Reports engines built without `seed=` in a project that trains on rollouts.
 
     ## Why it matters
-    V0 left the seed alone. V1 seeds every engine with 0: replicas draw the same rollouts, which halves or worse what a group of
-    them is worth, and an engine in the trainer's process resets the trainer's random state.
+    V0 left the seed alone. V1 seeds every engine with 0: replicas draw the same rollouts, which halves or
+    worse what a group of them is worth, and an engine in the trainer's process resets the trainer's random
+    state.
 
     ## Fix safety
     Left to a person: V0's None has no equal, and a constant would be wrong for replicas. Pass the rank.

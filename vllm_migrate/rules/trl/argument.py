@@ -22,14 +22,15 @@ class TrlArgument(Rule):
     """A TRL configuration takes an argument that the releases of TRL for this vLLM don't have.
 
     ## What it does
-    Finds `vllm_device`, `vllm_dtype`, `vllm_max_model_len` and others in calls of TRL's configurations, and renames those that only
-    have another name.
+    Finds `vllm_device`, `vllm_dtype`, `vllm_max_model_len` and others in calls of TRL's configurations, and
+    renames those that only have another name.
 
     ## Why it matters
     A TRL that supports the V1 engine raises a TypeError for them.
 
     ## Fix safety
-    Unsafe: TRL has to be upgraded together with vLLM. Arguments that chose where the engine runs are left to a person.
+    Unsafe: TRL has to be upgraded together with vLLM. Arguments that chose where the engine runs are left
+    to a person.
     """
 
     code = "VM601"
@@ -39,12 +40,24 @@ class TrlArgument(Rule):
     safety = Safety.UNSAFE
     examples = (
         Example(
-            before='from trl import GRPOConfig\n\nconfig = GRPOConfig("out", vllm_guided_decoding_regex="[0-9]+")\n',
-            after='from trl import GRPOConfig\n\nconfig = GRPOConfig("out", vllm_structured_outputs_regex="[0-9]+")\n',
+            before=(
+                "from trl import GRPOConfig\n"
+                "\n"
+                'config = GRPOConfig("out", vllm_guided_decoding_regex="[0-9]+")\n'
+            ),
+            after=(
+                "from trl import GRPOConfig\n"
+                "\n"
+                'config = GRPOConfig("out", vllm_structured_outputs_regex="[0-9]+")\n'
+            ),
             unsafe=True,
         ),
         Example(
-            before='from trl import GRPOConfig\n\nconfig = GRPOConfig("out", use_vllm=True, vllm_device="cuda:7")\n'
+            before=(
+                "from trl import GRPOConfig\n"
+                "\n"
+                'config = GRPOConfig("out", use_vllm=True, vllm_device="cuda:7")\n'
+            )
         ),
         Example(
             before='from trl import GRPOConfig\n\nconfig = GRPOConfig("out", use_vllm=True)\n', unchanged=True
@@ -52,7 +65,7 @@ class TrlArgument(Rule):
     )
 
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
-        """Yield the arguments; the newest state of each is what holds, since a TRL for V1 is newer than all of them."""
+        """Yield the arguments; the newest state counts, since a TRL for V1 is newer than all of them."""
         for argument in file.arguments:
             if not argument.owner.startswith("trl.") or argument.dead:
                 continue
@@ -61,15 +74,16 @@ class TrlArgument(Rule):
                 if fact.name != argument.name or state.remedy is Remedy.NONE:
                     continue
                 replacement = replace_argument(file, argument, state)
+                owner = argument.owner.rpartition(".")[2]
+                value = one_line(argument.value.source)
                 yield make_finding(
                     self,
                     file,
                     argument.span,
-                    f"{argument.name} of {argument.owner.rpartition('.')[2]} is {state.holds} since TRL {state.since}: "
-                    f"{fact.because}",
+                    f"{argument.name} of {owner} is {state.holds} since TRL {state.since}: {fact.because}",
                     fact=fact,
                     level=Level.NOTE if state.holds == "deprecated" else Level.WARNING,
                     edits=replacement.edits,
-                    advice=f"instead of {argument.name}={one_line(argument.value.source)}: {fact.advice or state.to}",
+                    advice=f"instead of {argument.name}={value}: {fact.advice or state.to}",
                     certainty=argument.certainty,
                 )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import FileFacts, PatchItem, WithPatch
     from vllm_migrate.rules.base import Context
 
+_PROFILING = "vllm.worker.worker.Worker._assert_memory_footprint_increased_during_profiling"
 _WORLD = ("torch.distributed.get_world_size", "torch.distributed.get_rank")
 
 
@@ -23,16 +24,17 @@ class ColocationPatch(Rule):
     """An engine is built under patches of vLLM's or torch's insides, as TRL's first generation with vLLM did.
 
     ## What it does
-    Takes `patch("vllm.worker.worker.Worker...")` out of the `with` statement, and the statement that bound it. The patch of
-    `torch.distributed.get_world_size` is reported with what V1 offers instead.
+    Takes `patch("vllm.worker.worker.Worker...")` out of the `with` statement, and the statement that bound
+    it. The patch of `torch.distributed.get_world_size` is reported with what V1 offers instead.
 
     ## Why it matters
-    The target of the patch is gone, so entering the block raises; and a patch in the trainer's process doesn't reach an engine in a
-    process of its own.
+    The target of the patch is gone, so entering the block raises; and a patch in the trainer's process
+    doesn't reach an engine in a process of its own.
 
     ## Fix safety
-    Unsafe: the patched check is gone with its class, but whether the GPU's memory suffices for both has to be seen. Placing the
-    engine is left to a person: `distributed_executor_backend="external_launcher"` runs it in the trainer's processes.
+    Unsafe: the patched check is gone with its class, but whether the GPU's memory suffices for both has to
+    be seen. Placing the engine is left to a person: `distributed_executor_backend="external_launcher"` runs
+    it in the trainer's processes.
     """
 
     code = "VM504"
@@ -43,9 +45,13 @@ class ColocationPatch(Rule):
     examples = (
         Example(
             before=(
-                "from unittest.mock import patch\n\nfrom vllm import LLM\n\n\ndef build():\n"
-                '    profiling = patch("vllm.worker.worker.Worker._assert_memory_footprint_increased_during_profiling", '
-                "return_value=None)\n"
+                "from unittest.mock import patch\n"
+                "\n"
+                "from vllm import LLM\n"
+                "\n"
+                "\n"
+                "def build():\n"
+                f'    profiling = patch("{_PROFILING}", return_value=None)\n'
                 '    with open("log") as log, profiling:\n'
                 '        return LLM("m"), log\n'
             ),
@@ -108,7 +114,7 @@ class ColocationPatch(Rule):
             yield make_finding(
                 self,
                 file,
-                item.span,
+                item.binding or item.span,
                 f"the patched {item.target} is gone{since(found[1])}: entering the block raises",
                 edits=edits,
                 precondition="the trainer leaves the engine the memory it asks for",
@@ -121,7 +127,7 @@ class ColocationPatch(Rule):
             yield make_finding(
                 self,
                 file,
-                item.span,
+                item.binding or item.span,
                 f"the patch of {item.target} doesn't reach a V1 engine, which runs in a process of its own",
                 level=Level.WARNING,
                 safety=Safety.MANUAL,

@@ -20,25 +20,31 @@ if TYPE_CHECKING:
     from vllm_migrate.rules.base import Context
 
 _INSIDES = ("model_executor", "driver_worker", "model_runner")
-_SWITCH = 'os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # the engine stays in this process, as on V0'
+_SWITCH = (
+    'os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # the engine '
+    "stays in this process, as on V0"
+)
 
 
 class DriverWorkerChain(Rule):
     """Code walks from an engine into its executor, worker and model.
 
     ## What it does
-    Finds walks such as `llm.llm_engine.model_executor.driver_worker.model_runner.model`. A call of `load_weights` at its end
-    becomes `llm.apply_model(lambda model: model.load_weights(...))`, and where the engine is built in the same file,
-    `VLLM_ENABLE_V1_MULTIPROCESSING=0` keeps it in the trainer's process, as V0 did: the tensors then need not be sent anywhere.
-    Where the project keeps its engines in process already, the walk works and nothing is reported.
+    Finds walks such as `llm.llm_engine.model_executor.driver_worker.model_runner.model`. A call of
+    `load_weights` at its end becomes `llm.apply_model(lambda model: model.load_weights(...))`, and where
+    the engine is built in the same file, `VLLM_ENABLE_V1_MULTIPROCESSING=0` keeps it in the trainer's
+    process, as V0 did: the tensors then need not be sent anywhere. Where the file keeps its engine in
+    process already, the walk works and nothing is reported; where another file of the project does, it is a
+    note.
 
     ## Why it matters
     On V1 the engine lives in a process of its own: `'LLMEngine' object has no attribute 'model_executor'`.
 
     ## Fix safety
-    Unsafe: an engine in the trainer's process shares its random state and its GPU context, and a function that is sent to other
-    processes has to be picklable (`VLLM_ALLOW_INSECURE_SERIALIZATION=1`). With `external_launcher` the engine is in process
-    without the variable. All other uses of the walk are left to a person.
+    Unsafe: an engine in the trainer's process shares its random state and its GPU context, and a function
+    that is sent to other processes has to be picklable (`VLLM_ALLOW_INSECURE_SERIALIZATION=1`). With
+    `external_launcher` the engine is in process without the variable. All other uses of the walk are left
+    to a person.
     """
 
     code = "VM501"
@@ -56,10 +62,17 @@ class DriverWorkerChain(Rule):
                 "        llm_model.load_weights(weights.items())\n"
             ),
             after=(
-                "import os\n\n"
-                'os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # the engine stays in this process, as on V0\n'
-                "from vllm import LLM\n\n\nclass Trainer:\n    def __init__(self):\n"
-                '        self.llm = LLM("m", enable_prefix_caching=False)\n\n'
+                "import os\n"
+                "\n"
+                'os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # the engine '
+                "stays in this process, as on V0\n"
+                "from vllm import LLM\n"
+                "\n"
+                "\n"
+                "class Trainer:\n"
+                "    def __init__(self):\n"
+                '        self.llm = LLM("m", enable_prefix_caching=False)\n'
+                "\n"
                 "    def sync(self, weights):\n"
                 "        self.llm.apply_model(lambda model: model.load_weights(weights.items()))\n"
             ),
@@ -67,12 +80,20 @@ class DriverWorkerChain(Rule):
         ),
         Example(
             before=(
-                "from vllm import LLM\n\n\ndef sync(llm: LLM, model):\n"
-                "    llm.llm_engine.model_executor.driver_worker.model_runner.model.load_weights(model.state_dict().items())\n"
+                "from vllm import LLM\n"
+                "\n"
+                "\n"
+                "def sync(llm: LLM, model):\n"
+                "    "
+                "llm.llm_engine.model_executor.driver_worker.model_runner.model.load_weights(model.state_dict().items())\n"
             ),
             after=(
-                "from vllm import LLM\n\n\ndef sync(llm: LLM, model):\n"
-                "    llm.apply_model(lambda engine_model: engine_model.load_weights(model.state_dict().items()))\n"
+                "from vllm import LLM\n"
+                "\n"
+                "\n"
+                "def sync(llm: LLM, model):\n"
+                "    llm.apply_model(lambda engine_model: "
+                "engine_model.load_weights(model.state_dict().items()))\n"
             ),
             unsafe=True,
         ),
@@ -84,8 +105,15 @@ class DriverWorkerChain(Rule):
         ),
         Example(
             before=(
-                'import os\n\nos.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"\nfrom vllm import LLM\n\n\n'
-                "def head(llm: LLM):\n    return llm.llm_engine.model_executor.driver_worker.model_runner.model.lm_head\n"
+                "import os\n"
+                "\n"
+                'os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"\n'
+                "from vllm import LLM\n"
+                "\n"
+                "\n"
+                "def head(llm: LLM):\n"
+                "    return "
+                "llm.llm_engine.model_executor.driver_worker.model_runner.model.lm_head\n"
             ),
             unchanged=True,
         ),
@@ -96,24 +124,29 @@ class DriverWorkerChain(Rule):
         change = context.facts.change(
             Subject.ATTRIBUTE, "llm_engine.model_executor", context.source, context.target
         )
-        if change is None or context.project.engine_in_process:
+        if change is None or file.use.engine_in_process:
             return
+        in_process = context.project.engine_in_process
         switch = _switch(file)
         for chain in file.chains:
             if not any(name in chain.attributes for name in _INSIDES) or _is_private_call(chain):
                 continue
-            edits = _edits(file, chain)
+            edits = () if in_process else _edits(file, chain)
             if edits and switch:
                 edits, switch = (*edits, switch), None
             walk = ".".join((chain.root, *chain.attributes))
             receiver = _receiver(chain)
             method = chain.method_calls[0].method if chain.method_calls else ""
+            message = f"{walk} is out of reach: {change.fact.because}"
+            if in_process:
+                message = f"{walk} works only with an engine in this process, as elsewhere in the project"
             yield make_finding(
                 self,
                 file,
                 chain.span,
-                f"{walk} is out of reach: {change.fact.because}",
+                message,
                 fact=change.fact,
+                level=Level.NOTE if in_process else None,
                 edits=edits,
                 advice=_advice(receiver, method),
                 certainty=chain.certainty,
@@ -137,8 +170,9 @@ def _advice(receiver: str | None, method: str) -> str:
     who = receiver or "llm"
     call = f"model.{method}(...)" if method else "..."
     return (
-        f"{who}.apply_model(lambda model: {call}), or {who}.collective_rpc of a method of a worker_extension_cls; with "
-        "VLLM_ENABLE_V1_MULTIPROCESSING=0 or external_launcher the engine stays in this process and the walk works as it is"
+        f"{who}.apply_model(lambda model: {call}), or {who}.collective_rpc of a method of a "
+        "worker_extension_cls; with VLLM_ENABLE_V1_MULTIPROCESSING=0 or external_launcher the engine "
+        "stays in this process and the walk works as it is"
     )
 
 

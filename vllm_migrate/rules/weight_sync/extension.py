@@ -13,26 +13,84 @@ if TYPE_CHECKING:
 
 V0_WORKERS = frozenset({"vllm.worker.worker.Worker", "vllm.worker.worker_base.LocalOrDistributedWorkerBase"})
 
-# What V1's own Worker and its CPU subclass define in 0.18.1 or 0.32.0: an extension that has one too makes the engine refuse to start
-# (vllm/v1/worker/worker_base.py, init_worker), and a subclass that has one overrides it.
+# What V1's own Worker and its CPU subclass define in 0.18.1 or 0.32.0: an extension that has one too makes
+# the engine refuse to start (vllm/v1/worker/worker_base.py, init_worker), and a subclass that has one
+# overrides it.
 _TAKEN = frozenset(
-    """
-    _check_weight_transfer_engine _get_autobind_cpu_ids _get_cudagraph_capture_context _get_sleep_parameters
-    _init_workspace_and_model_runner _make_model_runner _maybe_activate_jit_monitor _maybe_get_memory_pool_context
-    _restore_sleep_parameters _save_sleep_parameters _scoped_allocator_max_split _set_draft_weight_update_target
-    _should_warm_up_model _start_weight_update _weight_checksum_prefix add_lora annotate_profile apply_model
-    check_health checkpoint_prepare checkpoint_restore compile_or_warm_up_model compute_weight_checksums
-    determine_available_memory discard elastic_ep_execute execute_dummy_batch execute_model finish_weight_update
-    get_cache_block_size_bytes get_compilation_match_table get_draft_model get_encoder_timing_stats
-    get_kv_cache_spec get_kv_connector_handshake_metadata get_model get_model_inspection
-    get_supported_kv_cache_layouts get_supported_tasks handle_ft_command init_device init_weight_transfer_engine
-    initialize_from_config list_loras load_model pin_lora profile randomize_dummy_inputs
-    release_late_interaction_query_cache reload_weights remove_lora reset_encoder_cache reset_mm_cache
-    reset_weights sample_tokens save_sharded_state save_tensorized_model set_kv_cache_layout shutdown
-    shutdown_weight_transfer_engine sleep sleep_mode_backend start_draft_weight_update start_weight_update
-    supports_draft_weight_updates synchronize_device take_draft_token_ids update_config update_max_model_len
-    update_weights vocab_size wake_up
-    """.split()
+    {
+        "_check_weight_transfer_engine",
+        "_get_autobind_cpu_ids",
+        "_get_cudagraph_capture_context",
+        "_get_sleep_parameters",
+        "_init_workspace_and_model_runner",
+        "_make_model_runner",
+        "_maybe_activate_jit_monitor",
+        "_maybe_get_memory_pool_context",
+        "_restore_sleep_parameters",
+        "_save_sleep_parameters",
+        "_scoped_allocator_max_split",
+        "_set_draft_weight_update_target",
+        "_should_warm_up_model",
+        "_start_weight_update",
+        "_weight_checksum_prefix",
+        "add_lora",
+        "annotate_profile",
+        "apply_model",
+        "check_health",
+        "checkpoint_prepare",
+        "checkpoint_restore",
+        "compile_or_warm_up_model",
+        "compute_weight_checksums",
+        "determine_available_memory",
+        "discard",
+        "elastic_ep_execute",
+        "execute_dummy_batch",
+        "execute_model",
+        "finish_weight_update",
+        "get_cache_block_size_bytes",
+        "get_compilation_match_table",
+        "get_draft_model",
+        "get_encoder_timing_stats",
+        "get_kv_cache_spec",
+        "get_kv_connector_handshake_metadata",
+        "get_model",
+        "get_model_inspection",
+        "get_supported_kv_cache_layouts",
+        "get_supported_tasks",
+        "handle_ft_command",
+        "init_device",
+        "init_weight_transfer_engine",
+        "initialize_from_config",
+        "list_loras",
+        "load_model",
+        "pin_lora",
+        "profile",
+        "randomize_dummy_inputs",
+        "release_late_interaction_query_cache",
+        "reload_weights",
+        "remove_lora",
+        "reset_encoder_cache",
+        "reset_mm_cache",
+        "reset_weights",
+        "sample_tokens",
+        "save_sharded_state",
+        "save_tensorized_model",
+        "set_kv_cache_layout",
+        "shutdown",
+        "shutdown_weight_transfer_engine",
+        "sleep",
+        "sleep_mode_backend",
+        "start_draft_weight_update",
+        "start_weight_update",
+        "supports_draft_weight_updates",
+        "synchronize_device",
+        "take_draft_token_ids",
+        "update_config",
+        "update_max_model_len",
+        "update_weights",
+        "vocab_size",
+        "wake_up",
+    }
 )
 
 
@@ -47,7 +105,7 @@ def is_worker(definition: ClassDefinition) -> bool:
 
 
 def can_extend(definition: ClassDefinition) -> bool:
-    """Whether the class only adds methods, so that it works as an extension of V1's Worker, without a base."""
+    """Whether the class only adds methods, so that it works without a base as an extension of V1's."""
     return (
         len(definition.bases) == 1
         and is_worker(definition)

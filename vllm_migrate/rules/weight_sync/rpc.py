@@ -32,8 +32,9 @@ class PrivateRpc(Rule):
     On V1 the executor lives in the engine's process and has no such method.
 
     ## Fix safety
-    Unsafe: the method must exist on V1's worker or come with a worker_extension_cls, and its arguments are sent to another process.
-    Calls through an asynchronous engine have to be awaited and are left to a person.
+    Unsafe: the method must exist on V1's worker or come with a worker_extension_cls, and its arguments are
+    sent to another process. Calls through an asynchronous engine have to be awaited and are left to a
+    person.
     """
 
     code = "VM505"

@@ -23,15 +23,16 @@ class WorkerCls(Rule):
     """An engine is built with `worker_cls=`, naming a class made for V0.
 
     ## What it does
-    Passes the class as `worker_extension_cls="module.Class"`: V1 adds the methods of a plain class to its own Worker. A worker class of
-    vLLM's own that is gone is dropped. A class that derives from V1's Worker is left alone.
+    Passes the class as `worker_extension_cls="module.Class"`: V1 adds the methods of a plain class to its
+    own Worker. A worker class of vLLM's own that is gone is dropped. A class that derives from V1's Worker
+    is left alone.
 
     ## Why it matters
     A class that derives from V0's Worker can't be imported any more, so the engine doesn't start.
 
     ## Fix safety
-    Unsafe: the class must be one that only adds methods, and must have lost its base (worker-subclass does that). Where the class is
-    defined out of sight, look before applying.
+    Unsafe: the class must be one that only adds methods, and must have lost its base (worker-subclass does
+    that). Where the class is defined out of sight, look before applying.
     """
 
     code = "VM503"
@@ -41,19 +42,36 @@ class WorkerCls(Rule):
     safety = Safety.UNSAFE
     examples = (
         Example(
-            before='from vllm import EngineArgs\n\nargs = EngineArgs("m", worker_cls="pkg.sync.WeightSync")\n',
-            after='from vllm import EngineArgs\n\nargs = EngineArgs("m", worker_extension_cls="pkg.sync.WeightSync")\n',
+            before=(
+                'from vllm import EngineArgs\n\nargs = EngineArgs("m", worker_cls="pkg.sync.WeightSync")\n'
+            ),
+            after=(
+                "from vllm import EngineArgs\n"
+                "\n"
+                'args = EngineArgs("m", worker_extension_cls="pkg.sync.WeightSync")\n'
+            ),
             unsafe=True,
         ),
         Example(
             before=(
-                "from vllm import EngineArgs\nfrom vllm.v1.worker.gpu_worker import Worker\n\n\nclass Mine(Worker):\n"
-                '    pass\n\n\nargs = EngineArgs("m", worker_cls="train.Mine")\n'
+                "from vllm import EngineArgs\n"
+                "from vllm.v1.worker.gpu_worker import Worker\n"
+                "\n"
+                "\n"
+                "class Mine(Worker):\n"
+                "    pass\n"
+                "\n"
+                "\n"
+                'args = EngineArgs("m", worker_cls="train.Mine")\n'
             ),
             unchanged=True,
         ),
         Example(
-            before='from vllm import EngineArgs\n\nargs = EngineArgs("m", worker_extension_cls="pkg.sync.WeightSync")\n',
+            before=(
+                "from vllm import EngineArgs\n"
+                "\n"
+                'args = EngineArgs("m", worker_extension_cls="pkg.sync.WeightSync")\n'
+            ),
             unchanged=True,
         ),
     )

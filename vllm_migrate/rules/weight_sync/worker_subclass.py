@@ -28,15 +28,16 @@ class WorkerSubclass(Rule):
     """A class derives from `vllm.worker.worker.Worker` to add weight-update methods.
 
     ## What it does
-    Takes the base away, and the import with it: V1 adds the methods of a plain class to its own Worker when it is named by
-    `worker_extension_cls`. The place that names the class is rewritten by worker-cls.
+    Takes the base away, and the import with it: V1 adds the methods of a plain class to its own Worker when
+    it is named by `worker_extension_cls`. The place that names the class is rewritten by worker-cls.
 
     ## Why it matters
     V0's Worker is gone, so the module can't be imported, and neither the engine started.
 
     ## Fix safety
-    Unsafe: the methods run on V1's Worker, which has the same `device`, `rank` and `model_runner` but not every attribute of V0's. A
-    class that overrides a method of the Worker, or calls `super()`, is left to a person.
+    Unsafe: the methods run on V1's Worker, which has the same `device`, `rank` and `model_runner` but not
+    every attribute of V0's. A class that overrides a method of the Worker, or calls `super()`, is left to a
+    person.
     """
 
     code = "VM502"
@@ -106,7 +107,8 @@ def _advice(file: FileFacts, definition: ClassDefinition) -> str:
     if taken or definition.calls_super or "__init__" in definition.methods:
         why = f"it overrides {', '.join(taken)}" if taken else "it calls or replaces the base's constructor"
         return (
-            f"derive it from vllm.v1.worker.gpu_worker.Worker and keep worker_cls ({why}); or split off what only adds methods "
+            f"derive it from vllm.v1.worker.gpu_worker.Worker and keep worker_cls ({why}); or split "
+            "off what only adds methods "
             f'into a class without a base and pass worker_extension_cls="{name}"'
         )
     return f'make it a class without a base and pass worker_extension_cls="{name}"'
