@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from typing import TYPE_CHECKING, TypeVar
 
 import libcst as cst
-from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper, ParentNodeProvider
+from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
 
 from vllm_migrate.edits.blocks import Block, RefusedError
 from vllm_migrate.files.located import Span
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 
 _FORM_FEED = "\f"
 _N = TypeVar("_N", bound=cst.CSTNode)
-LEAVES = (cst.SimpleString, cst.FormattedStringText, cst.Comment, cst.Name, cst.Integer, cst.Float)
+LEAVES = (cst.SimpleString, cst.FormattedStringText, cst.Name, cst.Integer, cst.Float)
+# Fields that hold white space, brackets and separators: no edit names what is in them.
+_SKIPPED = {"leading_lines", "lines_after_decorators", "header", "footer", "trailing_whitespace"}
+_SKIPPED |= {"lpar", "rpar", "lbracket", "rbracket", "lbrace", "rbrace", "comma", "semicolon", "equal", "dot"}
+_CHILDREN: dict[type, tuple[str, ...]] = {}
 
 
 class Document:
@@ -37,11 +42,13 @@ class Document:
         self.rendered = self.module.code
         if self.rendered != text.text and _without(self.rendered) != _without(text.text):
             raise RefusedError("libcst does not reproduce the file")
-        self.parents = wrapper.resolve(ParentNodeProvider)
+        self.parents = _parents(self.module)
         self._spans: dict[cst.CSTNode, Span] = {}
         self._by_span: dict[Span, list[cst.CSTNode]] = defaultdict(list)
         self._entries: dict[int, list[cst.Arg | cst.DictElement]] = defaultdict(list)
         for node, place in wrapper.resolve(ByteSpanPositionProvider).items():
+            if node not in self.parents:
+                continue
             span = Span(place.start, place.start + place.length)
             self._spans[node] = span
             self._by_span[span].append(node)
@@ -146,6 +153,26 @@ class Document:
         if not isinstance(block, (cst.Module, cst.IndentedBlock)):
             raise RefusedError("the statement stands in no block")
         return block, _index(block.body, line), small
+
+
+def _parents(module: cst.Module) -> dict[cst.CSTNode, cst.CSTNode]:
+    """Each node's parent; libcst's own provider takes as long as everything else together."""
+    parents: dict[cst.CSTNode, cst.CSTNode] = {}
+    todo: list[cst.CSTNode] = [module]
+    for node in todo:
+        kind = type(node)
+        names = _CHILDREN.get(kind)
+        if names is None:
+            every = (f.name for f in dataclasses.fields(kind))
+            names = tuple(n for n in every if n not in _SKIPPED and not n.startswith("whitespace"))
+            _CHILDREN[kind] = names
+        for name in names:
+            value = getattr(node, name)
+            for each in value if isinstance(value, (list, tuple)) else (value,):
+                if isinstance(each, cst.CSTNode):
+                    parents[each] = node
+                    todo.append(each)
+    return parents
 
 
 def _index(nodes: object, node: cst.CSTNode) -> int:
