@@ -66,7 +66,10 @@ def test_flags_that_take_many_words() -> None:
 
 
 def test_flags_held_in_an_array_or_a_string() -> None:
-    text = 'ARGS=(\n  --swap-space 4  # gigabytes\n  --port 1\n)\nMORE="--num-scheduler-steps 8"\nvllm serve m "${ARGS[@]}" $MORE\n'
+    text = (
+        'ARGS=(\n  --swap-space 4  # gigabytes\n  --port 1\n)\nMORE="--num-scheduler-steps 8"\n'
+        'vllm serve m "${ARGS[@]}" $MORE\n'
+    )
     assert flags(text) == {"swap_space": "4", "port": "1", "num_scheduler_steps": "8"}
 
 

@@ -31,6 +31,9 @@ _COMMANDS = {
     "audit": "Replay the same prompts through V0 and V1; is the signal the same?",
 }
 
+_QUICK = frozenset({"check", "rewrite", "rule"})
+"""Commands whose options need no validation by typer, see `quick`."""
+
 
 class _Commands(QuickHelp, typer.core.TyperGroup):
     """A group whose commands are modules of this package, imported when called."""
@@ -52,9 +55,11 @@ def _load(name: str) -> Any:
         command = typer.main.get_command(module.app)
     else:
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
-        single.command(name, cls=QuickCommand)(getattr(module, name))
+        quick = name in _QUICK
+        single.command(name, cls=QuickCommand if quick else None)(getattr(module, name))
         command = typer.main.get_command(single)
-        convert_plainly(command.params)
+        if quick:
+            convert_plainly(command.params)
     command.name = name
     return command
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from bisect import bisect_right
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Position
@@ -15,9 +16,15 @@ if TYPE_CHECKING:
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
+@lru_cache(maxsize=4)
+def _line_starts(source: bytes) -> tuple[int, ...]:
+    """Kept for the next finding, which is mostly in the same file."""
+    return (0, *(m.end() for m in _LINE_END.finditer(source)))
+
+
 def position_of(source: bytes, span: Span, encoding: str = "utf-8") -> Position:
     """A byte span as 1-based lines and 1-based code-point columns, end-exclusive."""
-    starts = [0, *(m.end() for m in _LINE_END.finditer(source))]
+    starts = _line_starts(source)
 
     def place(offset: int) -> tuple[int, int]:
         line = bisect_right(starts, offset)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Safety
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.shell_lines import joined_line
 from vllm_migrate.rules.reading import REFUSED, Diagnostic
 
 if TYPE_CHECKING:
@@ -139,6 +140,8 @@ def _settled(facts: FileFacts, findings: Iterable[Finding], judge: Judge, *, uns
                 replace(settled, before=before, applied=applied, refused=plan.refused), found, facts
             )
         applied += plan.applied
+        if facts.kind is FileKind.SHELL and (line := joined_line(facts.source, after)):
+            raise InputError(f"the edit would join line {line} to the command before it")
         try:
             facts = judge.read(facts.path, facts.kind, after)
         except InputError as error:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _WORDS = (b"VLLM_", b"llm_engine", b"model_executor", b"driver_worker", b"vllm-migrate:")
 # "vllm" alone is mostly a configuration value or a comment. What matters imports it, or names it in a string: the
 # target of a patch, a module to import, a requirement.
-_IMPORT = rb"(?m:^|[;:])[ \t]*(?:from|import)[ \t]+(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*%s\b"
+_IMPORT = rb"(?m:^|[;:]|\xef\xbb\xbf)[ \t]*(?:from|import)[ \t]+(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*%s\b"
 _STRING = rb"|[\"']%s[ \t]*(?:\[[\w, -]*\][ \t]*)?[.=<>~!]"
 _VLLM = re.compile((_IMPORT + _STRING) % (b"vllm", b"vllm"))
 _TRL = re.compile((_IMPORT + _STRING) % (b"trl", b"trl"))

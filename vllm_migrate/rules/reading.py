@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.adapters import may_matter, read_file
 from vllm_migrate.files.located import FileKind
-from vllm_migrate.files.prefilter import worth_parsing
+from vllm_migrate.files.prefilter import signs_of_use, worth_parsing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.facts.model import Target
     from vllm_migrate.files.discover import SourceFile
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.located import FileFacts, Use
     from vllm_migrate.resolve.project import ProjectIndex
 
 UNREADABLE = "VM001"
@@ -51,6 +51,8 @@ class Project:
     Attributes:
         facts: of the files in which something could be found.
         index: what its modules re-export; None where no Python file concerns vLLM.
+        signs: what the bytes of the other files tell: an engine is often built in one file and trained in another
+            that never names vLLM.
         diagnostics: the files that could not be read.
         lines: lines of Python looked at.
     """
@@ -59,6 +61,7 @@ class Project:
     index: ProjectIndex | None
     diagnostics: tuple[Diagnostic, ...]
     lines: int
+    signs: tuple[Use, ...] = ()
 
 
 def read_project(
@@ -87,8 +90,14 @@ def read_project(
             facts.append(read_file(file.relative, file.kind, sources[file], index, target))
         except InputError as error:
             diagnostics.append(Diagnostic(UNPARSABLE, file.relative, error.message))
-    python = (text for file, text in sources.items() if file.kind is FileKind.PYTHON)
-    return Project(tuple(facts), index, tuple(diagnostics), sum(_lines(text) for text in python))
+    python = {file: text for file, text in sources.items() if file.kind is FileKind.PYTHON}
+    signs: set[Use] = set()
+    if facts:
+        read = set(chosen)
+        signs = {signs_of_use(text) for file, text in python.items() if file not in read}
+    return Project(
+        tuple(facts), index, tuple(diagnostics), sum(_lines(text) for text in python.values()), tuple(signs)
+    )
 
 
 def _worth_reading(sources: Mapping[SourceFile, bytes]) -> tuple[list[SourceFile], ProjectIndex | None]:

@@ -57,7 +57,7 @@ def _words(source: bytes, span: Span) -> Span:
             start -= 3
         else:
             break
-    if start > 0 and source[start - 1 : start] not in (b"\n", b'"', b"'", b"("):
+    if 0 < start < span.start and source[start - 1 : start] != b"\n":
         return Span(start, span.end)
     line = source.rfind(b"\n", 0, span.start) + 1
     newline = source.find(b"\n", span.end)

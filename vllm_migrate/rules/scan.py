@@ -155,15 +155,16 @@ def scan(
 def _judge(project: Project, source: Source, target: Target, config: Config) -> Judge:
     from vllm_migrate.facts.loader import load_facts  # noqa: PLC0415 - nothing to judge, no facts to load
 
-    context = Context(source, target, load_facts(), project_use(project.facts), config.recipe)
+    use = project_use([*(file.use for file in project.facts), *project.signs])
+    context = Context(source, target, load_facts(), use, config.recipe)
     return Judge(context, project.index, config)
 
 
-def project_use(facts: Iterable[FileFacts]) -> Use:
+def project_use(uses: Iterable[Use]) -> Use:
     """The signs of use of all files together: each is true where any file shows it."""
     signs = {sign.name: False for sign in fields(Use)}
-    for file in facts:
-        signs = {name: known or getattr(file.use, name) for name, known in signs.items()}
+    for use in uses:
+        signs = {name: known or getattr(use, name) for name, known in signs.items()}
     return Use(**signs)
 
 
