@@ -73,6 +73,16 @@ def test_gitignore_above_counts_inside_a_repository(tree: Path) -> None:
     assert names(discover([tree / "pkg"], Config())) == ["pkg/a.py"]
 
 
+@pytest.mark.parametrize("named", ["out", "out/project"])
+def test_an_ignored_directory_named_explicitly_is_read(tree: Path, named: str) -> None:
+    write(tree, "out/project/a.py", "out/project/gen.py")
+    (tree / ".gitignore").write_text("out/\n")
+    (tree / ".git").mkdir()
+    (tree / "out/project/.gitignore").write_text("gen.py\n")
+    assert names(discover([tree], Config())) == []
+    assert names(discover([tree / named], Config())) == ["out/project/a.py"]
+
+
 def test_explicit_files_are_always_taken(tree: Path) -> None:
     write(tree, "gen.py")
     (tree / ".gitignore").write_text("gen.py\n")

@@ -24,7 +24,10 @@ class Ignores:
 
     @staticmethod
     def above(folder: Path, exclude_root: Path, exclude: tuple[str, ...]) -> Ignores:
-        """What holds for `folder`: `exclude` and the `.gitignore` files above it in its repository."""
+        """What holds for `folder`: `exclude` and the `.gitignore` files above it in its repository.
+
+        A folder that those files ignore was named all the same, so they have no say in it.
+        """
         ignores = Ignores(excludes=(f"{exclude_root.as_posix()}/", _spec(exclude)) if exclude else None)
         above: list[Path] = []
         if not (folder / ".git").exists():
@@ -37,6 +40,9 @@ class Ignores:
         for parent in reversed(above):
             if (parent / ".gitignore").is_file():
                 ignores = ignores.extended(parent)
+        named = (folder, *folder.parents[: len(above)])
+        if any(ignores.ignored_by_git(path) for path in named):
+            return Ignores(excludes=ignores.excludes)
         return ignores
 
     def extended(self, folder: Path) -> Ignores:
@@ -57,8 +63,13 @@ class Ignores:
             base, spec = self.excludes
             if name.startswith(base) and spec.match_file(name[len(base) :]):
                 return True
+        return self.ignored_by_git(path, directory=directory)
+
+    def ignored_by_git(self, path: Path, *, directory: bool = True) -> bool:
+        """Whether the `.gitignore` files alone leave `path` out."""
+        name = path.as_posix() + ("/" if directory else "")
         for base, spec in reversed(self.layers):
-            decided = spec.check_file(name[len(base) :]).include
+            decided = spec.check_file(name[len(base) :]).include if name.startswith(base) else None
             if decided is not None:
                 return decided
         return False

@@ -119,7 +119,12 @@ def summary_text(result: ScanResult, style: Style) -> Iterator[str]:
         if unjudged:
             yield style(f"{looked}, {unjudged} of them could not be judged", "red")
         else:
-            yield style(f"{looked}, nothing to migrate", "green")
+            verdict = (
+                "nothing to migrate"
+                if result.files
+                else "so nothing was judged; ignored files are passed over"
+            )
+            yield style(f"{looked}, {verdict}", "green" if result.files else "yellow")
         return
     files = len({finding.path for finding in findings})
     yield f"{style(_by_level(findings), 'bold')} in {count(files, 'file')}; {looked}"
