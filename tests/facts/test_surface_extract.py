@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,9 @@ from vllm_migrate.facts.surface.lookup import Surface
 from vllm_migrate.facts.surface.source import read_module
 from vllm_migrate.facts.surface.store import Store
 from vllm_migrate.facts.surface.wheel import read_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SOURCES = {
     "__init__.py": """
@@ -331,6 +334,7 @@ del y
 def test_bad_input_is_one_line_and_writes_nothing(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
+    *,
     version: str,
     name: str,
     content: bytes | None,

@@ -1,14 +1,16 @@
-"""What the shipped surfaces say, against what the sources in the wheels say (each was looked up there by hand)."""
+"""What the shipped surfaces say, against the sources in the wheels (each was looked up there by hand)."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from packaging.version import Version
 
 from vllm_migrate.errors import FactsError
+from vllm_migrate.facts import surface as package_of_surfaces
 from vllm_migrate.facts.surface import Surface, known_versions, load_surface
 
 NEEDED = (
@@ -35,6 +37,8 @@ IMPORTS = [
     ("vllm.PoolingRequestOutput", "0.7.3", ""),
     ("vllm.v1.worker.gpu_worker.Worker", "0.6.6.post1", ""),
     ("vllm._C", "0.33.0", ""),
+    ("vllm.vllm_flash_attn.flash_attn_varlen_func", "0.14.1", ""),  # vendored, in the GPU wheel only
+    ("vllm.__version_tuple__", "0.33.0", ""),
 ]
 
 # class or function, parameter, a release that takes it, a release that doesn't
@@ -177,6 +181,9 @@ def test_what_may_take_more_keywords_is_not_complete() -> None:
 
 def test_members_are_judged_only_where_they_can_be() -> None:
     surface = vllm("0.33.0")
+    assert surface.has("vllm.vllm_flash_attn.flash_attn_varlen_func")
+    assert surface.has("vllm._C.anything")
+    assert surface.has("vllm.__file__")
     assert surface.has("vllm.LLM.generate")
     assert not surface.has("vllm.LLM.no_such_method")
     assert not surface.has("vllm.no_such_name")
@@ -221,6 +228,12 @@ def test_the_nearest_release_before_answers_and_says_so() -> None:
 def test_what_is_not_known_is_refused(package: str, version: str) -> None:
     with pytest.raises(FactsError):
         load_surface(package, version)
+
+
+def test_the_data_stay_small() -> None:
+    files = [f for f in (Path(package_of_surfaces.__file__).parent / "data").rglob("*") if f.is_file()]
+    assert files
+    assert sum(f.stat().st_size for f in files) <= 3_000_000
 
 
 def test_each_release_names_its_wheel() -> None:

@@ -26,8 +26,8 @@ _HARMLESS_BASES = frozenset(
 )
 """Bases of other packages that take no further keywords."""
 
-_COMPILED_GPU = re.compile(r"^vllm\.(_\w*C(_\w+)?|cumem_allocator)$")
-"""Compiled modules, which differ between the wheels for CPU and GPU."""
+_NOT_JUDGED = re.compile(r"^vllm\.(_\w*C(_\w+)?|cumem_allocator|(third_party|vllm_flash_attn)(\.\w+)*)$")
+"""Compiled and vendored modules, which differ between the wheels for CPU and GPU."""
 
 
 class Place(NamedTuple):
@@ -57,8 +57,8 @@ class Surface:
         self._index = index
 
     def has_module(self, name: str) -> bool:
-        """Whether a module can be imported. Compiled modules of the GPU wheel count as there."""
-        return self._names(name) is not None or bool(_COMPILED_GPU.match(name))
+        """Whether a module can be imported. Compiled and vendored modules of the GPU wheel count as there."""
+        return self._names(name) is not None or bool(_NOT_JUDGED.match(name))
 
     def has_name(self, module: str, name: str) -> bool:
         """Whether `from module import name` works: a name bound there, a re-export, or a submodule.
@@ -67,8 +67,9 @@ class Surface:
         """
         names = self._names(module)
         if names is None:
-            return bool(_COMPILED_GPU.match(module))
-        return name in names or UNSEEN in names or self.has_module(f"{module}.{name}")
+            return bool(_NOT_JUDGED.match(module))
+        seen = name in names or UNSEEN in names or (name.startswith("__") and name.endswith("__"))
+        return seen or self.has_module(f"{module}.{name}")
 
     def names(self, module: str) -> tuple[str, ...]:
         """The names a module binds; empty where there is no such module."""
@@ -102,9 +103,8 @@ class Surface:
             names = self._names(module) or {}
             value = names.get(rest[0])
             if value is None:
-                if UNSEEN in names:
-                    return Place(module, ".".join(rest))
-                return None
+                known = self.has_name(module, rest[0])  # though nobody can say where it is defined
+                return Place(module, ".".join(rest)) if known else None
             source, colon, name = value.rstrip("!").partition(":")
             if not colon:
                 return Place(module, ".".join(rest))
@@ -113,6 +113,10 @@ class Surface:
                 return Place(module, ".".join(rest))  # a compiled or optional module of the package
             module, rest = self._split(".".join([following[0], *following[1]]))
         return None
+
+    def is_foreign(self, place: Place) -> bool:
+        """Whether a name is another package's, imported there."""
+        return (self._names(place.module) or {}).get(place.path, "").rstrip("!") == "x"
 
     def parameters(self, qualified: str) -> Mapping[str, str] | None:
         """Parameters of a function, method or constructor in order, with the source of their defaults.

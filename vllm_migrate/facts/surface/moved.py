@@ -39,6 +39,8 @@ def where_now(surface: Surface, store: Store, index: int, qualified: str) -> tup
         if here == qualified:
             continue
         alike = _similarity(before, _body(store, *defined, index))
+        if alike == 0 and _ASIDE & {*module.split(".")} and not _ASIDE & {*qualified.split(".")}:
+            continue  # a model's own class that happens to have the name
         ranked.append((-alike, *_distance(module), here != ".".join(defined), here))
     return tuple(entry[-1] for entry in sorted(ranked))
 
@@ -77,7 +79,9 @@ def _definition(surface: Surface, module: str, bare: str, value: str) -> tuple[s
     if not listed and not source.startswith(f"{module}."):
         return None
     place = surface.locate(f"{source}.{attribute}")
-    return (place.module, place.path) if place is not None else None
+    if place is None or place.path not in surface.names(place.module):
+        return None
+    return None if surface.is_foreign(place) else (place.module, place.path)
 
 
 def _distance(module: str) -> tuple[int, int, int]:

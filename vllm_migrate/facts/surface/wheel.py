@@ -52,10 +52,6 @@ def read_wheel(path: Path, package: str, version: str) -> Document:
         raise InputError(f"{path.name} is no readable wheel: {problem}") from None
     if f"{package}/__init__.py" not in sources:
         raise InputError(f"{path.name} holds no package {package}")
-    with path.open("rb") as file:
-        digest = (
-            hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else _digest(file.read())
-        )
     modules, unparsed = _modules(sources)
     for compiled in (_COMPILED.match(n) for n in members):
         if compiled:
@@ -66,7 +62,7 @@ def read_wheel(path: Path, package: str, version: str) -> Document:
         version=version,
         distribution=path.name.partition("-")[0].replace("_", "-"),
         wheel=path.name,
-        sha256=digest.hexdigest(),
+        sha256=_digest(path),
         unparsed=tuple(unparsed),
     )
     document = Document(
@@ -80,8 +76,12 @@ def read_wheel(path: Path, package: str, version: str) -> Document:
     return document
 
 
-def _digest(data: bytes) -> hashlib._Hash:
-    return hashlib.sha256(data)
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _modules(sources: dict[str, bytes]) -> tuple[dict[str, Module], list[str]]:
