@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import samples
 
 from vllm_migrate.config import Config, load_config
 from vllm_migrate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FULL = """\
 [tool.vllm-migrate]
@@ -93,13 +96,19 @@ def test_the_command_line_wins(run, project: Path) -> None:
     ("files", "version", "origin", "engine"),
     [
         ({"requirements.txt": "vllm==0.7.3\n"}, "0.7.3", "requirements.txt:1", "unknown"),
-        ({"requirements.txt": "\nvllm>=0.8.2,<0.9\n", "b.sh": "export VLLM_USE_V1=0\n"}, "0.8.2", "requirements.txt:2", "v0"),
-        ({"uv.lock": '[[package]]\nname = "vllm"\nversion = "0.8.4"\n', "requirements.txt": "vllm>=0.6\n"}, "0.8.4", "uv.lock", "unknown"),
+        (
+            {"requirements.txt": "\nvllm>=0.8.2,<0.9\n", "b.sh": "export VLLM_USE_V1=0\n"},
+            "0.8.2", "requirements.txt:2", "v0",
+        ),
+        (
+            {"uv.lock": '[[package]]\nname = "vllm"\nversion = "0.8.4"\n', "requirements.txt": "vllm>=0.6\n"},
+            "0.8.4", "uv.lock", "unknown",
+        ),
         ({"run.sh": "export VLLM_USE_V1=1\n"}, "0.8.5", "assumed", "v1"),
         ({"a.py": "from vllm.worker.worker import Worker\n"}, "0.8.5", "assumed", "v0"),
     ],
 )  # fmt: skip
-def test_where_the_code_comes_from(
+def test_where_the_code_comes_from(  # noqa: PLR0917 - a table's row
     run, project: Path, files: dict[str, str], version: str, origin: str, engine: str
 ) -> None:
     for name, text in files.items():

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import samples
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILES = {
     "clean": {"a.py": samples.CLEAN},

@@ -6,10 +6,13 @@ import os
 import shutil
 import subprocess
 import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import samples
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHELL = """\
 #!/bin/bash

@@ -33,7 +33,10 @@ def test_one_pin(line: str, package: str, specifier: str, whole: str, end: str) 
 
 
 def test_lines_that_hold_none() -> None:
-    source = b"\xef\xbb\xbf# vllm==1\n-r vllm==1.txt\n--find-links x\n./vllm\ngit+https://example.org/vllm\n\nvllm==1 \\\n  --hash=x\n"
+    source = (
+        b"\xef\xbb\xbf# vllm==1\n-r vllm==1.txt\n--find-links x\n./vllm\ngit+https://example.org/vllm\n"
+        b"\nvllm==1 \\\n  --hash=x\n"
+    )
     assert [p.specifier for p in read_requirements(PurePosixPath("requirements.txt"), source).pins] == ["==1"]
 
 

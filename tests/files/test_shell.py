@@ -46,7 +46,10 @@ def test_flags_of_other_programs_are_left_alone() -> None:
 
 
 def test_flags_across_continuations_and_quotes() -> None:
-    text = 'vllm serve "my model" \\\n    --swap-space "4" \\\n    --enforce-eager --port=8000 \\\n    --seed $SEED\n'
+    text = (
+        'vllm serve "my model" \\\n    --swap-space "4" \\\n'
+        "    --enforce-eager --port=8000 \\\n    --seed $SEED\n"
+    )
     assert flags(text) == {"swap_space": "4", "enforce_eager": True, "port": "8000", "seed": UNRESOLVED}
 
 
@@ -162,7 +165,8 @@ def test_reads_and_defaults() -> None:
 def test_heredocs_comments_and_strings_are_not_code() -> None:
     text = (
         "# export VLLM_USE_V1=0\ncat <<EOF > x\nexport VLLM_USE_V1=0\nvllm serve m --swap-space 4\nEOF\n"
-        "cat <<-'END'\n\tVLLM_USE_V1=0 x\n\tEND\necho 'vllm serve m --swap-space 4'\necho \"it's # no comment\"\n"
+        "cat <<-'END'\n\tVLLM_USE_V1=0 x\n\tEND\n"
+        "echo 'vllm serve m --swap-space 4'\necho \"it's # no comment\"\n"
     )
     facts = read(text)
     assert facts.variables == ()

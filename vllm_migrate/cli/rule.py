@@ -16,7 +16,7 @@ def rule(
 ) -> None:
     """Explain a rule, or list them all."""
     from vllm_migrate.rules.registry import all_rules  # noqa: PLC0415 - --help needs no rules
-    from vllm_migrate.rules.registry import rule as find
+    from vllm_migrate.rules.registry import rule as find  # noqa: PLC0415 - same
 
     rules = sorted(all_rules(), key=lambda known: known.code)
     if code is None:

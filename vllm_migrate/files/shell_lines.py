@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 
 def joined_line(before: bytes, after: bytes) -> int:
     """The first line of `after` that continues another there but began a command in `before`; 0 without one.
 
-    A removed last line leaves the line continuation before it behind, which swallows the command below: the script
-    still parses, and does something else.
+    A removed last line leaves the line continuation before it behind, which swallows the command below: the
+    script still parses, and does something else.
     """
     continued, begun = _lines(before)
     lines = after.split(b"\n")
-    for number, (previous, line) in enumerate(zip(lines, lines[1:], strict=False), start=2):
+    for number, (previous, line) in enumerate(pairwise(lines), start=2):
         text = line.strip()
         if _continues(previous) and (
             (text in begun and text not in continued) or (not text and b"" not in continued)

@@ -31,7 +31,7 @@ def newline_of(source: bytes) -> str:
 
 
 def whole_lines(text: str, start: int, end: int) -> Span:
-    """The span of lines that go. The last line of a file without a final newline takes the one before it along."""
+    """The span of lines that go. The last line of a file that ends without a newline takes the one before."""
     if start > 0 and end == len(text) and not text.endswith("\n"):
         start -= 2 if text[:start].endswith("\r\n") else 1
     return Span(start, end)

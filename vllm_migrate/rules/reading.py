@@ -51,8 +51,8 @@ class Project:
     Attributes:
         facts: of the files in which something could be found.
         index: what its modules re-export; None where no Python file concerns vLLM.
-        signs: what the bytes of the other files tell: an engine is often built in one file and trained in another
-            that never names vLLM.
+        signs: what the bytes of the other files tell: an engine is often built in one file and trained in
+            another that never names vLLM.
         diagnostics: the files that could not be read.
         lines: lines of Python looked at.
     """
