@@ -12,6 +12,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
+from vllm_migrate.files.located import Certainty
 from vllm_migrate.files.python import parse_python
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.meaning import Kind, Meaning, UserClass, UserFunction
@@ -25,14 +26,16 @@ if TYPE_CHECKING:
     from vllm_migrate.files.python import ParsedPython
 
 _DIRECT = re.compile(
-    rb"(?m)(?:^|[;:])[ \t]*(?:from|import)[ \t]+(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*(?:vllm|trl)\b"
+    rb"(?m)(?:^|[;:]|\xef\xbb\xbf)[ \t]*(?:from|import)[ \t]+(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*(?:vllm|trl)\b"
 )
 _IMPORT = re.compile(
     rb"(?m)^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n#]*)|import[ \t]+([^\n#]+))"
 )
 _WORD = re.compile(rb"\w+|\*")
 _STAR = "*"
-_ROUNDS = 12  # re-exports of re-exports are rarely deeper than three; a cycle of modules ends here at the latest
+_ROUNDS = (
+    12  # re-exports of re-exports are rarely deeper than three; a cycle of modules ends here at the latest
+)
 _KEPT_BYTES = 1_000_000  # a syntax tree takes about a hundred times its source: 100 MB
 _Exports = dict[str, Meaning]
 
@@ -74,6 +77,9 @@ class ProjectIndex:
             found = exports.get(name)
             if found is not None:
                 return found
+            star = exports.get(_STAR)
+            if star is not None and name[:1].isupper():
+                return Meaning(Kind.NAME, f"{star.name}.{name}", Certainty.LIKELY)
         if name in self._submodules.get(module, ()):
             return Meaning(Kind.NAME, f"{module}.{name}")
         return None
@@ -202,7 +208,6 @@ class _Builder:
                 changed.update(f"{module_name}.{name}" for name in exports)
         return changed
 
-
     def _syntax(self, path: PurePosixPath, source: bytes) -> Syntax | None:
         """A module's syntax; kept for reading it as long as not too much is kept."""
         kept = self._index._parsed.get(path)  # noqa: SLF001 (the builder fills the index)
@@ -249,7 +254,10 @@ def _add_star(names: Names, node: ast.stmt, found: _Exports) -> None:
     """`from .compat import *` hands on what that module exports."""
     if not (isinstance(node, ast.ImportFrom) and any(a.name == _STAR for a in node.names)):
         return
-    for name, meaning in names.star_exports(names.module_of(node)).items():
+    module = names.module_of(node)
+    if known.is_known(module):
+        found.setdefault(_STAR, Meaning(Kind.NAME, module, Certainty.LIKELY))
+    for name, meaning in names.star_exports(module).items():
         if not name.startswith("_"):
             found.setdefault(name, meaning)
 

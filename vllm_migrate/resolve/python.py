@@ -72,6 +72,7 @@ def read_python(
         classes=references.classes(),
         patches=PatchReader(syntax, names, text).patches(),
         variables=variables,
+        pins=references.pins() if path.name == "setup.py" else (),
         use=read_use(syntax, names, reader, calls, arguments, attributes, variables),
         suppressions=suppressions(source),
     )

@@ -7,12 +7,14 @@ import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.located import Certainty, ClassDefinition, Import, Reference, Span
+from vllm_migrate.files.pins import pin_in
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.meaning import Kind
 from vllm_migrate.resolve.syntax import FUNCTIONS, in_order
 from vllm_migrate.resolve.versions import guarded_by_try, under_type_checking
 
 if TYPE_CHECKING:
+    from vllm_migrate.files.located import Pin
     from vllm_migrate.files.positions import SourceText
     from vllm_migrate.resolve.calls import CallReader
     from vllm_migrate.resolve.names import Names
@@ -128,6 +130,18 @@ class ReferenceReader:
         context = "patch" if name in _PATCHERS else "string"
         certainty = Certainty.CERTAIN if context == "patch" else Certainty.LIKELY
         return [Reference(value.replace(":", "."), self._calls.inside_quotes(node), context, certainty)]
+
+    def pins(self) -> tuple[Pin, ...]:
+        """Requirements on vLLM or TRL written as strings, as a setup script has them."""
+        latin1 = self._text.source.decode("latin-1")
+        found = []
+        for constant in self._syntax.all(ast.Constant):
+            if isinstance(constant.value, str) and constant.value.startswith(known.PACKAGES):
+                place = self._calls.inside_quotes(constant)
+                pin = pin_in(latin1[: place.end], place.start, place.end)
+                if pin is not None and pin.package in known.PACKAGES:
+                    found.append(pin)
+        return tuple(sorted(found, key=lambda p: p.span))
 
     def classes(self) -> tuple[ClassDefinition, ...]:
         """Classes with at least one base of vLLM's or TRL's."""
