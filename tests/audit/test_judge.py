@@ -24,7 +24,7 @@ def comparison(spread, *, prompts=32, tokens=200, shift=0.0, seed=0, outside=0):
 
 
 def verdict_of(measured, floor=None, family=GATING):
-    return judge([Gate("reference", measured, None if floor is None else floor.metrics, family)])
+    return judge([Gate("reference", measured, () if floor is None else (floor.metrics, None), family)])
 
 
 def test_equal_within_the_margins_passes():
@@ -88,7 +88,7 @@ def test_a_loud_noise_floor_lifts_the_margin_up_to_the_cap():
 
 def test_one_failed_comparison_decides_over_the_others():
     good, bad = comparison(0.002), comparison(0.3)
-    verdict, checks = judge([Gate("reference", good, None), Gate("probe", bad, None, PROBE_FAMILY)])
+    verdict, checks = judge([Gate("reference", good), Gate("probe", bad, (), PROBE_FAMILY)])
     assert verdict is FAIL
     assert {check.comparison for check in checks if check.verdict is FAIL} == {"probe"}
     assert len(checks) == len(GATING) + len(PROBE_FAMILY)

@@ -33,7 +33,6 @@ from vllm_migrate.audit.result import (
     WorstToken,
 )
 from vllm_migrate.audit.statistics import FEWEST_PROMPTS, smallest_detectable
-from vllm_migrate.audit.thresholds import load_thresholds
 from vllm_migrate.reward.shift import reward_shift
 from vllm_migrate.trace.checkpoint import show_token
 from vllm_migrate.workers import protocol as wire
@@ -71,6 +70,10 @@ class Conclusion:
         self._floor = self._forced(self._trace.rollouts, self._trace.noise_floor)
         self._probe_floor = self._forced(self._trace.probe, self._trace.probe_noise_floor)
         self._against_trainer = {name: self._with_trainer(run) for name, run in self._arms.items()}
+        reference = self._arms.get(REFERENCE)
+        self._probe_trainer = (
+            None if reference is None else self._replayed(self._trace.probe, reference.trainer_probe)
+        )
         self._warnings = list(plan.warnings)
 
     def result(self) -> AuditResult:
@@ -108,7 +111,7 @@ class Conclusion:
             clip_range=self._plan.clip.high,
             prompts=len(self._trace.prompts),
             warnings=tuple(self._warnings),
-            smallest_detectable=self._detectable(),
+            smallest_detectable=self._detectable(checks),
         )
 
     # Comparisons
@@ -150,14 +153,15 @@ class Conclusion:
         reference = self._replayed(self._trace.rollouts, run.replay)
         trainer = self._against_trainer[name]
         probe = self._replayed(self._trace.probe, run.probe)
-        of_reference = self._against_trainer.get(REFERENCE)
+        of_reference = _metrics(self._against_trainer.get(REFERENCE))
         tested = []
         if reference is not None:
-            tested.append(Gate("reference", reference, _metrics(self._floor)))
+            tested.append(Gate("reference", reference, (_metrics(self._floor), of_reference)))
         if trainer is not None:
-            tested.append(Gate("trainer", trainer, _metrics(of_reference)))
+            tested.append(Gate("trainer", trainer, (of_reference,)))
         if probe is not None:
-            tested.append(Gate("probe", probe, _metrics(self._probe_floor), PROBE_FAMILY))
+            floors = (_metrics(self._probe_floor), _metrics(self._probe_trainer))
+            tested.append(Gate("probe", probe, floors, PROBE_FAMILY))
         verdict, checks = judge(tested)
         return self._arm(run, reference, trainer, probe, verdict=verdict, checks=checks)
 
@@ -285,16 +289,12 @@ class Conclusion:
             seed=self._plan.seed,
         )
 
-    def _detectable(self) -> float | None:
+    def _detectable(self, checks: tuple[Check, ...]) -> float | None:
         candidate = self._arms.get(CANDIDATE)
         comparison = None if candidate is None else self._replayed(self._trace.rollouts, candidate.replay)
         if comparison is None:
             return None
-        margin, _ = (
-            load_thresholds()
-            .metrics["mean_abs"]
-            .against(None if self._floor is None else self._floor.metrics.mean_abs.value)
-        )
+        margin = next(check.margin for check in checks if check.metric == "mean_abs")
         return margin + smallest_detectable(comparison.bootstrap.standard_error("mean_abs"))
 
     def _warn(self) -> None:

@@ -39,7 +39,8 @@ class EngineRun:
         replay: the reference's tokens forced through it, one record a rollout of the reference.
         probe: the same for the semantic probe's tokens.
         rollouts: what it sampled itself; `rewards` one each where there is a reward function.
-        trainer: the trainer's forward over those rollouts.
+        trainer: the trainer's forward over those rollouts; `trainer_probe` over the probe's, for the
+            reference.
     """
 
     name: str
@@ -51,6 +52,7 @@ class EngineRun:
     rollouts: tuple[Rollout, ...] = ()
     rewards: list[float] = field(default_factory=list)
     trainer: list[ReplayRecord] = field(default_factory=list)
+    trainer_probe: list[ReplayRecord] = field(default_factory=list)
     note: str = ""
 
 

@@ -41,11 +41,14 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A comparison to be judged: its name, its measured noise floor, and which metrics gate."""
+    """A comparison to be judged: its name, the noise measured beside it, and which metrics gate.
+
+    The largest of `floors` is the noise floor, metric by metric.
+    """
 
     name: str
     comparison: Comparison
-    floor: Metrics | None
+    floors: tuple[Metrics | None, ...] = ()
     family: Sequence[str] = GATING
 
 
@@ -71,7 +74,7 @@ def judge(tested: Iterable[Gate]) -> tuple[Verdict, tuple[Check, ...]]:
     p_values: dict[str, float] = {}
     for index, item in enumerate(tested):
         for metric in item.family:
-            margin, source = table[metric].against(_value(item.floor, metric))
+            margin, source = table[metric].against(_floor(item.floors, metric))
             p_values[f"{index}.{metric}"] = _p_beyond(item.comparison.bootstrap, metric, margin)
             rows.append((item, metric, margin, source))
     beyond = holm(p_values, _FAIL_LEVEL)
@@ -115,8 +118,8 @@ def _within(bootstrap: Bootstrap, metric: str, margin: float) -> bool:
     return inside and (metric not in SIGNED or bootstrap.quantile(metric, 0.05) >= -margin)
 
 
-def _value(metrics: Metrics | None, metric: str) -> float | None:
-    return None if metrics is None else float(getattr(metrics, metric).value)
+def _floor(floors: Iterable[Metrics | None], metric: str) -> float | None:
+    return max((abs(getattr(floor, metric).value) for floor in floors if floor is not None), default=None)
 
 
 def combine(verdicts: Iterable[Verdict]) -> Verdict:

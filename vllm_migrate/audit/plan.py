@@ -8,10 +8,14 @@ Arms, all on the same prompts:
 * remedy: V1 with the parity recipe on top of the candidate's arguments; it never rescues the candidate.
 * flip:<setting>: the candidate with one setting changed, to confirm a suspected cause.
 
-Beside the user's own sampling profile stands a semantic probe where that profile can't tell raw logprobs
-from processed
-ones: at temperature 1 with no truncation and no penalty the two are the same number, and an audit there
-would pass an engine that reports the wrong one.
+Beside the user's own sampling profile stands a semantic probe where that profile can't tell raw logprobs from
+processed ones: at temperature 1 with no truncation and no penalty the two are the same number, and an audit
+there would pass an engine that reports the wrong one. The probe's tokens are sampled by the reference on the
+first few prompts and forced through the other arms. It gates like the other comparisons, by mean |d|, k2
+and clip
+rate: a candidate fails if its probe fails, and does not pass before its probe does. That holds even for users
+who will only ever sample at temperature 1: what the engine's logprobs mean should not depend on a setting
+that is one edit away.
 """
 
 from __future__ import annotations

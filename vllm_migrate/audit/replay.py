@@ -256,6 +256,10 @@ class Replay:
             reference.trainer = process.force(
                 _TRAINER, trace.prompts, trace.rollouts, plan.sampling, min_p_first=False
             )
+            if plan.probe is not None and trace.probe:
+                reference.trainer_probe = process.force(
+                    _TRAINER, trace.prompts, trace.probe, plan.probe, min_p_first=False
+                )
             self._arms[REFERENCE] = reference
             for name in (CANDIDATE, REMEDY):
                 run = self._sampled[name].result()

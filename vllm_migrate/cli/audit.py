@@ -47,7 +47,7 @@ def audit(
     model: Annotated[Path, typer.Option(help="Directory of the checkpoint.")],
     prompts: Annotated[Path | None, typer.Option(help="Prompts, JSON Lines.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first N prompts.")] = None,
-    samples: Annotated[int, typer.Option(help="Completions per prompt.")] = 4,
+    samples: Annotated[int, typer.Option(help="Completions per prompt.")] = 8,
     temperature: Annotated[float, typer.Option(help="Sampling temperature.")] = 0.7,
     top_p: Annotated[float, typer.Option(help="Nucleus; 1 is off.")] = 0.9,
     top_k: Annotated[int, typer.Option(help="Most likely tokens kept; -1 is off.")] = 50,
