@@ -79,6 +79,10 @@ FILES = {
     "a.py": (samples.SAFE, samples.SAFE_AFTER),
     "run.sh": (SHELL, SHELL_AFTER),
     "c.yaml": (YAML, YAML_AFTER),
+    "setup.py": (
+        'from setuptools import setup\n\nsetup(name="x", install_requires=["vllm==0.8.5", "torch"])\n',
+        'from setuptools import setup\n\nsetup(name="x", install_requires=["vllm==0.32.0", "torch"])\n',
+    ),
     "requirements.txt": ("vllm==0.8.5  # pinned\ntorch\n", "vllm==0.32.0  # pinned\ntorch\n"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,7 @@ def read_project(
         try:
             facts.append(read_file(file.relative, file.kind, sources[file], index, target))
         except InputError as error:
-            diagnostics.append(Diagnostic(UNPARSABLE, file.relative, error.message))
+            diagnostics.append(_unparsable(file.relative, error.message))
     python = {file: text for file, text in sources.items() if file.kind is FileKind.PYTHON}
     signs: set[Use] = set()
     if facts:
@@ -98,6 +99,14 @@ def read_project(
     return Project(
         tuple(facts), index, tuple(diagnostics), sum(_lines(text) for text in python.values()), tuple(signs)
     )
+
+
+def _unparsable(path: PurePosixPath, message: str) -> Diagnostic:
+    """Adapters say the line in the message, `path:3: ...` or `line 3: ...`: it becomes the diagnostic's."""
+    match = re.match(r"(?:line (\d+)|:(\d+))?: (.*)", message.removeprefix(str(path)), re.DOTALL)
+    if match is None:
+        return Diagnostic(UNPARSABLE, path, message)
+    return Diagnostic(UNPARSABLE, path, match[3], int(match[1] or match[2] or 0))
 
 
 def _worth_reading(sources: Mapping[SourceFile, bytes]) -> tuple[list[SourceFile], ProjectIndex | None]:
