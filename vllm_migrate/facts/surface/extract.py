@@ -79,14 +79,16 @@ def download(package: str, version: str, into: Path) -> Path:
     Raises:
         ProvisionError: where no project has the release.
     """
+    reason = ""
     for distribution in DISTRIBUTIONS[package]:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
         command += ["--dest", str(into), f"{distribution}=={version}"]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode == 0:
             return next(into.glob("*.whl"))
+        reason = next(reversed(done.stderr.strip().splitlines()), "pip failed")
     raise ProvisionError(
-        f"no wheel of {package} {version} could be downloaded",
+        f"no wheel of {package} {version} could be downloaded: {reason}",
         hint="download it yourself and give its path",
     )
 
