@@ -94,8 +94,10 @@ class MovedImport(Rule):
                 continue
             module, _, new = state.to.rpartition(".")
             message = f"{name.qualified} is gone{since(state)}: it is now {state.to}"
-            if fact.advice:
-                message += f" ({fact.advice})"
+            if fact.safety != "safe":
+                message += (
+                    f" ({fact.advice or 'something of its signature, methods or fields is different there'})"
+                )
             yield make_finding(
                 self, file, name.span, message, fact=fact, edits=(MoveImport(name.span, module, new),)
             )

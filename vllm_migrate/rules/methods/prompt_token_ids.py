@@ -18,6 +18,7 @@ from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import Form
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line, since
+from vllm_migrate.rules.scope import is_visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,6 +97,47 @@ class PromptTokenIds(Rule):
                 "    return llm.generate(sampling_params=params, "
                 "prompts=[TokensPrompt(prompt_token_ids=ids) for ids in idx_list], "
                 "use_tqdm=False)\n"
+            ),
+        ),
+        Example(
+            before=(
+                "def rollout(batch, params):\n"
+                "    from vllm import LLM\n"
+                "\n"
+                '    llm = LLM("m")\n'
+                "    return llm.generate(prompt_token_ids=[row.ids for row in batch], "
+                "sampling_params=params)\n"
+            ),
+            after=(
+                "def rollout(batch, params):\n"
+                "    from vllm import LLM\n"
+                "    from vllm.inputs import TokensPrompt\n"
+                "\n"
+                '    llm = LLM("m")\n'
+                "    return llm.generate(prompts=[TokensPrompt(prompt_token_ids=token_ids) for token_ids in "
+                "[row.ids for row in batch]], sampling_params=params)\n"
+            ),
+        ),
+        Example(
+            before=(
+                "class Judge:\n"
+                "    def start(self):\n"
+                "        from vllm import LLM\n"
+                "\n"
+                '        self.llm = LLM("m")\n'
+                "\n"
+                "    def ask(self, ids):\n"
+                "        return self.llm.generate(prompt_token_ids=[ids])\n"
+            ),
+            after=(
+                "class Judge:\n"
+                "    def start(self):\n"
+                "        from vllm import LLM\n"
+                "\n"
+                '        self.llm = LLM("m")\n'
+                "\n"
+                "    def ask(self, ids):\n"
+                '        return self.llm.generate(prompts=[{"prompt_token_ids": ids}])\n'
             ),
         ),
         Example(
@@ -179,8 +221,8 @@ def _edits(file: FileFacts, call: Call, argument: Argument) -> tuple[Edit, ...]:
     prompts = call.argument("prompts") or call.argument("inputs")
     if len(call.positional) > 2:  # noqa: PLR2004 (V0 took more than prompts and sampling_params by position)
         return ()
-    class_name, imports = _tokens_prompt(file)
-    value = _prompts(argument, class_name)
+    prompt, imports = _tokens_prompt(file, argument)
+    value = _prompts(argument, prompt)
     if value is None:
         return ()
     if call.positional:
@@ -194,35 +236,46 @@ def _edits(file: FileFacts, call: Call, argument: Argument) -> tuple[Edit, ...]:
     return (renamed, *((RemoveArgument(prompts.span),) if prompts else ()), *imports)
 
 
-def _tokens_prompt(file: FileFacts) -> tuple[str, tuple[Edit, ...]]:
-    """The class's name in this file and the import it takes."""
+def _tokens_prompt(file: FileFacts, argument: Argument) -> tuple[str, tuple[Edit, ...]]:
+    """How a prompt of token ids is written at this place, with `{}` for the ids, and the import it takes.
+
+    `TokensPrompt` is a typed dictionary. Where vLLM is not imported for the whole module, a plain one does without an
+    import that might be missing at this place, or that the author kept out of the module.
+    """
     for name in file.imports:
-        if name.name == "TokensPrompt" and name.module.startswith("vllm") and not name.dead:
-            return name.alias, ()
-    near = next((name.statement for name in file.imports if name.module == "vllm" and not name.dead), None)
-    return "TokensPrompt", (AddImport("vllm.inputs", "TokensPrompt", near),)
+        if (
+            name.name == "TokensPrompt"
+            and name.module.startswith("vllm")
+            and is_visible(file, name.span, argument.span)
+        ):
+            return f"{name.alias}(prompt_token_ids={{}})", ()
+    for name in file.imports:
+        if name.module == "vllm" and not name.dead and is_visible(file, name.span, argument.span):
+            return "TokensPrompt(prompt_token_ids={})", (
+                AddImport("vllm.inputs", "TokensPrompt", name.statement),
+            )
+    return '{{"prompt_token_ids": {}}}', ()
 
 
-def _prompts(argument: Argument, class_name: str) -> str | None:
+def _prompts(argument: Argument, prompt: str) -> str | None:
     source = argument.value.source
     tree = _expression(source)
     if tree is None:
         return None
     if isinstance(tree, ast.List) and tree.elts and all(isinstance(e, ast.Constant) for e in tree.elts):
-        return f"[{class_name}(prompt_token_ids={source})]"
+        return f"[{prompt.format(source)}]"
     if isinstance(tree, ast.List) and len(tree.elts) == 1 and not isinstance(tree.elts[0], ast.Starred):
-        inner = ast.get_source_segment(source, tree.elts[0])
-        return f"[{class_name}(prompt_token_ids={inner})]"
+        return f"[{prompt.format(ast.get_source_segment(f'({source})', tree.elts[0]))}]"
     used = set(re.findall(r"\w+", source))
     name = next(name for name in ("ids", "token_ids", "prompt_ids", "one_prompt_ids") if name not in used)
     if isinstance(tree, (ast.IfExp, ast.Lambda)):
         source = f"({source})"
-    return f"[{class_name}(prompt_token_ids={name}) for {name} in {source}]"
+    return f"[{prompt.format(name)} for {name} in {source}]"
 
 
 def _expression(source: str) -> ast.expr | None:
     try:
-        return ast.parse(f"({source}\n)", mode="eval").body
+        return ast.parse(f"({source})", mode="eval").body
     except SyntaxError:
         return None
 

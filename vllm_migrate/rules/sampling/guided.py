@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vllm_migrate.rules.base import Context
 
 _OLD = "vllm.sampling_params.GuidedDecodingParams"
+_NEW = "vllm.sampling_params.StructuredOutputsParams"
 _FIELDS = ("backend", "disable_fallback")
 
 
@@ -73,6 +74,12 @@ class GuidedDecoding(Rule):
         Example(
             before=(
                 "from vllm.sampling_params import StructuredOutputsParams\n\n"
+                'guide = StructuredOutputsParams(regex="[0-9]+", backend="outlines")\n'
+            ),
+        ),
+        Example(
+            before=(
+                "from vllm.sampling_params import StructuredOutputsParams\n\n"
                 'guide = StructuredOutputsParams(regex="[0-9]+")\n'
             ),
             unchanged=True,
@@ -91,12 +98,15 @@ class GuidedDecoding(Rule):
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield the imports, arguments and fields to rename."""
         found = context.facts.import_state(_OLD, context.target)
+        safety = Safety.UNSAFE if _uses_gone_field(file, context) else Safety.SAFE
         if found:
             fact, state = found
             for name in file.imports:
                 if name.qualified == _OLD and not name.dead and not _has_twin(name, file):
                     message = f"GuidedDecodingParams is gone{since(state)}: {fact.because}"
-                    yield make_finding(self, file, name.span, message, fact=fact, edits=_rename(name, file))
+                    yield make_finding(
+                        self, file, name.span, message, fact=fact, safety=safety, edits=_rename(name, file)
+                    )
         renamed = context.facts.on_target(Subject.SAMPLING_ARGUMENT, "guided_decoding", context.target)
         for argument in file.arguments:
             if argument.dead:
@@ -112,27 +122,39 @@ class GuidedDecoding(Rule):
                     argument.span,
                     f"guided_decoding is gone{since(state)}: {fact.because}",
                     fact=fact,
+                    safety=safety,
                     edits=edits,
                     advice=f"{state.to}={one_line(argument.value.source)}",
                     certainty=argument.certainty,
                 )
-            elif argument.owner == _OLD and argument.name in _FIELDS:
+            elif argument.owner in (_OLD, _NEW) and argument.name in _FIELDS:
                 field = context.facts.on_target(
                     Subject.SAMPLING_ARGUMENT, f"guided.{argument.name}", context.target
                 )
                 if field:
                     fact, state = field
                     replacement = replace_argument(file, argument, state)
+                    owner = argument.owner.rpartition(".")[2]
                     yield make_finding(
                         self,
                         file,
                         argument.span,
-                        f"GuidedDecodingParams({argument.name}=) is gone{since(state)}: {fact.because}",
+                        f"{owner}({argument.name}=) is gone{since(state)}: {fact.because}",
                         fact=fact,
                         safety=Safety.SAFE if replacement.edits else None,
                         edits=replacement.edits,
                         certainty=argument.certainty,
                     )
+
+
+def _uses_gone_field(file: FileFacts, context: Context) -> bool:
+    """Whether a constraint is built with a field that the new class doesn't take."""
+    return any(
+        argument.owner == _OLD
+        and argument.name in _FIELDS
+        and context.facts.on_target(Subject.SAMPLING_ARGUMENT, f"guided.{argument.name}", context.target)
+        for argument in file.arguments
+    )
 
 
 def _has_twin(name: Import, file: FileFacts) -> bool:

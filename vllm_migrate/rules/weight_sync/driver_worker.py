@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from vllm_migrate.edits.model import InsertStatement, Level, RemoveStatement, ReplaceExpression, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import Chain, FileFacts, MethodCall
     from vllm_migrate.rules.base import Context
 
+_RELOADS_WHAT_IT_IS_GIVEN = Version(
+    "0.16.0"
+)  # Worker.reload_weights(weights_iterator=...); before, its own files
 _INSIDES = ("model_executor", "driver_worker", "model_runner")
 _SWITCH = (
     'os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # the engine '
@@ -31,17 +36,21 @@ class DriverWorkerChain(Rule):
 
     ## What it does
     Finds walks such as `llm.llm_engine.model_executor.driver_worker.model_runner.model`. A call of
-    `load_weights` at its end becomes `llm.apply_model(lambda model: model.load_weights(...))`, and where
-    the engine is built in the same file, `VLLM_ENABLE_V1_MULTIPROCESSING=0` keeps it in the trainer's
-    process, as V0 did: the tensors then need not be sent anywhere. Where the file keeps its engine in
-    process already, the walk works and nothing is reported; where another file of the project does, it is a
-    note.
+    `load_weights` at its end becomes `llm.collective_rpc("reload_weights", ...)`, and where the engine is
+    built in the same file, `VLLM_ENABLE_V1_MULTIPROCESSING=0` keeps it in the trainer's process, as V0 did:
+    the tensors then need not be sent anywhere. Before vLLM 0.16.0, and where the call is given a list of
+    tensors written out (parts of the model), it becomes
+    `llm.apply_model(lambda model: model.load_weights(...))`. Where the file keeps its engine in process
+    already, the walk works and nothing is reported; where another file of the project does, it is a note.
 
     ## Why it matters
     On V1 the engine lives in a process of its own: `'LLMEngine' object has no attribute 'model_executor'`.
+    And where layers keep their weights in another layout than the checkpoint's (on CPU all linear layers do,
+    on GPU quantised ones), `load_weights` in place no longer fits; `reload_weights` converts them again.
 
     ## Fix safety
-    Unsafe: an engine in the trainer's process shares its random state and its GPU context, and a function
+    Unsafe: `reload_weights` takes all of the model's weights at once, and of a fused layer given in parts
+    it keeps only the parts. An engine in the trainer's process shares its random state and its GPU context, and a function
     that is sent to other processes has to be picklable (`VLLM_ALLOW_INSECURE_SERIALIZATION=1`). With
     `external_launcher` the engine is in process without the variable. All other uses of the walk are left
     to a person.
@@ -74,7 +83,21 @@ class DriverWorkerChain(Rule):
                 '        self.llm = LLM("m", enable_prefix_caching=False)\n'
                 "\n"
                 "    def sync(self, weights):\n"
-                "        self.llm.apply_model(lambda model: model.load_weights(weights.items()))\n"
+                '        self.llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights.items()})\n'
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                "from vllm import LLM\n\n\ndef sync(llm: LLM, policy):\n"
+                "    engine_model = llm.llm_engine.model_executor.driver_worker.model_runner.model\n"
+                "    for name, tensor in policy.state_dict().items():\n"
+                "        engine_model.load_weights([(name, tensor)])\n"
+            ),
+            after=(
+                "from vllm import LLM\n\n\ndef sync(llm: LLM, policy):\n"
+                "    for name, tensor in policy.state_dict().items():\n"
+                "        llm.apply_model(lambda model: model.load_weights([(name, tensor)]))\n"
             ),
             unsafe=True,
         ),
@@ -96,6 +119,7 @@ class DriverWorkerChain(Rule):
                 "engine_model.load_weights(model.state_dict().items()))\n"
             ),
             unsafe=True,
+            target="0.15.1",
         ),
         Example(
             before=(
@@ -131,7 +155,7 @@ class DriverWorkerChain(Rule):
         for chain in file.chains:
             if not any(name in chain.attributes for name in _INSIDES) or _is_private_call(chain):
                 continue
-            edits = () if in_process else _edits(file, chain)
+            edits = () if in_process else _edits(file, chain, context)
             if edits and switch:
                 edits, switch = (*edits, switch), None
             walk = ".".join((chain.root, *chain.attributes))
@@ -176,14 +200,14 @@ def _advice(receiver: str | None, method: str) -> str:
     )
 
 
-def _edits(file: FileFacts, chain: Chain) -> tuple[Edit, ...]:
+def _edits(file: FileFacts, chain: Chain, context: Context) -> tuple[Edit, ...]:
     receiver = _receiver(chain)
     calls = chain.method_calls
     if receiver is None or chain.patched or chain.attributes[-1] != "model" or not calls:
         return ()
     if any(call.method != "load_weights" for call in calls):
         return ()
-    replaced = tuple(ReplaceExpression(call.span, _apply(file, receiver, call)) for call in calls)
+    replaced = tuple(ReplaceExpression(call.span, _load(file, receiver, call, context)) for call in calls)
     if not chain.bound_to:
         return replaced
     text = file.source.decode(file.encoding)
@@ -194,8 +218,11 @@ def _edits(file: FileFacts, chain: Chain) -> tuple[Edit, ...]:
     return (RemoveStatement(chain.statement), *replaced)
 
 
-def _apply(file: FileFacts, receiver: str, call: MethodCall) -> str:
+def _load(file: FileFacts, receiver: str, call: MethodCall, context: Context) -> str:
     arguments = file.text(call.arguments_span).strip()
+    whole = re.match(r"[\[(]|\w+\s*=(?!=)|\*", arguments) is None and not arguments.endswith(",")
+    if whole and context.target.version >= _RELOADS_WHAT_IT_IS_GIVEN:
+        return f'{receiver}.collective_rpc("reload_weights", kwargs={{"weights_iterator": {arguments}}})'
     used = set(re.findall(r"\w+", arguments))
     name = next(
         name for name in ("model", "engine_model", "vllm_model", "the_engine_model") if name not in used

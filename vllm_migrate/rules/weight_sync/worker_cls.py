@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, RemoveArgument, RenameArgument, Safety
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
+    from vllm_migrate.facts.model import Fact
     from vllm_migrate.files.located import Argument, FileFacts
     from vllm_migrate.rules.base import Context
 
@@ -89,6 +91,8 @@ class WorkerCls(Rule):
                 continue
             known = next((d for d in file.classes if d.name == _class_name(argument)), None)
             if known is not None and not is_worker(known):
+                if not isinstance(literal, str):
+                    yield self._by_name(file, argument, change.fact)
                 continue
             value = one_line(argument.value.source)
             edits = _edits(file, argument) if known is None or can_extend(known) else ()
@@ -99,11 +103,48 @@ class WorkerCls(Rule):
                 f"worker_cls={value} names a worker made for V0: {change.fact.because}",
                 fact=change.fact,
                 edits=edits,
-                advice=f"worker_extension_cls with {value} as a string, its class without a base; "
-                "or keep worker_cls and derive the class from vllm.v1.worker.gpu_worker.Worker",
+                advice=f"worker_extension_cls with {_shown(file, argument)}, its class without a base; "
+                f"or worker_cls with {_shown(file, argument)}, its class derived from "
+                "vllm.v1.worker.gpu_worker.Worker",
                 precondition=change.fact.precondition,
                 certainty=argument.certainty,
             )
+
+    def _by_name(self, file: FileFacts, argument: Argument, fact: Fact) -> Finding:
+        """A class of V1's is passed itself; V1 takes its name."""
+        qualified = _qualified(file, argument)
+        edits = (RenameArgument(argument.span, "worker_cls", f'"{qualified}"'),) if qualified else ()
+        return make_finding(
+            self,
+            file,
+            argument.span,
+            f"worker_cls={argument.value.source} passes the class itself: V1 takes its dotted name",
+            fact=fact,
+            edits=edits,
+            advice=f"worker_cls={_shown(file, argument)}",
+            precondition="the engine's process can import the class by this name",
+            certainty=argument.certainty,
+        )
+
+
+def _shown(file: FileFacts, argument: Argument) -> str:
+    """The class as the string V1 wants."""
+    if isinstance(argument.value.literal, str):
+        return argument.value.source
+    return f'"{_qualified(file, argument) or argument.value.source}"'
+
+
+def _qualified(file: FileFacts, argument: Argument) -> str:
+    """The dotted name of a class that is passed itself, "" where that can't be told."""
+    source = argument.value.source
+    if any(definition.name == source for definition in file.classes):
+        return f"{module_of(file)}.{source}"
+    for node in ast.walk(ast.parse(file.source)):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            for name in node.names:
+                if source == (name.asname or name.name):
+                    return f"{node.module}.{name.name}"
+    return argument.value.name if "." in argument.value.name else ""
 
 
 def _class_name(argument: Argument) -> str:
@@ -119,8 +160,7 @@ def _edits(file: FileFacts, argument: Argument) -> tuple[Edit, ...]:
         if literal in V0_WORKERS:
             return (RemoveArgument(argument.span),)
         return (RenameArgument(argument.span, "worker_extension_cls"),)
-    local = any(definition.name == argument.value.source for definition in file.classes)
-    qualified = f"{module_of(file)}.{argument.value.source}" if local else argument.value.name
+    qualified = _qualified(file, argument)
     if "." not in qualified or qualified.startswith("vllm."):
         return ()
     return (RenameArgument(argument.span, "worker_extension_cls", f'"{qualified}"'),)
