@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING
 
@@ -50,10 +51,10 @@ class DriverWorkerChain(Rule):
 
     ## Fix safety
     Unsafe: `reload_weights` takes all of the model's weights at once, and of a fused layer given in parts
-    it keeps only the parts. An engine in the trainer's process shares its random state and its GPU context, and a function
-    that is sent to other processes has to be picklable (`VLLM_ALLOW_INSECURE_SERIALIZATION=1`). With
-    `external_launcher` the engine is in process without the variable. All other uses of the walk are left
-    to a person.
+    it keeps only the parts. An engine in the trainer's process shares its random state and its GPU context,
+    and a function that is sent to other processes has to be picklable
+    (`VLLM_ALLOW_INSECURE_SERIALIZATION=1`). With `external_launcher` the engine is in process without the
+    variable. All other uses of the walk are left to a person.
     """
 
     code = "VM501"
@@ -83,7 +84,8 @@ class DriverWorkerChain(Rule):
                 '        self.llm = LLM("m", enable_prefix_caching=False)\n'
                 "\n"
                 "    def sync(self, weights):\n"
-                '        self.llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights.items()})\n'
+                "        self.llm.collective_rpc("
+                '"reload_weights", kwargs={"weights_iterator": weights.items()})\n'
             ),
             unsafe=True,
         ),
@@ -220,14 +222,24 @@ def _edits(file: FileFacts, chain: Chain, context: Context) -> tuple[Edit, ...]:
 
 def _load(file: FileFacts, receiver: str, call: MethodCall, context: Context) -> str:
     arguments = file.text(call.arguments_span).strip()
-    whole = re.match(r"[\[(]|\w+\s*=(?!=)|\*", arguments) is None and not arguments.endswith(",")
-    if whole and context.target.version >= _RELOADS_WHAT_IT_IS_GIVEN:
+    if context.target.version >= _RELOADS_WHAT_IT_IS_GIVEN and _is_whole_model(arguments):
         return f'{receiver}.collective_rpc("reload_weights", kwargs={{"weights_iterator": {arguments}}})'
     used = set(re.findall(r"\w+", arguments))
     name = next(
         name for name in ("model", "engine_model", "vllm_model", "the_engine_model") if name not in used
     )
     return f"{receiver}.apply_model(lambda {name}: {name}.{call.method}({arguments}))"
+
+
+def _is_whole_model(arguments: str) -> bool:
+    """Whether one iterable is passed that isn't a list of single tensors written out."""
+    try:
+        call = ast.parse(f"f({arguments})", mode="eval").body
+    except SyntaxError:
+        return False
+    if not isinstance(call, ast.Call) or len(call.args) != 1 or call.keywords:
+        return False
+    return not isinstance(call.args[0], (ast.List, ast.Tuple, ast.Set, ast.Starred))
 
 
 def _switch(file: FileFacts) -> Edit | None:
