@@ -1,4 +1,4 @@
-"""Real engines on the tiny random model. Each engine is started once for all tests; they skip where it is absent."""
+"""Real engines on the tiny random model, each started once for all tests; they skip where it is absent."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ PROFILE = SamplingSettings(temperature=0.7, top_p=0.9, top_k=50, max_tokens=24, 
 HARD = SamplingSettings(temperature=0.8, top_p=0.8, top_k=40, min_p=0.05, repetition_penalty=1.3)
 GREEDY = SamplingSettings(temperature=0.0, max_tokens=8)
 
-NUMERICS = 2e-5
-"""Two float32 forwards of this model in different frameworks agree to a few 1e-6."""
+NUMERICS = 1e-4
+"""Float32 forwards in other frameworks or other batches differ by some 1e-6, at most 3e-5 here."""
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,7 @@ def client(request, model):
 
 @pytest.fixture(scope="module")
 def rollouts(client):
-    chance = random.Random(0)
+    chance = random.Random(0)  # noqa: S311 - prompts, no secrets
     prompts = [[chance.randrange(1, 128) for _ in range(chance.randrange(20, 70))] for _ in range(12)]
     records = client.generate(GenerateRequest(prompts, PROFILE, n=2))
     return [prompts[r.prompt] for r in records], [r.token_ids for r in records], [r.logprobs for r in records]
@@ -82,7 +82,7 @@ def test_forced_replay_repeats_what_was_sampled(client, rollouts):
 
 def test_order_and_company_do_not_matter_to_the_forcing(client, rollouts):
     order = list(range(len(rollouts[0])))
-    random.Random(1).shuffle(order)
+    random.Random(1).shuffle(order)  # noqa: S311 - an order, no secret
     plain = replay(client, rollouts)
     shuffled = replay(client, rollouts, order=order, max_num_seqs=3)
     assert [r.emitted for r in shuffled] == rollouts[1]
@@ -140,7 +140,7 @@ def test_greedy_decoding_takes_the_likeliest_token(client):
     assert [r.token_ids for r in one] == [r.token_ids for r in two]
     for record in one:
         scored = client.replay(ReplayRequest([prompts[record.prompt]], [record.token_ids], GREEDY))
-        assert scored[0].logprobs == record.logprobs
+        assert farthest(reported(scored), [record.logprobs]) < NUMERICS
 
 
 def test_seeds_repeat_and_differ_by_sample(client):
@@ -152,8 +152,8 @@ def test_seeds_repeat_and_differ_by_sample(client):
 
 
 def test_the_tokenizer_is_the_engines(client):
-    assert client.tokenize(["w5 w6", "w7"]) == [[5, 6], [7]]
-    assert client.tokenize(["w5"], slot="trainer") == [[5]]
+    assert client.tokenize([" w5 w6", " w77"]) == [[5, 6], [77]]
+    assert client.tokenize([" w5"], slot="trainer") == [[5]]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ LAYERS = 2
 INTERMEDIATE = 128
 CONTEXT = 256
 
-WORDS = tuple(f"w{number}" for number in range(VOCABULARY))
+WORDS = ("<|endoftext|>", *(f" w{number}" for number in range(1, VOCABULARY)))
 
 
 def write(directory: Path) -> None:
@@ -28,7 +28,7 @@ def write(directory: Path) -> None:
         "generation_config.json": {"eos_token_id": 0},
         "tokenizer.json": _tokenizer(),
         "tokenizer_config.json": {
-            "tokenizer_class": "PreTrainedTokenizerFast",
+            "tokenizer_class": "Qwen2Tokenizer",
             "eos_token": WORDS[0],
             "pad_token": WORDS[0],
             "model_max_length": CONTEXT,
@@ -62,20 +62,35 @@ def _config() -> dict[str, Any]:
 
 
 def _tokenizer() -> dict[str, Any]:
+    """Every word is an added token that brings its space along, with byte-level BPE without merges behind it.
+
+    transformers 5 makes any Qwen2 checkpoint's tokenizer a byte-level BPE of that kind and ignores what else
+    the file says; written like this, old and new releases give the same ids.
+    """
+    added = [
+        {
+            "id": number,
+            "content": word,
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+            "special": number == 0,
+        }
+        for number, word in enumerate(WORDS)
+    ]
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    model = {"type": "BPE", "vocab": {word: number for number, word in enumerate(WORDS)}, "merges": []}
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [],
-        "normalizer": None,
-        "pre_tokenizer": {"type": "WhitespaceSplit"},
+        "added_tokens": added,
+        "normalizer": {"type": "NFC"},
+        "pre_tokenizer": byte_level,
         "post_processor": None,
-        "decoder": None,
-        "model": {
-            "type": "WordLevel",
-            "vocab": {word: i for i, word in enumerate(WORDS)},
-            "unk_token": WORDS[0],
-        },
+        "decoder": byte_level,
+        "model": model,
     }
 
 
@@ -113,7 +128,7 @@ def _safetensors() -> bytes:
             body += _bfloat16(1.0) * count
         else:
             # A wide head makes the distribution peaked enough for top-k and top-p to bite.
-            spread = 1.0 if name == "lm_head.weight" else 0.15
+            spread = 0.5 if name == "lm_head.weight" else 0.15
             body += b"".join(_bfloat16(chance.gauss(0.0, spread)) for _ in range(count))
         header[name] = {"dtype": "BF16", "shape": list(shape), "data_offsets": [begin, len(body)]}
     text = json.dumps(header).encode()

@@ -37,7 +37,7 @@ CUDA_PLATFORM = "x86_64-manylinux_2_28"
 """Platform for which a CUDA installation is resolved on a machine that isn't one."""
 
 CONTEMPORARY = timedelta(days=30)
-"""How long after a release its dependencies may appear: old releases don't bound them, and new ones break them."""
+"""How long after a release its dependencies may appear: old releases don't bound them."""
 
 _NOT_NEEDED = ("torchvision", "torchaudio", "torchcodec")
 

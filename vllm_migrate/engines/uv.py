@@ -210,7 +210,7 @@ def resolve(
 
 
 def _size_and_day(entry: dict[str, Any]) -> tuple[int, date | None]:
-    """Of the file uv would take: the first wheel listed, else the source archive. Local files have neither."""
+    """Of the file uv would take: the first wheel listed, else the sdist. Local files have neither."""
     files = entry.get("wheels") or ([entry["sdist"]] if "sdist" in entry else [])
     if not files or "url" not in files[0]:
         return 0, None
