@@ -115,14 +115,14 @@ class CallReader:
             return callee.name, callee.certainty, None
         forward: Forward | None = None
         if kind is Kind.CLASS or (kind is Kind.REMOTE_CLASS and _ends_with(node.func, "remote")):
-            initialiser = self._names.method(callee, "__init__")
-            base = self._names.vllm_base(callee)
+            initialiser = self._names.user.method(callee, "__init__")
+            base = self._names.user.vllm_base(callee)
             if initialiser is not None:
                 forward = initialiser.forward
             elif base is not None:
                 return base.name, Certainty.LIKELY, Forward(base.name)
         elif kind is Kind.FUNCTION:
-            forward = self._names.function(callee).forward
+            forward = self._names.user.function(callee).forward
         return (
             (forward.target, Certainty.LIKELY, forward)
             if forward is not None

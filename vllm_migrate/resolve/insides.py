@@ -128,7 +128,7 @@ class InsideReader:
         if meaning.kind is Kind.INSTANCE and meaning.name in known.ENGINES:
             return meaning
         if meaning.kind is Kind.OBJECT:
-            base = self._names.vllm_base(meaning)
+            base = self._names.user.vllm_base(meaning)
             if base is not None and base.name in known.ENGINES:
                 return Meaning(Kind.INSTANCE, base.name, Certainty.LIKELY)
         return None

@@ -33,6 +33,7 @@ _IMPORT = re.compile(
 )
 _WORD = re.compile(rb"\w+|\*")
 _STAR = "*"
+_ANY_CLASS = "^"  # stands for whatever class `from vllm import *` may have brought into a module
 _ROUNDS = (
     12  # re-exports of re-exports are rarely deeper than three; a cycle of modules ends here at the latest
 )
@@ -141,10 +142,7 @@ class _Builder:
                 break
         index.concerned = frozenset(concerned)
         index.names = frozenset(
-            name
-            for exports in index._exports.values()
-            for name in exports
-            if name != _STAR  # noqa: SLF001 (same)
+            name for exports in index._exports.values() for name in exports if name != _STAR
         )
         return index
 
@@ -180,7 +178,10 @@ class _Builder:
         for origin, names, modules in _IMPORT.findall(source):
             if origin:
                 module = _absolute(origin.decode(), package)
-                found.update(f"{module}.{name.decode()}" for name in _WORD.findall(names))
+                taken = [name.decode() for name in _WORD.findall(names)]
+                found.update(f"{module}.{name}" for name in taken)
+                if any(name[:1].isupper() for name in taken):
+                    found.add(f"{module}.{_ANY_CLASS}")
             else:
                 for module in modules.decode("utf-8", "replace").split(","):
                     found.add(module.split(" as ")[0].strip())
@@ -206,6 +207,8 @@ class _Builder:
                     parent, _, last = parent.rpartition(".")
                 changed.update((module_name, f"{module_name}.{_STAR}"))
                 changed.update(f"{module_name}.{name}" for name in exports)
+                if _STAR in exports:
+                    changed.add(f"{module_name}.{_ANY_CLASS}")
         return changed
 
     def _syntax(self, path: PurePosixPath, source: bytes) -> Syntax | None:
@@ -271,7 +274,7 @@ def _portable(names: Names, meaning: Meaning) -> Meaning | None:
             Meaning(meaning.kind, meaning.name, meaning.certainty, user=user) if user.concerns_vllm else None
         )
     if meaning.kind is Kind.FUNCTION and isinstance(meaning.node, FUNCTIONS):
-        function = _portable_function(names.function(meaning))
+        function = _portable_function(names.user.function(meaning))
         useful = function.forward is not None or function.returns is not None
         return Meaning(Kind.FUNCTION, certainty=meaning.certainty, user=function) if useful else None
     if meaning.kind in (Kind.OBJECT, Kind.SUPER):
@@ -281,7 +284,7 @@ def _portable(names: Names, meaning: Meaning) -> Meaning | None:
 
 def _portable_class(names: Names, meaning: Meaning) -> UserClass:
     assert isinstance(meaning.node, ast.ClassDef)  # noqa: S101 (the caller has looked)
-    base = names.vllm_base(meaning)
+    base = names.user.vllm_base(meaning)
     attributes: dict[str, Meaning] = {}
     methods: dict[str, UserFunction] = {}
     for parent in meaning.node.bases:
@@ -295,7 +298,7 @@ def _portable_class(names: Names, meaning: Meaning) -> UserClass:
         if found is None:
             continue
         if found.kind is Kind.FUNCTION:
-            methods[name] = _portable_function(names.function(found))
+            methods[name] = _portable_function(names.user.function(found))
         elif bindings and found.node is None and (found.kind is not Kind.NAME or known.is_known(found.name)):
             attributes[name] = found.likely()
     return UserClass(

@@ -158,7 +158,7 @@ class ReferenceReader:
         if meaning is not None and meaning.kind is Kind.NAME:
             return meaning.name
         if meaning is not None and meaning.kind is Kind.CLASS:
-            inherited = self._names.vllm_base(meaning)
+            inherited = self._names.user.vllm_base(meaning)
             if inherited is not None:
                 return inherited.name
         return self._text.written(self._text.span(node))

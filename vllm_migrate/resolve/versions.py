@@ -120,7 +120,7 @@ class VersionGates:
                 return None
             return found if isinstance(operator, ast.In) else not found
         order = _ORDER.get(type(operator))
-        if order is None or isinstance(right, ast.Constant) and right.value is None:
+        if order is None or (isinstance(right, ast.Constant) and right.value is None):
             return None
         sides = [target if self._is_version(side) else _constant_version(side) for side in (left, right)]
         if sides[0] is None or sides[1] is None or not (self._is_version(left) or self._is_version(right)):
