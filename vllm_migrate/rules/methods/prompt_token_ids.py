@@ -239,8 +239,8 @@ def _edits(file: FileFacts, call: Call, argument: Argument) -> tuple[Edit, ...]:
 def _tokens_prompt(file: FileFacts, argument: Argument) -> tuple[str, tuple[Edit, ...]]:
     """How a prompt of token ids is written at this place, with `{}` for the ids, and the import it takes.
 
-    `TokensPrompt` is a typed dictionary. Where vLLM is not imported for the whole module, a plain one does without an
-    import that might be missing at this place, or that the author kept out of the module.
+    `TokensPrompt` is a typed dictionary. Where vLLM is not imported in sight of this place, a plain
+    dictionary does, without an import that its author kept out of the module.
     """
     for name in file.imports:
         if (

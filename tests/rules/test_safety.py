@@ -1,0 +1,133 @@
+"""What the rules promise beyond their examples: whose code is left alone, what is never called safe."""
+
+from __future__ import annotations
+
+import pytest
+from rule_support import by_code, find
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.files.located import Use
+from vllm_migrate.rules.registry import all_rules
+
+RL = Use(reads_logprobs=True, syncs_weights=True, trains=True)
+EVALUATION = Use(reads_logprobs=True)
+BUILD = 'from vllm import LLM, SamplingParams\n\n\ndef build(**more):\n    return LLM("m"{arguments})\n'
+PARITY = ("VM701", "VM702", "VM703")
+
+
+@pytest.mark.parametrize("code", PARITY)
+def test_parity_is_added_where_rl_is_known_and_nothing_was_written(code: str) -> None:
+    (finding,) = find(by_code(code), BUILD.format(arguments=""), use=RL)
+    assert finding.safety is Safety.SAFE
+    assert finding.precondition
+
+
+@pytest.mark.parametrize(
+    ("code", "written"),
+    [
+        ("VM701", 'logprobs_mode="raw_logprobs"'),
+        ("VM701", "logprobs_mode=mode"),
+        ("VM702", "enable_prefix_caching=True"),
+        ("VM702", "enable_prefix_caching=cache"),
+        ("VM703", "async_scheduling=True"),
+        ("VM704", 'generation_config="auto"'),
+        ("VM705", "seed=0"),
+    ],
+)
+def test_a_value_somebody_wrote_is_never_overwritten(code: str, written: str) -> None:
+    text = BUILD.format(arguments=f", {written}")
+    assert all(not finding.edits for finding in find(by_code(code), text, use=RL, source="0.7.3"))
+
+
+@pytest.mark.parametrize("code", PARITY)
+def test_a_double_star_that_can_not_be_followed_may_hold_it_already(code: str) -> None:
+    for finding in find(by_code(code), BUILD.format(arguments=", **more"), use=RL):
+        assert finding.safety is Safety.MANUAL
+        assert finding.advice
+
+
+@pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.code)
+def test_evaluation_that_does_not_train_gets_a_note_at_most(rule: object) -> None:
+    text = BUILD.format(arguments="")
+    for finding in find(rule, text, use=EVALUATION):  # type: ignore[arg-type]
+        assert finding.level is Level.NOTE
+        assert not finding.edits
+
+
+def test_min_p_with_top_p_is_not_safe() -> None:
+    text = (
+        "from vllm import LLM, SamplingParams\n\n\ndef build():\n"
+        '    return LLM("m"), SamplingParams(min_p=0.1, top_p=0.9, logprobs=1)\n'
+    )
+    (finding,) = find(by_code("VM701"), text, use=RL)
+    assert finding.safety is Safety.UNSAFE
+    assert "min_p" in finding.message
+
+
+def test_the_fast_recipe_keeps_what_v1_is_fast_by() -> None:
+    text = BUILD.format(arguments="")
+    assert find(by_code("VM703"), text, use=RL, recipe="fast") == []
+    (finding,) = find(by_code("VM702"), text, use=RL, recipe="fast")
+    assert not finding.edits
+    assert "reset_prefix_cache" in finding.advice
+
+
+def test_a_project_that_resets_its_cache_keeps_it() -> None:
+    use = Use(syncs_weights=True, resets_cache=True)
+    (finding,) = find(by_code("VM702"), BUILD.format(arguments=""), use=use)
+    assert finding.level is Level.NOTE
+    assert not finding.edits
+
+
+def test_a_seed_is_never_made_up() -> None:
+    (finding,) = find(by_code("VM705"), BUILD.format(arguments=""), use=RL)
+    assert finding.safety is Safety.MANUAL
+    assert "rank" in finding.advice.lower()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import vllm as v\n\nargs = v.EngineArgs('m', swap_space=4)\n",
+        "from vllm.engine.arg_utils import EngineArgs as E\n\nargs = E('m', swap_space=4)\n",
+        "from vllm import EngineArgs\n\nbuild = EngineArgs\nargs = build('m', swap_space=4)\n",
+        "from vllm import EngineArgs\n\no = dict(model='m')\no['swap_space'] = 4\nargs = EngineArgs(**o)\n",
+    ],
+)
+def test_aliases(text: str) -> None:
+    assert len(find(by_code("VM201"), text)) == 1
+
+
+def test_a_guarded_import_with_a_fallback_to_the_new_place_is_left_alone() -> None:
+    text = (
+        "try:\n    from vllm.sampling_params import GuidedDecodingParams\nexcept ImportError:\n"
+        "    from vllm.sampling_params import StructuredOutputsParams as GuidedDecodingParams\n"
+    )
+    assert find(by_code("VM302"), text) == []
+
+
+def test_a_constraint_with_a_field_that_went_is_not_safe() -> None:
+    text = (
+        "from vllm.sampling_params import GuidedDecodingParams\n\n"
+        'guide = GuidedDecodingParams(regex="a", backend="outlines")\n'
+    )
+    safeties = {finding.safety for finding in find(by_code("VM302"), text)}
+    assert safeties == {Safety.UNSAFE, Safety.MANUAL}
+
+
+def test_every_manual_finding_of_a_dense_file_says_what_to_write() -> None:
+    text = (
+        "import os\nfrom vllm import LLM, SamplingParams\nfrom vllm.sequence import SequenceGroup\n"
+        'os.environ["VLLM_FLASH_ATTN_VERSION"] = "2"\n\n\n'
+        "class Trainer:\n    def __init__(self):\n"
+        '        self.llm = LLM("m", device="cuda:1", speculative_model="d", rope_scaling={"a": 1})\n\n'
+        "    def run(self, params):\n"
+        "        SamplingParams(n=1, best_of=4, truncate_prompt_tokens=9, logits_processors=[print])\n"
+        "        return self.llm.llm_engine.model_executor.driver_worker.model_runner.model.lm_head\n"
+    )
+    found = [finding for rule in all_rules() for finding in find(rule, text, use=RL)]
+    assert len(found) >= 10
+    for finding in found:
+        assert bool(finding.advice) == (finding.safety is Safety.MANUAL)
+        assert finding.message[0] != " "
+        assert not finding.message.endswith(".")
