@@ -179,6 +179,7 @@ def test_an_unexpected_error_is_one_line(run, project: Path, monkeypatch: pytest
     done = run("check", project)
     assert done.code == 2
     assert done.err.splitlines()[0] == "error: unexpected ZeroDivisionError: oh"
+    assert json.loads(run("check", project, "--output-format", "json").out)["reason"] == "unexpected"
     with pytest.raises(ZeroDivisionError):
         run("check", project, "--traceback")
 

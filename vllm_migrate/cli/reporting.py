@@ -23,15 +23,21 @@ def json_on_error(output: Output, output_format: Format) -> Iterator[None]:
     """Write the JSON result also when the run ends in an error or is interrupted; the error then goes on."""
     try:
         yield
-    except (VllmMigrateError, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt) as error:
         if output_format is Format.JSON:
             from vllm_migrate.report.json_report import error_json  # noqa: PLC0415 - loaded for what is shown
 
-            reason, message = "interrupted", "interrupted"
-            if isinstance(error, VllmMigrateError):
-                reason, message = error.reason, error.message
-            output.result(error_json(reason, message))
+            output.result(error_json(*_told(error)))
         raise
+
+
+def _told(error: BaseException) -> tuple[str, str]:
+    """The stable slug for an error, and its message."""
+    if isinstance(error, VllmMigrateError):
+        return error.reason, error.message
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", "interrupted"
+    return "unexpected", f"{type(error).__name__}: {error}"
 
 
 def show_scan(result: ScanResult, output: Output, output_format: Format) -> None:
