@@ -2,9 +2,9 @@
 
     python benchmarks/check_speed.py TREE [--runs 5] [--ruff PATH] [--json FILE]
 
-Both tools run as a user runs them, start-up included, taking turns so that a busy machine is busy for both. Ruff
-runs without its cache. CPU time is the children's user and system time as the kernel counts it; medians are
-reported, with the fastest and slowest run. `start-up` is `check` on an empty directory.
+Both tools run as a user runs them, start-up included, taking turns so that a busy machine is busy for both.
+Ruff runs without its cache. CPU time is the children's user and system time as the kernel counts it; medians
+are reported, with the fastest and slowest run. `start-up` is `check` on an empty directory.
 """
 
 from __future__ import annotations
