@@ -152,11 +152,12 @@ def test_an_engine_that_dies_ends_the_audit_with_one_line_and_nothing_left_runni
         assert children(process.pid) == []
 
 
-def test_ctrl_c_ends_the_audit_with_nothing_left_running(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_audit_still_reports_and_leaves_nothing_running(tmp_path, number):
     report = tmp_path / "report.json"
     with started(report) as process:
         engines = wait_for(lambda: len(children(process.pid)) > 1 and children(process.pid))
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         process.communicate(timeout=60)
         assert process.returncode == 2
         assert json.loads(report.read_text())["reason"] == "interrupted"
@@ -165,10 +166,22 @@ def test_ctrl_c_ends_the_audit_with_nothing_left_running(tmp_path):
 
 @contextmanager
 def started(report):
-    """An audit that runs in the background, and is gone at the end whatever happened."""
-    with subprocess.Popen(
-        command(*REPLAY, "--output-file", report), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    """An audit that runs in the background, and is gone at the end whatever happened.
+
+    It gets the usual SIGINT even where this process was itself started with SIGINT ignored, as in a
+    background job.
+    """
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            command(*REPLAY, "--output-file", report),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, inherited)
+    with process:
         try:
             yield process
         finally:

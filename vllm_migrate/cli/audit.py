@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from enum import Enum
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
@@ -14,7 +15,7 @@ from vllm_migrate.audit.metrics import ClipRange
 from vllm_migrate.audit.plan import AuditPlan, build_plan
 from vllm_migrate.audit.prompts import read_prompts
 from vllm_migrate.audit.result import AuditResult, Verdict
-from vllm_migrate.audit.run import not_judged, run_audit
+from vllm_migrate.audit.run import INTERRUPTED, not_judged, run_audit
 from vllm_migrate.cli.audit_progress import ArmProgress
 from vllm_migrate.cli.output import write_error_line
 from vllm_migrate.errors import ExitCode, InputError, UsageError, VllmMigrateError
@@ -82,6 +83,7 @@ def audit(
 ) -> None:
     """Replay the same prompts through V0 and V1; is the signal the same?"""
     files = [(path, _format_of(path)) for path in output_file or ()]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a runner that gives up still gets its reports
     plan: AuditPlan | None = None
     try:
         given = parse_arguments(v1_args or ())
@@ -123,6 +125,8 @@ def audit(
             result = run_audit(plan, progress)
     except VllmMigrateError as error:
         result = not_judged(plan, error.reason, error.message, error.hint)
+    except KeyboardInterrupt:
+        result = not_judged(plan, INTERRUPTED, "interrupted")
     _report(result, output_format, files)
     raise typer.Exit(
         _EXIT.get(result.verdict, ExitCode.NOT_JUDGED) if result.verdict else ExitCode.NOT_JUDGED
