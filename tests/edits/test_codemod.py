@@ -1,4 +1,4 @@
-"""Every kind of edit, in every way a file can be written: line endings, marks, tabs, encodings, a missing last newline."""
+"""Every kind of edit, in every way a file can be written: line endings, marks, tabs, encodings."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def build(raw: bytes, edit: tuple) -> Edit:
         near = at(raw, rest[2]) if len(rest) > 2 else None
         return AddImport(rest[0], rest[1], near)
     places = [
-        at(raw, *(p if isinstance(p, tuple) else (p,))) if isinstance(p, (tuple, str)) else p for p in rest[:1]
+        at(raw, *(p if isinstance(p, tuple) else (p,))) if isinstance(p, (tuple, str)) else p
+        for p in rest[:1]
     ]
     if kind is RemoveWithItem:
         second = rest[1] if isinstance(rest[1], tuple) else (rest[1],)
@@ -207,7 +208,11 @@ CASES = {
         [(RemoveArgument, "y=1"), (RemoveArgument, "z=2"), (AddArgument, "g(y=1)", "a", "1")],
         "f(x=g(a=1))\n",
     ),
-    "replace an expression": ("f(x, y)\n", [(ReplaceExpression, "x", "[i for i in x]")], "f([i for i in x], y)\n"),
+    "replace an expression": (
+        "f(x, y)\n",
+        [(ReplaceExpression, "x", "[i for i in x]")],
+        "f([i for i in x], y)\n",
+    ),
     "replace within an attribute": ("x.y()\n", [(ReplaceExpression, "x", "a + b")], "(a + b).y()\n"),
     "parentheses stay": ("f((x), y)\n", [(ReplaceExpression, "x", "z")], "f((z), y)\n"),
     "replace a tuple": ("f((1, 2))\n", [(ReplaceExpression, "(1, 2)", "x")], "f(x)\n"),
@@ -267,7 +272,11 @@ CASES = {
         [(MoveImport, "c", "d", "c")],
         "from a import b\nfrom d import c, z\n",
     ),
-    "move a module by its alias": ("import a.b as c\n", [(MoveImport, "a.b as c", "x.y", "")], "import x.y as c\n"),
+    "move a module by its alias": (
+        "import a.b as c\n",
+        [(MoveImport, "a.b as c", "x.y", "")],
+        "import x.y as c\n",
+    ),
     "remove an imported name": ("from a import b, c\n", [(RemoveImport, "b")], "from a import c\n"),
     "remove an import": ("import os\nfrom a import b\nx = 1\n", [(RemoveImport, "b")], "import os\nx = 1\n"),
     "remove a block's only import": (
@@ -300,7 +309,11 @@ CASES = {
         [(AddImport, "c", "d", "from a import b")],
         "def f():\n    from a import b\n    from c import d\n    b()\n",
     ),
-    "insert after": ("if x:\n    a()\nb()\n", [(InsertStatement, "a()", "c()")], "if x:\n    a()\n    c()\nb()\n"),
+    "insert after": (
+        "if x:\n    a()\nb()\n",
+        [(InsertStatement, "a()", "c()")],
+        "if x:\n    a()\n    c()\nb()\n",
+    ),
     "insert before": (
         "if x:\n    # note\n    a()\n",
         [(InsertStatement, "a()", "c()", True)],
@@ -311,8 +324,16 @@ CASES = {
         [(InsertStatement, "a()", "if y:\n    c()")],
         "a()\nif y:\n    c()\n",
     ),
-    "set bases": ("class A(B, C):\n    pass\n", [(SetBases, "class A(B, C):\n    pass", ("D",))], "class A(D):\n    pass\n"),
-    "no bases": ("class A(B):\n    pass\n", [(SetBases, "class A(B):\n    pass", ())], "class A:\n    pass\n"),
+    "set bases": (
+        "class A(B, C):\n    pass\n",
+        [(SetBases, "class A(B, C):\n    pass", ("D",))],
+        "class A(D):\n    pass\n",
+    ),
+    "no bases": (
+        "class A(B):\n    pass\n",
+        [(SetBases, "class A(B):\n    pass", ())],
+        "class A:\n    pass\n",
+    ),
     "bases of a decorated class": (
         "@d\nclass A(B, metaclass=M):\n    pass\n",
         [(SetBases, "class A(B, metaclass=M):\n    pass", ())],
@@ -405,7 +426,7 @@ def test_edit_under_tabs(name):
 
 @pytest.mark.parametrize("name", sorted(CASES.keys() - TOP_OF_FILE))
 def test_untouched_neighbours_stay_byte_identical(name):
-    before, group, after = CASES[name]
+    before, group, _ = CASES[name]
     head, tail = "odd  =  [ 1,2 ,]   # kept\n", "\n\n\n\ntail  = ( 3 )\n"
     raw = (head + before + tail).encode()
     made = []

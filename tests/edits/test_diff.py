@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from vllm_migrate.edits.diff import unified_diff
 
-LINES = st.lists(st.sampled_from([b"a\n", b"b\n", b"c\r\n", b"\n", b" \n", b"\xff\n", b"\x0c\n"]), max_size=24)
+LINES = st.lists(
+    st.sampled_from([b"a\n", b"b\n", b"c\r\n", b"\n", b" \n", b"\xff\n", b"\x0c\n"]), max_size=24
+)
 GIT = shutil.which("git")
 needs_git = pytest.mark.skipif(GIT is None, reason="git judges the diffs")
 

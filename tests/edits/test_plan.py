@@ -79,7 +79,9 @@ def test_identical_edits_of_two_findings_are_made_once():
 
 def test_a_finding_is_applied_whole_or_not_at_all():
     source = b"f(a=1, b=2)\n"
-    broken = finding("VM1", RemoveArgument(at(source, b"a=1")), ReplaceExpression(at(source, b"2"), "not ("), start=0)
+    broken = finding(
+        "VM1", RemoveArgument(at(source, b"a=1")), ReplaceExpression(at(source, b"2"), "not ("), start=0
+    )
     good = finding("VM2", RemoveArgument(at(source, b"b=2")), start=1)
     plan = plan_file(python(source), [broken], unsafe=False)
     assert plan.after == source
@@ -108,7 +110,9 @@ def test_an_edit_inside_a_removed_statement_is_refused():
 
 def test_an_argument_that_is_there_is_not_added():
     source = b"f(a=1)\n"
-    plan = plan_file(python(source), [finding("VM1", AddArgument(at(source, b"f(a=1)"), "a", "2"))], unsafe=False)
+    plan = plan_file(
+        python(source), [finding("VM1", AddArgument(at(source, b"f(a=1)"), "a", "2"))], unsafe=False
+    )
     assert plan.after == source
     assert "given a already" in plan.refused[0][1]
 
@@ -137,7 +141,9 @@ def test_code_that_is_no_statement_is_refused():
 
 def test_a_module_whose_path_is_spelled_out_below_does_not_move():
     source = b"import a.b\na.b.c()\n"
-    plan = plan_file(python(source), [finding("VM1", MoveImport(at(source, b"a.b"), "x.y", ""))], unsafe=False)
+    plan = plan_file(
+        python(source), [finding("VM1", MoveImport(at(source, b"a.b"), "x.y", ""))], unsafe=False
+    )
     assert plan.after == source
     assert "spell" in plan.refused[0][1]
 
@@ -175,7 +181,9 @@ def test_main_goes_together_with_arguments():
 
 def test_a_letter_the_encoding_lacks_is_refused():
     source = b"# coding: latin-1\nf(a=1)\n"
-    plan = plan_file(python(source), [finding("VM1", ReplaceExpression(at(source, b"1"), '"\u65e5"'))], unsafe=False)
+    plan = plan_file(
+        python(source), [finding("VM1", ReplaceExpression(at(source, b"1"), '"\u65e5"'))], unsafe=False
+    )
     assert plan.after == source
     assert plan.refused
 

@@ -17,7 +17,9 @@ from vllm_migrate.files.python import parse_python
 
 PATH = PurePosixPath("a.py")
 WORDS = st.lists(
-    st.sampled_from(["x", "é", "ß = 1", "'日本'", "\t", "\x0c", "\n", "\r\n", "\r", " # ü\n", "(a,\n b)", "; "]),
+    st.sampled_from(
+        ["x", "é", "ß = 1", "'日本'", "\t", "\x0c", "\n", "\r\n", "\r", " # ü\n", "(a,\n b)", "; "]
+    ),
     max_size=20,
 ).map("".join)
 
@@ -34,7 +36,11 @@ def test_spans_cut_out_what_was_parsed(text, encoding):
         if isinstance(node, (ast.Name, ast.Constant)):
             span = parsed.text.span(node)
             written = source[span.start : span.end].decode(encoding)
-            assert ast.literal_eval(written) == node.value if isinstance(node, ast.Constant) else written == node.id
+            assert (
+                ast.literal_eval(written) == node.value
+                if isinstance(node, ast.Constant)
+                else written == node.id
+            )
 
 
 @pytest.mark.parametrize(
@@ -70,7 +76,8 @@ def test_a_users_bad_escape_is_not_our_warning():
 
 
 @pytest.mark.parametrize(
-    ("source", "newline"), [(b"a\nb\r\n", "\r\n"), (b"a\nb\nc\r\n", "\n"), (b"", "\n"), (b"a\r\nb\r\nc\n", "\r\n")]
+    ("source", "newline"),
+    [(b"a\nb\r\n", "\r\n"), (b"a\nb\nc\r\n", "\n"), (b"", "\n"), (b"a\r\nb\r\nc\n", "\r\n")],
 )
 def test_the_usual_line_ending(source, newline):
     assert newline_of(source) == newline

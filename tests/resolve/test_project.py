@@ -44,8 +44,10 @@ def read(index: ProjectIndex, sources: dict[str, bytes], path: str) -> FileFacts
             "from pkg.compat import make\nmake(swap_space=4)",
         ),
         (
-            "import ray\nfrom vllm import LLM\n@ray.remote\nclass Actor:\n    def __init__(self, **k):\n"
-            "        self.llm = LLM(**k)",
+            (
+                "import ray\nfrom vllm import LLM\n@ray.remote\nclass Actor:\n    def __init__(self, **k):\n"
+                "        self.llm = LLM(**k)"
+            ),
             "from pkg.compat import Actor\nActor.options(x=1).remote(swap_space=4)",
         ),
     ],
@@ -120,7 +122,9 @@ def test_modules_below_a_source_folder():
 
 
 def test_a_folder_called_vllm_does_not_hide_vllm():
-    index, sources = project(pkg__vllm__init="from vllm import LLM", pkg__use="from vllm import LLM\nLLM('m')")
+    index, sources = project(
+        pkg__vllm__init="from vllm import LLM", pkg__use="from vllm import LLM\nLLM('m')"
+    )
     (call,) = read(index, sources, "pkg/use.py").calls
     assert (call.target, call.certainty) == ("vllm.LLM", Certainty.CERTAIN)
 

@@ -1,4 +1,4 @@
-"""What is read out of Python code: names, value flow, arguments, chains, and what must not be read into it."""
+"""What is read out of Python code: names, value flow, arguments, chains; and what must not be."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ def arguments(facts: FileFacts, owner: str) -> dict[str, str]:
         "import ray\nfrom vllm import LLM\nllm = ray.remote(LLM).remote(swap_space=4)",
         "import ray\nfrom vllm import LLM\nllm = ray.remote(num_gpus=1)(LLM).remote(swap_space=4)",
         "import ray\nfrom vllm import LLM\nllm = ray.remote(LLM).options(num_gpus=1).remote(swap_space=4)",
-        "from functools import partial\nfrom vllm import LLM\nmake = partial(LLM, swap_space=4)\nllm = make()",
+        (
+            "from functools import partial\nfrom vllm import LLM\n"
+            "make = partial(LLM, swap_space=4)\nllm = make()"
+        ),
     ],
 )
 def test_an_engine_and_its_argument_are_found(code):
@@ -65,18 +68,31 @@ def test_an_engine_and_its_argument_are_found(code):
     "code",
     [
         "from vllm import LLM\nllm = LLM('m')\nllm.generate(prompt_token_ids=x)",
-        "from vllm import LLM\nclass A:\n    def __init__(self):\n        self.llm = LLM('m')\n"
-        "    def go(self):\n        self.llm.generate(prompt_token_ids=x)",
-        "from vllm import LLM\nclass A:\n    def make(self):\n        return LLM('m')\n"
-        "    def __init__(self):\n        self.llm = self.make()\n"
-        "    def go(self):\n        self.llm.generate(prompt_token_ids=x)",
-        "from vllm import LLM\nclass A:\n    @property\n    def llm(self):\n        return LLM('m')\n"
-        "    def go(self):\n        self.llm.generate(prompt_token_ids=x)",
-        "from vllm import LLM\ndef f():\n    llm = LLM('m')\n    def g():\n        llm.generate(prompt_token_ids=x)",
-        "from vllm import LLM\nclass Mine(LLM):\n    def go(self):\n"
-        "        super().generate(prompt_token_ids=x)",
-        "import ray\nfrom vllm import LLM\nllm = ray.remote(LLM).remote('m')\n"
-        "ray.get(llm.generate.remote(prompt_token_ids=x))",
+        (
+            "from vllm import LLM\nclass A:\n    def __init__(self):\n        self.llm = LLM('m')\n"
+            "    def go(self):\n        self.llm.generate(prompt_token_ids=x)"
+        ),
+        (
+            "from vllm import LLM\nclass A:\n    def make(self):\n        return LLM('m')\n"
+            "    def __init__(self):\n        self.llm = self.make()\n"
+            "    def go(self):\n        self.llm.generate(prompt_token_ids=x)"
+        ),
+        (
+            "from vllm import LLM\nclass A:\n    @property\n    def llm(self):\n        return LLM('m')\n"
+            "    def go(self):\n        self.llm.generate(prompt_token_ids=x)"
+        ),
+        (
+            "from vllm import LLM\ndef f():\n    llm = LLM('m')\n"
+            "    def g():\n        llm.generate(prompt_token_ids=x)"
+        ),
+        (
+            "from vllm import LLM\nclass Mine(LLM):\n    def go(self):\n"
+            "        super().generate(prompt_token_ids=x)"
+        ),
+        (
+            "import ray\nfrom vllm import LLM\nllm = ray.remote(LLM).remote('m')\n"
+            "ray.get(llm.generate.remote(prompt_token_ids=x))"
+        ),
         "from vllm import LLM\nLLM('m').generate(prompt_token_ids=x)",
     ],
 )
@@ -91,11 +107,15 @@ def test_a_method_of_an_engine_is_found(code):
     [
         "from vllm import LLM\ndef f(llm: LLM):\n    llm.generate(prompt_token_ids=x)",
         "from vllm import LLM\ndef f(llm: 'LLM | None' = None):\n    llm.generate(prompt_token_ids=x)",
-        "from typing import Optional\nfrom vllm import LLM\ndef f(llm: Optional[LLM]):\n"
-        "    llm.generate(prompt_token_ids=x)",
+        (
+            "from typing import Optional\nfrom vllm import LLM\ndef f(llm: Optional[LLM]):\n"
+            "    llm.generate(prompt_token_ids=x)"
+        ),
         "from vllm import LLM\nclass Mine(LLM):\n    pass\nMine('m').generate(prompt_token_ids=x)",
-        "from vllm import LLM\nif x:\n    llm = LLM('m')\nelse:\n    llm = other()\n"
-        "llm.generate(prompt_token_ids=x)",
+        (
+            "from vllm import LLM\nif x:\n    llm = LLM('m')\nelse:\n    llm = other()\n"
+            "llm.generate(prompt_token_ids=x)"
+        ),
     ],
 )
 def test_annotations_subclasses_and_alternatives_are_only_likely(code):
@@ -107,14 +127,24 @@ def test_annotations_subclasses_and_alternatives_are_only_likely(code):
     "code",
     [
         # the user's own actor, whatever its methods are called
-        "import ray\nfrom vllm import LLM\n@ray.remote\nclass Actor:\n    def __init__(self):\n"
-        "        self.model = LLM('m')\n    def generate(self, prompt_token_ids): pass\n"
-        "a = Actor.remote()\na.generate.remote(prompt_token_ids=x)",
-        "import vllm\nfrom openai import OpenAI\nclient = OpenAI()\nclient.completions.create(best_of=2, logprobs=1)",
-        "import vllm\nfrom transformers import AutoModel\nmodel = AutoModel.from_pretrained('m')\n"
-        "model.generate(prompt_token_ids=x)",
+        (
+            "import ray\nfrom vllm import LLM\n@ray.remote\nclass Actor:\n    def __init__(self):\n"
+            "        self.model = LLM('m')\n    def generate(self, prompt_token_ids): pass\n"
+            "a = Actor.remote()\na.generate.remote(prompt_token_ids=x)"
+        ),
+        (
+            "import vllm\nfrom openai import OpenAI\nclient = OpenAI()\n"
+            "client.completions.create(best_of=2, logprobs=1)"
+        ),
+        (
+            "import vllm\nfrom transformers import AutoModel\nmodel = AutoModel.from_pretrained('m')\n"
+            "model.generate(prompt_token_ids=x)"
+        ),
         "import vllm\nimport sglang\nengine = sglang.Engine()\nengine.generate(sampling_params={})",
-        "from vllm import LLM\nclass Mine(LLM):\n    def generate(self, **k): pass\nMine('m').generate(best_of=1)",
+        (
+            "from vllm import LLM\nclass Mine(LLM):\n"
+            "    def generate(self, **k): pass\nMine('m').generate(best_of=1)"
+        ),
         "class LLM:\n    def generate(self, **k): pass\nLLM().generate(prompt_token_ids=x)",
     ],
 )
@@ -540,8 +570,18 @@ def test_patches_bound_earlier():
     [
         ('os.environ["VLLM_USE_V1"] = "0"', "set", True, 'os.environ["VLLM_USE_V1"] = "0"'),
         ('a = os.environ["VLLM_USE_V1"] = "0"', "set", False, 'os.environ["VLLM_USE_V1"]'),
-        ('os.environ.setdefault("VLLM_USE_V1", "0")', "default", True, 'os.environ.setdefault("VLLM_USE_V1", "0")'),
-        ('x = os.environ.setdefault("VLLM_USE_V1", "0")', "default", False, 'os.environ.setdefault("VLLM_USE_V1", "0")'),
+        (
+            'os.environ.setdefault("VLLM_USE_V1", "0")',
+            "default",
+            True,
+            'os.environ.setdefault("VLLM_USE_V1", "0")',
+        ),
+        (
+            'x = os.environ.setdefault("VLLM_USE_V1", "0")',
+            "default",
+            False,
+            'os.environ.setdefault("VLLM_USE_V1", "0")',
+        ),
         ('os.environ.pop("VLLM_USE_V1", None)', "unset", True, 'os.environ.pop("VLLM_USE_V1", None)'),
         ('del os.environ["VLLM_USE_V1"]', "unset", True, 'del os.environ["VLLM_USE_V1"]'),
         ('x = os.getenv("VLLM_USE_V1", "1")', "read", False, 'os.getenv("VLLM_USE_V1", "1")'),
@@ -591,7 +631,16 @@ def test_signs_of_use():
         """
     )
     use = facts.use
-    assert all([use.reads_logprobs, use.syncs_weights, use.trains, use.main_guard, use.resets_cache, use.engine_in_process])
+    assert all(
+        [
+            use.reads_logprobs,
+            use.syncs_weights,
+            use.trains,
+            use.main_guard,
+            use.resets_cache,
+            use.engine_in_process,
+        ]
+    )
 
 
 def test_a_plain_script_shows_none():
@@ -634,6 +683,8 @@ def test_what_is_no_python_is_an_input_error():
 
 
 def test_positions_behind_other_letters():
-    source = '# -*- coding: latin-1 -*-\nfrom vllm import LLM\nx = "é"; LLM(a="ü", swap_space=4)\n'.encode("latin-1")
+    source = '# -*- coding: latin-1 -*-\nfrom vllm import LLM\nx = "é"; LLM(a="ü", swap_space=4)\n'.encode(
+        "latin-1"
+    )
     facts = read_python(PurePosixPath("a.py"), source, None, None)
     assert [facts.text(a.span) for a in facts.arguments] == ['a="ü"', "swap_space=4"]

@@ -14,12 +14,13 @@ from vllm_migrate.errors import InputError
 def write_atomically(path: Path, before: bytes, after: bytes) -> None:
     """Replace a file's content, if it still is what the edit was planned on.
 
-    The new content is written beside the file and takes its place in one step; the mode is kept. A symbolic link stays
-    one: the file it leads to is replaced.
+    The new content is written beside the file and takes its place in one step; the mode is kept. A symbolic
+    link stays one: the file it leads to is replaced.
 
     Args:
         path: the file.
-        before: what it must contain; `after` what it is to contain.
+        before: what it must contain.
+        after: what it is to contain.
 
     Raises:
         InputError: where it has changed since, or can't be read or written. It is then as it was.

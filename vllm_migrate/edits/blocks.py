@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Union, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import libcst as cst
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Block = Union[cst.Module, cst.IndentedBlock, cst.SimpleStatementSuite]
-Statement = Union[cst.SimpleStatementLine, cst.BaseCompoundStatement]
+Block: TypeAlias = cst.Module | cst.IndentedBlock | cst.SimpleStatementSuite
+Statement: TypeAlias = cst.SimpleStatementLine | cst.BaseCompoundStatement
 
 PRAGMA = re.compile(r"#\s*(?:noqa|type:|isort|pylint|pyright|ruff|nosec)\b.*")
 
@@ -152,11 +152,7 @@ def _separated(body: list[cst.BaseSmallStatement]) -> list[cst.BaseSmallStatemen
     for index, small in enumerate(body):
         if index == len(body) - 1:
             semicolon = small.semicolon
-            ends = (
-                isinstance(semicolon, cst.Semicolon)
-                and len(body) > 1
-                and not semicolon.whitespace_after.value
-            )
+            ends = isinstance(semicolon, cst.Semicolon) and len(body) > 1 and semicolon.whitespace_after.empty
             result.append(small if ends else small.with_changes(semicolon=cst.MaybeSentinel.DEFAULT))
         elif isinstance(small.semicolon, cst.Semicolon):
             result.append(small)

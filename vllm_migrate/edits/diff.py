@@ -15,7 +15,7 @@ _QUOTED = {0x22: b'\\"', 0x5C: b"\\\\", 0x09: b"\\t", 0x0A: b"\\n", 0x0D: b"\\r"
 
 
 def unified_diff(path: PurePosixPath, before: bytes, after: bytes) -> bytes:
-    """The change of one file as `git diff` would print it; empty where there is none.
+    r"""The change of one file as `git diff` would print it; empty where there is none.
 
     Lines end at "\n" only, as for git: the "\r" of a Windows file is part of its lines.
     """

@@ -30,6 +30,7 @@ class ImportChange:
         """The statement as it is then, None where nothing of it is left, and the statements that follow it.
 
         Args:
+            statement: the import with the changes inside it made.
             pragma: a linter's comment on the statement's line, repeated on the statements made out of it.
 
         Raises:

@@ -1,7 +1,7 @@
 """Lists between brackets: taking an item out or putting one in, laid out as its neighbours are.
 
-A list of n items has n + 1 gaps: before the first, between two, after the last. A comment at the end of a line belongs
-to the item before it; comment lines of their own stay where they are.
+A list of n items has n + 1 gaps: before the first, between two, after the last. A comment at the end of a
+line belongs to the item before it; comment lines of their own stay where they are.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Layout:
         ]
 
     def separated(self, *, closing_after_comma: bool = True) -> list[Any]:
-        """The items with their commas; where a comma ends the list, the closing gap follows it if asked to."""
+        """The items with their commas, the last one followed by the closing gap if asked for."""
         last = len(self.items) - 1
         result = []
         for index, item in enumerate(self.items):

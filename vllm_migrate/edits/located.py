@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from vllm_migrate.files.positions import SourceText
 
 _FORM_FEED = "\f"
-_N = TypeVar("_N", bound=cst.CSTNode)
 LEAVES = (cst.SimpleString, cst.FormattedStringText, cst.Name, cst.Integer, cst.Float)
 # Fields that hold white space, brackets and separators: no edit names what is in them.
 _SKIPPED = {"leading_lines", "lines_after_decorators", "header", "footer", "trailing_whitespace"}
@@ -72,8 +71,8 @@ class Document:
         """A node's place in the rendered tree."""
         return self._spans[node]
 
-    def exactly(self, span: Span, *kinds: type[_N]) -> _N | None:
-        """The outermost node of these kinds at exactly this place."""
+    def exactly(self, span: Span, *kinds: Any) -> Any:
+        """The outermost node of one of these classes at exactly this place, None where there is none."""
         found = [node for node in self._by_span.get(self.place(span), ()) if isinstance(node, kinds)]
         if not found:
             return None
@@ -92,9 +91,8 @@ class Document:
         Raises:
             RefusedError: where none begins and ends there.
         """
-        found = self.exactly(span, cst.BaseExpression)
-        if found is None:
-            found = self._inside_parentheses(span)
+        found: cst.BaseExpression | None = self.exactly(span, cst.BaseExpression)
+        found = found or self._inside_parentheses(span)
         if found is None:
             raise RefusedError("no expression begins and ends at the place to be replaced")
         return found
@@ -108,7 +106,7 @@ class Document:
         inner = source[start + 1 : end - 1]
         start += 1 + len(inner) - len(inner.lstrip())
         end -= 1 + len(inner) - len(inner.rstrip())
-        found = self.exactly(Span(start, end), cst.Tuple)
+        found: cst.Tuple | None = self.exactly(Span(start, end), cst.Tuple)
         return found if found is not None and found.lpar else None
 
     def keyword_or_entry(self, span: Span) -> cst.Arg | cst.DictElement | None:
@@ -126,7 +124,7 @@ class Document:
         Raises:
             RefusedError: where there is none.
         """
-        found = self.exactly(span, cst.BaseSmallStatement, cst.BaseCompoundStatement)
+        found: cst.CSTNode | None = self.exactly(span, cst.BaseSmallStatement, cst.BaseCompoundStatement)
         if found is None:
             raise RefusedError("no statement begins and ends at the place of the edit")
         return found
@@ -140,7 +138,7 @@ class Document:
         return None
 
     def in_block(self, statement: cst.CSTNode) -> tuple[Block, int, int | None]:
-        """The block a statement stands in, its index there, and its index on its line for a small statement."""
+        """The block a statement stands in, its index there, and a small statement's index on its line."""
         line: cst.CSTNode = statement
         small: int | None = None
         if isinstance(statement, cst.BaseSmallStatement):

@@ -62,8 +62,8 @@ def wrapped_in_main(module: cst.Module, first: int) -> cst.Module:
     """The module with its statements from index `first` on in `def main()` under a guard.
 
     Raises:
-        RefusedError: where that would change what the code means: definitions among the statements, or functions
-            before them that read what they bind.
+        RefusedError: where that would change what the code means: definitions among the statements, or
+            functions before them that read what they bind.
     """
     kept, moved = list(module.body[:first]), list(module.body[first:])
     before, inside = _NamesIn(), _NamesIn()
@@ -78,10 +78,10 @@ def wrapped_in_main(module: cst.Module, first: int) -> cst.Module:
     shared = inside.bound & before.read
     shared -= _bound_by_plain_code(kept)
     if shared:
-        raise RefusedError(f"code above reads {sorted(shared)[0]}, which would become local to main()")
-    if inside.bound & _bound_by_plain_code(kept):
-        name = sorted(inside.bound & _bound_by_plain_code(kept))[0]
-        raise RefusedError(f"{name} is bound above and below the place where main() would begin")
+        raise RefusedError(f"code above reads {min(shared)}, which would become local to main()")
+    twice = inside.bound & _bound_by_plain_code(kept)
+    if twice:
+        raise RefusedError(f"{min(twice)} is bound above and below the place where main() would begin")
     if _SEES_NAMESPACE & inside.read or "main" in before.bound | before.read | inside.read:
         raise RefusedError("the code uses the module's namespace or has a main of its own")
     return module.with_changes(body=[*kept, *_guarded(module, moved, bool(kept))], footer=[])

@@ -1,7 +1,8 @@
 """The planner: which findings' edits are made in a file, and what the file is then.
 
-A finding's edits are made all or none. Findings that change the same bytes don't go together: the first one wins, the
-others are refused with a reason and may be applied in a next round. The result is verified before it is handed out.
+A finding's edits are made all or none. Findings that change the same bytes don't go together: the first one
+wins, the others are refused with a reason and may be applied in a next round. The result is verified before
+it is handed out.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ def plan_file(facts: FileFacts, findings: Sequence[Finding], *, unsafe: bool) ->
     """Plan the edits of one file.
 
     Args:
+        facts: the file as it was read.
         findings: of this file; those without edits, or not safe enough, are passed over.
         unsafe: make the edits that need a reader, too.
     """
@@ -52,10 +54,7 @@ def plan_file(facts: FileFacts, findings: Sequence[Finding], *, unsafe: bool) ->
     chosen, refused = _compatible(wanted)
     if not chosen:
         return FilePlan(facts.path, facts.source, facts.source, refused=tuple(refused))
-    if facts.kind is FileKind.PYTHON:
-        plan = _plan_python(facts, chosen)
-    else:
-        plan = _plan_text(facts, chosen)
+    plan = (_plan_python if facts.kind is FileKind.PYTHON else _plan_text)(facts, chosen)
     return FilePlan(plan.path, plan.before, plan.after, plan.splices, plan.applied, (*refused, *plan.refused))
 
 
@@ -169,7 +168,7 @@ def _plan_python(facts: FileFacts, findings: Sequence[Finding]) -> FilePlan:
     for finding in findings:
         try:
             splices, after = _edited(facts, [*applied, finding])
-        except _CannotEditError as error:
+        except _CannotEditError as error:  # noqa: PERF203 (each finding is judged by itself here)
             refused.append((finding, str(error)))
         else:
             applied.append(finding)

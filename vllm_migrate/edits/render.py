@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def splices_of(text: SourceText, codemod: Codemod) -> tuple[Splice, ...]:
     """The smallest byte splices that turn a file into what the codemod makes of it.
 
-    Where libcst reproduces the file exactly, the spliced bytes must equal its output. Where it drops form feeds, the
-    splices keep them, and both must have the same syntax tree.
+    Where libcst reproduces the file exactly, the spliced bytes must equal its output. Where it drops form
+    feeds, the splices keep them, and both must have the same syntax tree.
 
     Raises:
         RefusedError: where the two disagree.

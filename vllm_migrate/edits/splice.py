@@ -5,10 +5,10 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.model import Splice
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from vllm_migrate.edits.model import Splice
 
 
 class OverlapError(ValueError):

@@ -1,7 +1,7 @@
 """Where a place in decoded text lies in the file's bytes, and the other way round.
 
-Python's `ast` counts lines from 1 and columns in UTF-8 bytes of the decoded line, whatever the file's own encoding is.
-Splices are byte offsets into the file as it lies on disk; reports count code points. This module converts.
+Python's `ast` counts lines from 1 and columns in UTF-8 bytes of the decoded line, whatever the file's own
+encoding is. Splices are byte offsets into the file as it lies on disk. This module converts.
 """
 
 from __future__ import annotations

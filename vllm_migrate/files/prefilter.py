@@ -1,7 +1,8 @@
 """The test that makes checking fast: does a Python file deserve to be parsed at all?
 
-It reads bytes only. It may say yes too often; it must not say no to a file in which something could be found by
-itself. What reaches a file through the project's own modules is not in its bytes: `ProjectIndex.concerned` has those.
+It reads bytes only. It may say yes too often; it must not say no to a file in which something could be
+found by itself. What reaches a file through the project's own modules is not in its bytes:
+`ProjectIndex.concerned` has those.
 """
 
 from __future__ import annotations
@@ -16,9 +17,13 @@ if TYPE_CHECKING:
 
 # vLLM's variables, and the insides of an engine that are recognised whatever they hang on.
 _WORDS = (b"VLLM_", b"llm_engine", b"model_executor", b"driver_worker", b"vllm-migrate:")
-# "vllm" alone is mostly a configuration value or a comment. What matters imports it, or names it in a string: the
-# target of a patch, a module to import, a requirement.
-_IMPORT = rb"(?m:^|[;:]|\xef\xbb\xbf)[ \t]*(?:from|import)[ \t]+(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*%s\b"
+# "vllm" alone is mostly a configuration value or a comment. What matters imports it, or names it in a
+# string: the target of a patch, a module to import, a requirement.
+# An import stands at the start of a line, behind `;` or `:`, or behind a byte order mark.
+_IMPORT = (
+    rb"(?m:^|[;:]|\xef\xbb\xbf)[ \t]*(?:from|import)[ \t]+"
+    rb"(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*%s\b"
+)
 _STRING = rb"|[\"']%s[ \t]*(?:\[[\w, -]*\][ \t]*)?[.=<>~!]"
 _VLLM = re.compile((_IMPORT + _STRING) % (b"vllm", b"vllm"))
 _TRL = re.compile((_IMPORT + _STRING) % (b"trl", b"trl"))
@@ -41,7 +46,7 @@ def worth_parsing(source: bytes, extra: AbstractSet[str] = frozenset()) -> bool:
 
 
 def signs_of_use(source: bytes) -> Use:
-    """What the bytes of a file that is not worth parsing tell about the project: does it train, does it sync weights?
+    """What the bytes of a file that is not worth parsing tell: does it train, does it sync weights?
 
     An engine is often built in one file and trained in another that never names vLLM.
     """

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from vllm_migrate.resolve.syntax import Syntax
     from vllm_migrate.resolve.versions import VersionGates
 
-# A receiver that is called like this, in a file that imports vLLM, may be an engine: worth a note, never an edit.
+# A receiver that is called like this, in a file that imports vLLM, may be an engine: worth a note, never an
+# edit.
 _ENGINE_LIKE = re.compile(r"(?:^|_)(?:llm|vllm|vllm_engine|llm_engine|inference_engine|vllm_model)$")
 _TELLING_KEYWORDS = {"prompt_token_ids", "sampling_params"}
 _QUOTED = re.compile(r"^[uUrR]?('''|\"\"\"|'|\")")

@@ -47,9 +47,9 @@ class EnvironmentReader:
                     found.append(self._entry(name, key, value))
         for compare in self._syntax.all(ast.Compare):
             name = _text(compare.left)
-            if name and isinstance(compare.ops[0], (ast.In, ast.NotIn)):
-                if self._is_environment(compare.comparators[0]):
-                    found.append(self._variable(name, None, "read", compare, compare.left, removable=False))
+            member = name and isinstance(compare.ops[0], (ast.In, ast.NotIn))
+            if member and self._is_environment(compare.comparators[0]):
+                found.append(self._variable(name, None, "read", compare, compare.left, removable=False))
         return tuple(sorted(found, key=lambda v: (v.span, v.name_span)))
 
     def _is_environment(self, node: ast.expr) -> bool:

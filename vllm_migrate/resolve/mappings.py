@@ -1,4 +1,4 @@
-"""Which keys reach a call through `**`: dictionaries followed through literals, names, attributes and changes."""
+"""Which keys reach a call through `**`: dictionaries followed through names, attributes and changes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class Entry:
         value: the value's expression; None where only the key is known.
         key: the key's expression for a literal entry and for `kw["x"] = v`, or the keyword of `dict(x=v)`.
         holder: what goes when the entry goes: a statement, a keyword, or the key and value of a literal.
-        shared: the key is read elsewhere, or the dictionary goes elsewhere, so that removing it may break something.
+        shared: the key is read elsewhere, or the dictionary goes elsewhere, so that removing it may break
+            something.
     """
 
     name: str
@@ -178,9 +179,9 @@ class Mappings:
 
     def _of_attribute(self, name: str, class_: ast.ClassDef) -> Iterator[ast.AST]:
         for place, change in self._changes:
-            if isinstance(place, ast.Attribute) and place.attr == name:
-                if self._syntax.self_attribute(place) is class_:
-                    yield change
+            named = isinstance(place, ast.Attribute) and place.attr == name
+            if named and self._syntax.self_attribute(place) is class_:
+                yield change
 
     def _changed(self, changes: Iterator[ast.AST], depth: int) -> Mapping:
         result = Mapping()

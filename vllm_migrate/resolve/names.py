@@ -1,7 +1,8 @@
 """Value flow inside one file: what does this expression stand for?
 
-Flow-insensitive: a name stands for everything it is ever bound to in its scope. Where one of several bindings is of
-interest, that one is the answer and it is only likely. `None`, `object` and other placeholders don't count as bindings.
+Flow-insensitive: a name stands for everything it is ever bound to in its scope. Where one of several
+bindings is of interest, that one is the answer and it is only likely. `None`, `object` and other
+placeholders don't count as bindings.
 """
 
 from __future__ import annotations

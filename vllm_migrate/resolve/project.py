@@ -1,23 +1,25 @@
 """What the project's own modules re-export, wrap and derive from vLLM and TRL.
 
-Only modules that import vLLM or TRL are parsed to begin with, then those that import such a module, and so on until
-nothing new turns up. What is kept per module is small: the names it binds that lead to vLLM, and what they lead to.
+Only modules that import vLLM or TRL are parsed to begin with, then those that import such a module, and so
+on until nothing new turns up. What is kept per module is small: the names it binds that lead to vLLM, and
+what they lead to.
 """
 
 from __future__ import annotations
 
-import ast
 import re
 from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.located import Certainty
 from vllm_migrate.files.python import parse_python
 from vllm_migrate.resolve import vocabulary as known
-from vllm_migrate.resolve.meaning import Kind, Meaning, UserClass, UserFunction
+from vllm_migrate.resolve.exports import STAR, Exports, exports_of
+from vllm_migrate.resolve.meaning import Kind, Meaning
 from vllm_migrate.resolve.names import Names
-from vllm_migrate.resolve.syntax import FUNCTIONS, Syntax
+from vllm_migrate.resolve.syntax import Syntax
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,72 +28,91 @@ if TYPE_CHECKING:
     from vllm_migrate.files.python import ParsedPython
 
 _DIRECT = re.compile(
-    rb"(?m)(?:^|[;:]|\xef\xbb\xbf)[ \t]*(?:from|import)[ \t]+(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*(?:vllm|trl)\b"
+    rb"(?m)(?:^|[;:]|\xef\xbb\xbf)[ \t]*(?:from|import)[ \t]+"
+    rb"(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*(?:vllm|trl)\b"
 )
 _IMPORT = re.compile(
     rb"(?m)^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n#]*)|import[ \t]+([^\n#]+))"
 )
 _WORD = re.compile(rb"\w+|\*")
-_STAR = "*"
 _ANY_CLASS = "^"  # stands for whatever class `from vllm import *` may have brought into a module
-_ROUNDS = (
-    12  # re-exports of re-exports are rarely deeper than three; a cycle of modules ends here at the latest
-)
+# Re-exports of re-exports are rarely deeper than three; a cycle of modules ends here at the latest.
+_ROUNDS = 12
 _KEPT_BYTES = 1_000_000  # a syntax tree takes about a hundred times its source: 100 MB
-_Exports = dict[str, Meaning]
+
+
+@dataclass
+class IndexTables:
+    """What a `ProjectIndex` knows; `build_index` fills it.
+
+    Attributes:
+        packages: the dotted package of each file.
+        exports: by module name; a module goes by all names it may be imported by.
+        submodules: the modules directly below a package that export something.
+        own_roots: PACKAGES that the project itself defines.
+        parsed: files that were parsed on the way, with the bytes they were parsed from.
+        names, concerned: see `ProjectIndex`.
+    """
+
+    packages: dict[PurePosixPath, str] = field(default_factory=dict)
+    exports: dict[str, Exports] = field(default_factory=dict)
+    submodules: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    own_roots: set[str] = field(default_factory=set)
+    parsed: dict[PurePosixPath, tuple[bytes, ParsedPython, Syntax]] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
+    concerned: frozenset[PurePosixPath] = frozenset()
 
 
 class ProjectIndex:
-    """Answers what a name of one of the project's modules leads to.
+    """Answers what a name of one of the project's modules leads to."""
 
-    Attributes:
-        names: names that modules of the project re-export, for `worth_parsing(source, index.names)`.
-        concerned: files that reach vLLM or TRL through the project's own modules; they are worth parsing even where
-            `worth_parsing` says no.
-    """
+    def __init__(self, tables: IndexTables) -> None:
+        self._tables = tables
 
-    def __init__(self) -> None:
-        self.names: frozenset[str] = frozenset()
-        self.concerned: frozenset[PurePosixPath] = frozenset()
-        self._packages: dict[PurePosixPath, str] = {}
-        self._exports: dict[
-            str, _Exports
-        ] = {}  # by module name; a module goes by all names it may be imported by
-        self._submodules: dict[str, set[str]] = defaultdict(set)
-        self._own_roots: set[str] = set()
-        self._parsed: dict[PurePosixPath, tuple[bytes, ParsedPython, Syntax]] = {}
+    @property
+    def names(self) -> frozenset[str]:
+        """Names that modules of the project re-export, for `worth_parsing(source, index.names)`."""
+        return self._tables.names
+
+    @property
+    def concerned(self) -> frozenset[PurePosixPath]:
+        """Files that reach vLLM or TRL through the project's own modules.
+
+        They are worth parsing even where `worth_parsing` says no.
+        """
+        return self._tables.concerned
 
     def parsed(self, path: PurePosixPath, source: bytes) -> tuple[ParsedPython, Syntax] | None:
         """The file as it was read for the index, if it still is at hand; it is handed out once."""
-        kept = self._parsed.pop(path, None)
+        kept = self._tables.parsed.pop(path, None)
         return (kept[1], kept[2]) if kept is not None and kept[0] == source else None
 
     def package_of(self, path: PurePosixPath) -> str:
         """The dotted package a file lies in, for its relative imports."""
-        known_one = self._packages.get(path)
+        known_one = self._tables.packages.get(path)
         return known_one if known_one is not None else ".".join(path.parts[:-1])
 
     def resolve(self, module: str, name: str) -> Meaning | None:
-        """What `name` of the project's module `module` leads to, None where it doesn't lead to vLLM or TRL."""
-        exports = self._exports.get(module)
+        """What `name` of the project's module `module` leads to, None where not to vLLM or TRL."""
+        exports = self._tables.exports.get(module)
         if exports is not None:
             found = exports.get(name)
             if found is not None:
                 return found
-            star = exports.get(_STAR)
+            star = exports.get(STAR)
             if star is not None and name[:1].isupper():
                 return Meaning(Kind.NAME, f"{star.name}.{name}", Certainty.LIKELY)
-        if name in self._submodules.get(module, ()):
+        if name in self._tables.submodules.get(module, ()):
             return Meaning(Kind.NAME, f"{module}.{name}")
         return None
 
-    def exports(self, module: str) -> _Exports:
+    def exports(self, module: str) -> Exports:
         """All names of one of the project's modules that lead to vLLM or TRL."""
-        return self._exports.get(module, {})
+        return self._tables.exports.get(module, {})
 
     def is_own(self, module: str) -> bool:
         """Whether the project itself is the package a module lies in (the tree of TRL, for one)."""
-        return module.partition(".")[0] in self._own_roots
+        return module.partition(".")[0] in self._tables.own_roots
 
 
 def build_index(files: Iterable[tuple[PurePosixPath, bytes]]) -> ProjectIndex:
@@ -106,18 +127,19 @@ class _Builder:
     def __init__(self, files: list[tuple[PurePosixPath, bytes]]) -> None:
         self._files = [(path, source) for path, source in files if path.suffix in (".py", ".pyi")]
         self._packages = {path.parent for path, _ in self._files if path.stem == "__init__"}
-        self._index = ProjectIndex()
+        self._tables = IndexTables()
+        self._index = ProjectIndex(self._tables)
         self._module_names: dict[PurePosixPath, list[str]] = {}
         self._kept_bytes = 0
 
     def build(self) -> ProjectIndex:
-        index = self._index
+        tables = self._tables
         for path, _ in self._files:
             names = self._names_of(path)
             self._module_names[path] = names
             package = names[0] if path.stem == "__init__" else names[0].rpartition(".")[0]
-            index._packages[path] = package  # noqa: SLF001 (the builder fills the index)
-        index._own_roots = {  # noqa: SLF001 (same)
+            tables.packages[path] = package
+        tables.own_roots = {
             package.name
             for package in self._packages
             if package.name in known.PACKAGES and package.parent not in self._packages
@@ -140,11 +162,11 @@ class _Builder:
             rounds += 1
             if rounds > _ROUNDS:
                 break
-        index.concerned = frozenset(concerned)
-        index.names = frozenset(
-            name for exports in index._exports.values() for name in exports if name != _STAR
+        tables.concerned = frozenset(concerned)
+        tables.names = frozenset(
+            name for exports in tables.exports.values() for name in exports if name != STAR
         )
-        return index
+        return self._index
 
     @staticmethod
     def _imports_directly(source: bytes) -> bool:
@@ -153,8 +175,8 @@ class _Builder:
     def _names_of(self, path: PurePosixPath) -> list[str]:
         """The dotted names a module may be imported by, the most likely first.
 
-        Its package root is the topmost of the enclosing directories that are all packages; outside packages any
-        enclosing directory may be on the path.
+        Its package root is the topmost of the enclosing directories that are all packages; outside packages
+        any enclosing directory may be on the path.
         """
         parts = list(path.parts[:-1])
         stem = [] if path.stem == "__init__" else [path.stem]
@@ -174,7 +196,7 @@ class _Builder:
         if b"import" not in source:
             return set()
         found: set[str] = set()
-        package = self._index._packages[path]  # noqa: SLF001 (the builder fills the index)
+        package = self._tables.packages[path]
         for origin, names, modules in _IMPORT.findall(source):
             if origin:
                 module = _absolute(origin.decode(), package)
@@ -192,28 +214,28 @@ class _Builder:
         syntax = self._syntax(path, source)
         if syntax is None:
             return set()
-        index = self._index
-        names = Names(syntax, index._packages[path], index)  # noqa: SLF001 (the builder fills the index)
-        exports = _exports(names)
+        tables, index = self._tables, self._index
+        names = Names(syntax, tables.packages[path], index)
+        exports = exports_of(names)
         changed: set[str] = set()
         for module_name in self._module_names[path]:
             if module_name.partition(".")[0] in known.PACKAGES and not index.is_own(module_name):
                 continue
-            if exports and exports != index._exports.get(module_name):  # noqa: SLF001 (same)
-                index._exports[module_name] = exports  # noqa: SLF001 (same)
+            if exports and exports != tables.exports.get(module_name):
+                tables.exports[module_name] = exports
                 parent, _, last = module_name.rpartition(".")
                 while parent or last:
-                    index._submodules[parent].add(last)  # noqa: SLF001 (same)
+                    tables.submodules[parent].add(last)
                     parent, _, last = parent.rpartition(".")
-                changed.update((module_name, f"{module_name}.{_STAR}"))
+                changed.update((module_name, f"{module_name}.{STAR}"))
                 changed.update(f"{module_name}.{name}" for name in exports)
-                if _STAR in exports:
+                if STAR in exports:
                     changed.add(f"{module_name}.{_ANY_CLASS}")
         return changed
 
     def _syntax(self, path: PurePosixPath, source: bytes) -> Syntax | None:
         """A module's syntax; kept for reading it as long as not too much is kept."""
-        kept = self._index._parsed.get(path)  # noqa: SLF001 (the builder fills the index)
+        kept = self._tables.parsed.get(path)
         if kept is not None:
             return kept[2]
         try:
@@ -223,7 +245,7 @@ class _Builder:
         syntax = Syntax(parsed.module)
         if self._kept_bytes + len(source) <= _KEPT_BYTES:
             self._kept_bytes += len(source)
-            self._index._parsed[path] = (source, parsed, syntax)  # noqa: SLF001 (same)
+            self._tables.parsed[path] = (source, parsed, syntax)
         return syntax
 
 
@@ -235,81 +257,3 @@ def _absolute(module: str, package: str) -> str:
     parts = parts[: len(parts) - (level - 1)] if level > 1 else parts
     rest = module.lstrip(".")
     return ".".join([*parts, rest] if rest else parts)
-
-
-def _exports(names: Names) -> _Exports:
-    """The module-level names that lead to vLLM or TRL, without ties to this module's tree."""
-    found: _Exports = {}
-    syntax = names.syntax
-    for name, bindings in syntax.bindings.get(syntax.module, {}).items():
-        if name == _STAR:
-            continue
-        meaning = names.bound(bindings)
-        kept = _portable(names, meaning) if meaning is not None else None
-        if kept is not None:
-            found[name] = kept
-    for node in syntax.module.body:
-        _add_star(names, node, found)
-    return found
-
-
-def _add_star(names: Names, node: ast.stmt, found: _Exports) -> None:
-    """`from .compat import *` hands on what that module exports."""
-    if not (isinstance(node, ast.ImportFrom) and any(a.name == _STAR for a in node.names)):
-        return
-    module = names.module_of(node)
-    if known.is_known(module):
-        found.setdefault(_STAR, Meaning(Kind.NAME, module, Certainty.LIKELY))
-    for name, meaning in names.star_exports(module).items():
-        if not name.startswith("_"):
-            found.setdefault(name, meaning)
-
-
-def _portable(names: Names, meaning: Meaning) -> Meaning | None:
-    if meaning.kind is Kind.NAME:
-        return meaning if known.is_known(meaning.name) else None
-    if meaning.kind in (Kind.CLASS, Kind.REMOTE_CLASS) and isinstance(meaning.node, ast.ClassDef):
-        user = _portable_class(names, meaning)
-        return (
-            Meaning(meaning.kind, meaning.name, meaning.certainty, user=user) if user.concerns_vllm else None
-        )
-    if meaning.kind is Kind.FUNCTION and isinstance(meaning.node, FUNCTIONS):
-        function = _portable_function(names.user.function(meaning))
-        useful = function.forward is not None or function.returns is not None
-        return Meaning(Kind.FUNCTION, certainty=meaning.certainty, user=function) if useful else None
-    if meaning.kind in (Kind.OBJECT, Kind.SUPER):
-        return None
-    return meaning
-
-
-def _portable_class(names: Names, meaning: Meaning) -> UserClass:
-    assert isinstance(meaning.node, ast.ClassDef)  # noqa: S101 (the caller has looked)
-    base = names.user.vllm_base(meaning)
-    attributes: dict[str, Meaning] = {}
-    methods: dict[str, UserFunction] = {}
-    for parent in meaning.node.bases:
-        inherited = names.of(parent)
-        if inherited is not None and isinstance(inherited.user, UserClass):
-            attributes.update(inherited.user.attributes or {})
-            methods.update(inherited.user.methods or {})
-    instance = Meaning(Kind.OBJECT, node=meaning.node)
-    for name, bindings in names.syntax.attribute_bindings.get(meaning.node, {}).items():
-        found = names.attribute(instance, name)
-        if found is None:
-            continue
-        if found.kind is Kind.FUNCTION:
-            methods[name] = _portable_function(names.user.function(found))
-        elif bindings and found.node is None and (found.kind is not Kind.NAME or known.is_known(found.name)):
-            attributes[name] = found.likely()
-    return UserClass(
-        base.name if base is not None else "", attributes, methods, meaning.kind is Kind.REMOTE_CLASS
-    )
-
-
-def _portable_function(function: UserFunction) -> UserFunction:
-    returns = function.returns
-    if returns is not None and (
-        returns.node is not None or (returns.kind is Kind.NAME and not known.is_known(returns.name))
-    ):
-        returns = None
-    return UserFunction(returns, function.forward)

@@ -73,7 +73,15 @@ def read_python(
         patches=PatchReader(syntax, names, text).patches(),
         variables=variables,
         pins=references.pins() if path.name == "setup.py" else (),
-        use=read_use(syntax, names, reader, calls, arguments, attributes, variables),
+        use=read_use(
+            syntax,
+            names,
+            reader,
+            calls=calls,
+            arguments=arguments,
+            attributes=attributes,
+            variables=variables,
+        ),
         suppressions=suppressions(source),
     )
 

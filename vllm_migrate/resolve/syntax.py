@@ -6,12 +6,12 @@ import ast
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar, Union
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 SCOPES = (*FUNCTIONS, ast.Lambda, ast.ClassDef, ast.Module, *COMPREHENSIONS)
@@ -174,7 +174,7 @@ class Syntax:
         return False
 
     def qualname(self, node: ast.AST) -> str:
-        """The dotted names of the functions and classes around a node, "" at module level outside any function."""
+        """The dotted names of the functions and classes around a node, "" outside any function."""
         names: list[str] = []
         inside = False
         for above in self.ancestors(node):
@@ -263,7 +263,7 @@ class Syntax:
 
     @cached_property
     def attribute_bindings(self) -> dict[ast.ClassDef, _Bindings]:
-        """Per class, per attribute, what `self.attribute = ...` binds in any of its methods, and class-level names."""
+        """Per class, per attribute, what `self.x = ...` binds in its methods; class-level names, too."""
         table: dict[ast.ClassDef, _Bindings] = defaultdict(lambda: defaultdict(list))
         for target, binding in self._targets:
             owner = self.self_attribute(target)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from vllm_migrate.resolve.names import Names
     from vllm_migrate.resolve.syntax import Syntax
 
-# Methods by which RL code pushes weights into a running engine: vLLM's own, and what TRL, verl, OpenRLHF and OAT call theirs.
+# Methods by which RL code pushes weights into a running engine: vLLM's own, and what TRL, verl, OpenRLHF
+# and OAT call theirs.
 _SYNC = re.compile(
     r"^(?:_?load_weights|_?update_weights?\w*|update_named_param\w*|sync_(?:model_)?weights\w*|update_model_params"
     r"|update_params|update_parameter\w*|_?move_model_to_vllm|broadcast_(?:to_vllm|weights?)|reload_weights)$"
@@ -29,6 +30,7 @@ def read_use(
     syntax: Syntax,
     names: Names,
     reader: CallReader,
+    *,
     calls: Sequence[Call],
     arguments: Sequence[Argument],
     attributes: Sequence[Attribute],

@@ -1,7 +1,7 @@
 """Branches on vLLM's version: which of them does the target never take?
 
-Only tests whose outcome on the target is beyond doubt count. `vllm.__version__ >= "0.7"` compares strings, whose order
-is not that of versions, so it decides nothing here; equality of strings does.
+Only tests whose outcome on the target is beyond doubt count. `vllm.__version__ >= "0.7"` compares strings,
+whose order is not that of versions, so it decides nothing here; equality of strings does.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def _lines(statements: Sequence[ast.stmt]) -> tuple[int, int]:
 
 
 def guarded_by_try(syntax: Syntax, node: ast.AST) -> bool:
-    """Whether a node stands in a `try` that catches a failing import, or in what that `except` does instead."""
+    """Whether a node stands in a `try` that catches a failing import, or in its `except`."""
     inner = node
     for above in syntax.ancestors(node):
         if isinstance(above, ast.Try) and any(_catches_import(h) for h in above.handlers):

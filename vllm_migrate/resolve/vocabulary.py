@@ -88,7 +88,7 @@ def is_known(qualified: str) -> bool:
 
 
 def canonical(qualified: str) -> str:
-    """One name per class and method, however it was imported: "vllm.LLM", "vllm.LLM.generate", "trl.GRPOConfig"."""
+    """One name per class and method, however it was imported: "vllm.LLM.generate", "trl.GRPOConfig"."""
     known = _CANONICAL.get(qualified)
     if known is not None:
         return known
