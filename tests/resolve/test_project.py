@@ -81,7 +81,8 @@ def test_a_package_re_exports_in_its_init():
 
 def test_an_attribute_a_base_class_of_another_module_sets():
     index, sources = project(
-        pkg__base="from vllm import LLM\nclass Base:\n    def __init__(self):\n        self.engine = LLM('m')",
+        pkg__base="from vllm import LLM\nclass Base:\n    def __init__(self):\n"
+        "        self.engine = LLM('m')",
         pkg__use="from .base import Base\nclass Mine(Base):\n    def go(self):\n"
         "        self.engine.generate(prompt_token_ids=x)",
     )
