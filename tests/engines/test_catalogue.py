@@ -81,3 +81,9 @@ def test_every_requirement_in_the_catalogue_parses():
                 Requirement(text)
             assert known.download_bytes > 0
             assert known.disk_bytes > known.download_bytes
+
+
+def test_an_environment_of_the_users_own_is_never_refused():
+    assert catalogue.nearest_recipe(EngineSpec("v0", "0.9.2"), "cpu").environment["VLLM_USE_V1"] == "0"
+    assert catalogue.nearest_recipe(EngineSpec("v1", "9.0.0"), "cpu").harness == {"enforce_eager": True}
+    assert catalogue.nearest_recipe(EngineSpec("v0", "0.7.3"), "cuda").environment == {"VLLM_USE_V1": "0"}

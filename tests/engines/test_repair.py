@@ -125,13 +125,13 @@ def test_preload_only_where_the_release_insists(tmp_path):
     worker = packages / "vllm" / "v1" / "worker" / "cpu_worker.py"
     worker.parent.mkdir(parents=True)
     worker.write_text('logger.warning("%s is not found in LD_PRELOAD", name)\n', encoding="utf-8")
-    assert repair.provide_preload(tmp_path, packages) == ()
+    assert repair.provide_preload(tmp_path, packages, tmp_path) == ()
     worker.write_text(
         'raise RuntimeError(\n    f"{name} is not found in LD_PRELOAD. "\n)\n', encoding="utf-8"
     )
     with pytest.raises(ProvisionError, match="libiomp5"):
-        repair.provide_preload(tmp_path, packages)
+        repair.provide_preload(tmp_path, packages, tmp_path)
     (tmp_path / "lib" / "libiomp5.so").touch()
-    first, second = repair.provide_preload(tmp_path, packages)
+    first, second = repair.provide_preload(tmp_path, packages, tmp_path)
     assert first.endswith("libiomp5.so")
     assert "libtcmalloc" in second

@@ -126,24 +126,42 @@ def recipe(spec: EngineSpec, device: str) -> Recipe:
             raise ProvisionError(
                 f"{spec.name} can't be provisioned here: {row['refusal']}", hint=_instead(device)
             )
-        return Recipe(
-            spec=spec,
-            device=device,
-            requirement=f"{row['package']}=={row['releases'].get(spec.version, spec.version)}",
-            torch=row.get("torch", {}).get(spec.version, ""),
-            resolved=row.get("resolved", {}).get(spec.version),
-            overrides=tuple(row["overrides"]),
-            extra=tuple(row.get("extra", ())),
-            extras={"prefix-caching": tuple(row["prefix_caching"])} if "prefix_caching" in row else {},
-            python=tuple(row["python"]),
-            repairs=tuple(row["repairs"]),
-            environment=dict(row["environment"]),
-            harness=dict(row["harness"]),
-            download_bytes=row["download"],
-            disk_bytes=row["disk"],
-        )
+        return _recipe(row, spec, device)
     raise ProvisionError(
         f"no recipe for vLLM {spec.version} as {spec.generation} on {device}", hint=_instead(device)
+    )
+
+
+def nearest_recipe(spec: EngineSpec, device: str) -> Recipe:
+    """How an environment of the user's own is started: its version's row, else the nearest older one.
+
+    Unlike `recipe` it refuses nothing: the user has said that this environment works.
+    """
+    rows = [
+        row
+        for row in _catalogue()["engine"]
+        if (row["generation"], row["device"]) == (spec.generation, device) and "refusal" not in row
+    ]
+    older = [row for row in rows if Version(row["since"]) <= Version(spec.version)]
+    return _recipe((older or rows[:1])[-1], spec, device)
+
+
+def _recipe(row: dict[str, Any], spec: EngineSpec, device: str) -> Recipe:
+    return Recipe(
+        spec=spec,
+        device=device,
+        requirement=f"{row['package']}=={row['releases'].get(spec.version, spec.version)}",
+        torch=row.get("torch", {}).get(spec.version, ""),
+        resolved=row.get("resolved", {}).get(spec.version),
+        overrides=tuple(row["overrides"]),
+        extra=tuple(row.get("extra", ())),
+        extras={"prefix-caching": tuple(row["prefix_caching"])} if "prefix_caching" in row else {},
+        python=tuple(row["python"]),
+        repairs=tuple(row["repairs"]),
+        environment=dict(row["environment"]),
+        harness=dict(row["harness"]),
+        download_bytes=row["download"],
+        disk_bytes=row["disk"],
     )
 
 

