@@ -124,6 +124,19 @@ def test_raw_logprobs_fail_with_cause_and_a_remedy_that_passes():
     assert [arm.name for arm in result.arms] == ["reference", "candidate", "remedy", "flip:logprobs_mode"]
 
 
+def test_a_runner_without_a_tap_is_held_against_the_trainers_raw_logprobs():
+    bench = Bench()
+    candidate = bench.add("candidate", raw_by=0.1, reports_raw=True)
+    taps = [record.raw for record in candidate.replay]
+    for record in candidate.replay:
+        record.raw = []
+    bench.add("flip:logprobs_mode", raw_by=0.1)
+    bench.conclude()
+    for record, tap in zip(bench.arms["reference"].trainer, taps, strict=True):
+        record.raw = list(np.array(tap) + bench.generator.normal(0, 0.003, TOKENS))
+    assert bench.conclude().cause is Cause.RAW_LOGPROBS
+
+
 def test_parity_passes_without_cause_or_settings():
     bench = Bench(
         candidate_args={

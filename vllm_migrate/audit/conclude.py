@@ -245,7 +245,13 @@ class Conclusion:
         records = candidate.probe if on_probe else candidate.replay
         floor = self._probe_floor if on_probe else self._floor
         reference = flat(rollout.logprobs for rollout in rollouts)
-        signature = attribution.raw_signature(reported(records), raw(records), reference)
+        tapped = raw(records)
+        if not len(
+            tapped
+        ):  # a runner that can't be tapped: the trainer's raw logprobs of the same tokens serve
+            of_reference = self._arms[REFERENCE]
+            tapped = raw(of_reference.trainer_probe if on_probe else of_reference.trainer)
+        signature = attribution.raw_signature(reported(records), tapped, reference)
         flip = self._arms.get(FLIP_LOGPROBS)
         removed = None
         if flip is not None:

@@ -301,10 +301,13 @@ class Replay:
         probe = bool(candidate.probe)
         records = candidate.probe if probe else candidate.replay
         rollouts = trace.probe if probe else trace.rollouts
-        signature = attribution.raw_signature(
-            reported(records), raw(records), flat(rollout.logprobs for rollout in rollouts)
-        )
-        if not signature.raw:
+        tapped = raw(records)
+        if len(tapped):
+            reference = flat(rollout.logprobs for rollout in rollouts)
+            suspected = attribution.raw_signature(reported(records), tapped, reference).raw
+        else:  # this runner can't be tapped; what it says of itself has to do until the trainer has scored
+            suspected = str(candidate.loaded.settings.get("logprobs_mode", "")).startswith("raw")
+        if not suspected:
             return None
         live, was, why = process.flip("logprobs_mode", "processed_logprobs")
         if not live:

@@ -182,7 +182,9 @@ def _judge(
     if "error" in final:
         error = final["error"]
         where = "" if error.get("text") is None else f" on text {error['text']}"
-        raise RewardError(f"reward function {function} {error.get('message', 'failed')}{where}")
+        message = str(error.get("message", "failed"))
+        hint = "install what it imports beside vllm-migrate" if "ModuleNotFoundError" in message else ""
+        raise RewardError(f"reward function {function} {message}{where}", hint=hint)
     span = final.get("at")
     where = (
         ""
