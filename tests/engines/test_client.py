@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vllm_migrate.engines.client import EngineClient, last_meaningful_line
+from vllm_migrate.engines.client import EngineClient
+from vllm_migrate.engines.logs import last_meaningful_line
 from vllm_migrate.errors import EngineDiedError, EngineStartError, InputError, UsageError
 from vllm_migrate.workers import protocol as wire
 

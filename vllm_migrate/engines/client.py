@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.engines.paths import logs_root
+from vllm_migrate.engines.logs import last_meaningful_line, new_log
 from vllm_migrate.errors import (
     EngineDiedError,
     EngineError,
@@ -41,19 +41,12 @@ WORK_SECONDS = 7200.0
 CONTROL_SECONDS = 300.0
 STOP_SECONDS = 10.0
 
-KEPT_LOGS = 40
-"""Logs of the latest processes that are kept."""
-
 _KINDS: dict[str, type[EngineError | InputError | UsageError]] = {
     "input": InputError,
     "unsupported": UsageError,
     "start": EngineStartError,
     "forced-decoding": ForcedDecodingError,
 }
-_EXCEPTION_LINE = re.compile(
-    r"^(?:\(\w[^)]*\)\s*)?(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit)\b"
-)
-_NOISE = re.compile(r"Warning|^\s*(?:File \"|warnings\.warn|return |raise |\^+$|~*\^)|it/s|%\|")
 
 
 class EngineClient:
@@ -103,7 +96,7 @@ class EngineClient:
         """
         if self._process is not None:
             return
-        self.log = _new_log(self.name)
+        self.log = new_log(self.name)
         with self.log.open("wb") as log:
             try:
                 self._process = subprocess.Popen(
@@ -368,22 +361,6 @@ class EngineClient:
         return f"its log is {self.log}" if self.log is not None else ""
 
 
-def last_meaningful_line(log: Path | None) -> str:
-    """What a dead process said last: its last exception, else the last line that is no noise."""
-    if log is None or not log.is_file():
-        return ""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 65536))
-        lines = [line.rstrip() for line in file.read().decode("utf-8", errors="replace").splitlines()]
-    for line in reversed(lines):
-        if _EXCEPTION_LINE.match(line):
-            return line.strip()[:300]
-    for line in reversed(lines):
-        if line.strip() and not _NOISE.search(line):
-            return line.strip()[:300]
-    return ""
-
-
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     """End a process and everything it started; it leads a process group of its own."""
     with suppress(ProcessLookupError, PermissionError):
@@ -397,16 +374,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _new_log(name: str) -> Path:
-    root = logs_root()
-    root.mkdir(parents=True, exist_ok=True)
-    old = sorted(root.glob("*.log"), key=lambda path: path.stat().st_mtime)
-    for path in old[: max(0, len(old) - KEPT_LOGS)]:
-        path.unlink(missing_ok=True)
-    slug = re.sub(r"[^A-Za-z0-9_.-]", "-", name)
-    return (
-        root
-        / f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}-{os.getpid()}-{time.monotonic_ns() % 1_000_000:06d}.log"
-    )
