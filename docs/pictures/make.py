@@ -2,7 +2,7 @@
 
 Feed it what a command printed with `FORCE_COLOR=1`, for example
 
-    FORCE_COLOR=1 vllm-migrate check fixtures/grpo_v0 2>&1 | python docs/pictures/make.py docs/pictures/check.svg check
+    FORCE_COLOR=1 vllm-migrate check fixtures/grpo_v0 | python docs/pictures/make.py check.svg check
 """
 
 from __future__ import annotations
