@@ -1,15 +1,15 @@
 """Findings and edits as plain values.
 
-A rule yields `Finding`s. A finding carries the edits that mend it, all or none. A Python edit says what should happen
-to which node (`RemoveArgument`, `MoveImport`, ...) and is carried out by a libcst codemod; a text edit says which bytes
-become which. Nothing here reads or writes a file.
+A rule yields `Finding`s. A finding carries the edits that mend it, all or none. A Python edit says what
+should happen to which node (`RemoveArgument`, `MoveImport`, ...) and is carried out by a libcst codemod; a
+text edit says which bytes become which. Nothing here reads or writes a file.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
@@ -61,7 +61,8 @@ class RemoveArgument:
 
 @dataclass(frozen=True, slots=True)
 class RenameArgument:
-    """The keyword argument or dictionary entry at `span` gets another name and, where `value` is given, value."""
+    """The keyword argument or dictionary entry at `span` gets another name and, if `value` is given,
+    value."""
 
     span: Span
     name: str
@@ -95,7 +96,7 @@ class RemoveImport:
 
 @dataclass(frozen=True, slots=True)
 class AddImport:
-    """`from module import name` at the top of the file, or beside the statement at `near`. Once, if it's there already."""
+    """`from module import name` at the top of the file, or beside the statement at `near`; never twice."""
 
     module: str
     name: str
@@ -128,7 +129,7 @@ class SetBases:
 
 @dataclass(frozen=True, slots=True)
 class RemoveWithItem:
-    """The context item at `item` leaves the `with` at `statement`; with its last item the block is dedented."""
+    """The context item at `item` leaves the `with` at `statement`; with the last one, its body is dedented."""
 
     statement: Span
     item: Span
@@ -136,26 +137,26 @@ class RemoveWithItem:
 
 @dataclass(frozen=True, slots=True)
 class WrapInMain:
-    """Top-level statements from the one at `first` on move into `def main()` under a `__main__` guard."""
+    """Top-level statements from `first` on move into `def main()`, called under a `__main__` guard."""
 
     first: Span
 
 
-Edit = Union[
-    ReplaceText,
-    ReplaceExpression,
-    RemoveArgument,
-    RenameArgument,
-    AddArgument,
-    MoveImport,
-    RemoveImport,
-    AddImport,
-    RemoveStatement,
-    InsertStatement,
-    SetBases,
-    RemoveWithItem,
-    WrapInMain,
-]
+Edit = (
+    ReplaceText
+    | ReplaceExpression
+    | RemoveArgument
+    | RenameArgument
+    | AddArgument
+    | MoveImport
+    | RemoveImport
+    | AddImport
+    | RemoveStatement
+    | InsertStatement
+    | SetBases
+    | RemoveWithItem
+    | WrapInMain
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Located facts: what an adapter reads out of a file, as plain values with byte positions.
 
-An adapter turns bytes into a `FileFacts`; rules look only at these values, never at a syntax tree, so one rule
-serves a Python keyword, a dictionary entry, a YAML key and a command-line flag alike.
+An adapter turns bytes into a `FileFacts`; rules look only at these values, never at a syntax tree, so one
+rule serves a Python keyword, a dictionary entry, a YAML key and a command-line flag alike.
 """
 
 from __future__ import annotations
@@ -129,11 +129,12 @@ class Argument:
     """One argument to something of vLLM's or TRL's, however it is written.
 
     Attributes:
-        owner: what takes it: "engine" (LLM, EngineArgs, AsyncEngineArgs, a server's flags, engine_kwargs in YAML),
-            "sampling" (SamplingParams), "generate" / "chat" / "encode" (methods of an engine),
+        owner: what takes it: "engine" (LLM, EngineArgs, AsyncEngineArgs, a server's flags, engine_kwargs
+            in YAML), "sampling" (SamplingParams), "generate" / "chat" / "encode" (methods of an engine),
             or a qualified class name such as "trl.GRPOConfig".
         name: in Python spelling, `swap_space` for `--swap-space`.
-        span: all that goes when the argument goes (for a keyword without its comma, for a flag with its value).
+        span: all that goes when the argument goes (for a keyword without its comma, for a flag with its
+            value).
         name_span: the name as written (for a flag without the leading dashes).
         call: index into `FileFacts.calls` of the call that takes it, or -1.
     """
@@ -155,12 +156,14 @@ class Call:
     """A call that resolves to vLLM or TRL, or to a method of an engine object.
 
     Attributes:
-        target: qualified name: "vllm.LLM", "vllm.SamplingParams", "vllm.LLM.generate", "vllm.LLM.collective_rpc".
+        target: qualified name: "vllm.LLM", "vllm.SamplingParams", "vllm.LLM.generate",
+            "vllm.LLM.collective_rpc".
         span: the whole call expression.
         callee: the expression before the parenthesis; `receiver` the part of it before the last dot, as text.
         arguments: keyword arguments, and dictionary entries known to reach this call through `**`.
         positional: the positional arguments in order.
-        open_ended: True where a `**` reaches it that could not be followed, so absence of a keyword proves nothing.
+        open_ended: True where a `**` reaches it that could not be followed, so absence of a keyword proves
+            nothing.
         function: qualified name of the enclosing function or method, "" at module level.
         at_import: runs when the module is imported: module level, not under a `__main__` guard.
     """
@@ -192,7 +195,8 @@ class Chain:
         span: the whole chain, `root_span` its start.
         bound_to: the local name it is assigned to where the chain is the whole right-hand side, else "".
         statement: the statement it stands in.
-        method_calls: calls of a method on the chain's end or on the name it is bound to, such as `load_weights`.
+        method_calls: calls of a method on the chain's end or on the name it is bound to, such as
+            `load_weights`.
         patched: True where the chain is the target of an assignment.
         escapes: the name it is bound to is also used otherwise than in `method_calls`.
     """
@@ -265,8 +269,8 @@ class WithPatch:
     """A `with` block whose items patch something by name, as TRL's first colocated generation did.
 
     Attributes:
-        items: per context item its target string ("torch.distributed.get_world_size"), span, and, where the item
-            is a name bound earlier, the span of that binding statement.
+        items: per context item its target string ("torch.distributed.get_world_size"), span, and, where
+            the item is a name bound earlier, the span of that binding statement.
         statement: the whole block; `body` its body.
     """
 
@@ -290,7 +294,8 @@ class Variable:
 
     Attributes:
         action: "set", "default" (setdefault, `${X:-v}`), "read" or "unset".
-        span: what goes when the setting goes: the statement, the line, or the one assignment before a command.
+        span: what goes when the setting goes: the statement, the line, or the one assignment before a
+            command.
         removable: False where removing the span would leave something broken (a value used elsewhere).
     """
 
@@ -308,7 +313,8 @@ class Pin:
     """A requirement on a package: `vllm==0.8.5` in requirements, pyproject, setup.py or a `pip install`.
 
     Attributes:
-        specifier: "==0.8.5", "" where there is none; `specifier_span` its place (empty span where there is none).
+        specifier: "==0.8.5", "" where there is none; `specifier_span` its place (empty span where there is
+            none).
     """
 
     package: str
@@ -320,7 +326,7 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a file does that matters to several rules: the signs that code is RL and how it builds its engines.
+    """What a file does that matters to several rules: is it RL, and how does it build its engines?
 
     Attributes:
         reads_logprobs: reads rollout logprobs (`.logprobs`, `.cumulative_logprob`) or asks for them.

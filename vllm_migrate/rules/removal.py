@@ -44,8 +44,8 @@ def _entry(file: FileFacts, span: Span, name_span: Span) -> Span:
 def _words(source: bytes, span: Span) -> Span:
     """What goes with words of a shell command.
 
-    The blanks and line continuations between them and the word before; where there is none, their line if they
-    have it to themselves, else the blanks after them.
+    The blanks and line continuations between them and the word before; where there is none, their line if
+    they have it to themselves, else the blanks after them.
     """
     start = span.start
     while start > 0:
