@@ -33,10 +33,13 @@ def test_literals_are_taken_and_the_rest_is_said(read):
         """
     )
     assert taken.arguments == {"dtype": "bfloat16", "enable_prefix_caching": False}
-    assert "took dtype='bfloat16' from train.py:5" in taken.shown
-    assert any("tensor_parallel_size=2 (train.py:4)" in line for line in taken.shown)
-    assert any(w.startswith("swap_space=4 (train.py:8) would crash on vLLM 0.32.0") for w in taken.warnings)
-    assert any(w.startswith("seed=args.seed (train.py:7) is computed") for w in taken.warnings)
+    took, left = taken.shown
+    assert took == "took from train.py: dtype='bfloat16' (line 5), enable_prefix_caching=False (line 6)"
+    assert left == "left to the audit: model=path (line 3), tensor_parallel_size=2 (line 4)"
+    refused, computed = taken.warnings
+    assert "vLLM 0.32.0 would refuse" in refused
+    assert "swap_space=4 (line 8)" in refused
+    assert "seed=args.seed (line 7)" in computed
 
 
 def test_dictionaries_that_reach_the_call(read):

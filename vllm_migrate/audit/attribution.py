@@ -112,7 +112,7 @@ def name_cause(signature: Signature | None, removed: Removed | None, *, failed: 
             f"the candidate's logprobs are its own raw ones (mean difference {signature.to_raw:.1e} nats,"
             f" against {signature.to_reference:.3f} from the reference's); setting"
             f" logprobs_mode=processed_logprobs alone removes {removed.share:.1%} of the excess (95% interval"
-            f" {removed.low:.1%} to {removed.high:.1%}), leaving mean |dlogp| {removed.after:.4f}"
+            f" {removed.low:.1%} to {removed.high:.1%}), leaving mean |Δlogp| {removed.after:.4f}"
         )
     if not failed:
         return Cause.NONE, ""

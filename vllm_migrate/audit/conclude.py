@@ -314,13 +314,13 @@ class Conclusion:
         if self._floor is not None and self._floor.metrics.mean_abs.value > _LOUD:
             value = self._floor.metrics.mean_abs.value
             self._warnings.append(
-                f"the reference does not repeat itself: mean |dlogp| {value:.4f} against itself"
+                f"the reference does not repeat itself: mean |Δlogp| {value:.4f} against itself"
             )
         of_reference = self._against_trainer.get(REFERENCE)
         if of_reference is not None and of_reference.metrics.mean_abs.value > _LOUD:
             value = of_reference.metrics.mean_abs.value
             self._warnings.append(
-                f"the reference itself is mean |dlogp| {value:.4f} from the trainer's fp32 forward;"
+                f"the reference itself is mean |Δlogp| {value:.4f} from the trainer's fp32 forward;"
                 " the candidate's distance to the trainer is judged relative to that"
             )
 

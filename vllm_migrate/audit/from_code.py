@@ -64,8 +64,8 @@ class Taken:
 
     Attributes:
         arguments: for the candidate.
-        shown: one line an argument: what was taken, from which line.
-        warnings: one line for each argument that was left out though it may matter.
+        shown: what was taken and what was left to the audit, with lines.
+        warnings: one line for each reason why arguments were left out though they may matter.
     """
 
     arguments: dict[str, Any]
@@ -129,45 +129,57 @@ def _choose(facts: FileFacts, path: Path, line: int | None) -> Call:
 
 def _take(facts: FileFacts, call: Call, path: Path, target: Target) -> Taken:
     arguments: dict[str, Any] = {}
-    shown: list[str] = []
-    warnings: list[str] = []
+    taken: list[str] = []
+    placed: list[str] = []
+    refused: list[str] = []
+    computed: list[str] = []
     for argument in call.arguments:
         name = argument.name
-        written = f"{name}={_short(argument.value.source)}"
-        where = f"{path.name}:{_line(facts, argument.span.start)}"
+        line = _line(facts, argument.span.start)
+        written = f"{name}={_short(argument.value.source)} (line {line})"
         if name in _PLACE:
-            shown.append(f"left out {written} ({where}): the audit decides it")
-            continue
-        refused = _refused(name, target)
-        if refused:
-            warnings.append(f"{written} ({where}) would crash on vLLM {target.version}: {refused}; left out")
+            placed.append(written)
+        elif _refused(name, target):
+            refused.append(written)
         elif argument.value.literal is UNRESOLVED:
-            warnings.append(
-                f"{written} ({where}) is computed by the code and was ignored; --v1-args can give it"
-            )
+            computed.append(written)
         else:
             arguments[name] = argument.value.literal
-            shown.append(f"took {name}={argument.value.literal!r} from {where}")
+            taken.append(f"{name}={argument.value.literal!r} (line {line})")
+    shown = [
+        f"took from {path.name}: {', '.join(taken) or 'nothing, so the candidate is V1 at its defaults'}"
+    ]
+    if placed:
+        shown.append(f"left to the audit: {', '.join(placed)}")
+    warnings: list[str] = []
+    if refused:
+        warnings.append(
+            f"vLLM {target.version} would refuse these arguments of {path.name}, so they were left out:"
+            f" {', '.join(refused)}; `vllm-migrate check` says what to do"
+        )
+    if computed:
+        warnings.append(
+            f"{path.name} computes these arguments, so they were left out: {', '.join(computed)};"
+            " --v1-args can give them"
+        )
     if call.open_ended:
         where = f"{path.name}:{_line(facts, call.span.start)}"
         warnings.append(
             f"the ** of the call at {where} could not be followed; --v1-args can give what it holds"
         )
-    if not arguments:
-        shown.append(f"took no arguments from {path.name}: the candidate is V1 with its defaults")
     return Taken(arguments, tuple(shown), tuple(warnings))
 
 
-def _refused(name: str, target: Target) -> str:
-    """Why the target does not take an engine argument, or nothing where it does."""
+def _refused(name: str, target: Target) -> bool:
+    """Whether the target does not take an engine argument."""
     change = load_facts().change(Subject.ENGINE_ARGUMENT, name, Source("vllm", _V0, Engine.V0, ""), target)
     if change is not None and (change.after is None or change.after.holds == "gone"):
-        return change.fact.because
+        return True
     try:
         known = load_surface("vllm", str(target.version)).parameters(_FIELDS)
     except FactsError:
         known = None
-    return "" if known is None or name in known else "it is no engine argument there"
+    return known is not None and name not in known
 
 
 def _line(facts: FileFacts, offset: int) -> int:

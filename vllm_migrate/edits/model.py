@@ -129,7 +129,7 @@ class SetBases:
 
 @dataclass(frozen=True, slots=True)
 class RemoveWithItem:
-    """The context item at `item` leaves the `with` at `statement`; with the last one, its body is dedented."""
+    """The context item at `item` leaves the `with` at `statement`; with the last, the body is dedented."""
 
     statement: Span
     item: Span

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import io
 import os
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Estimate, Verdict
+from vllm_migrate.report.settings_code import python_source
+from vllm_migrate.report.words import headline, words_for
 
 WIDTH = 80
 _STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "bold yellow"}
-_LABELS = {
-    "mean_abs": "mean |dlogp|",
-    "mean_ratio_deviation": "mean ratio - 1",
-    "k2": "k2",
-    "tail_f2": "F(2)",
-    "clip_rate": "clip rate",
-    "outside_support": "outside support",
-}
 _AGAINST = {"reference": "V0's tokens", "trainer": "trainer", "probe": "semantic probe"}
 _SHOWN_CHECKS = 6
 _ARM_WIDTH = 13
 _RUNNERS = {"v0": "V0", "v1-model-runner": "V1", "v2-model-runner": "V1r2"}
-_LEGEND = "d: logprob minus the reference's on its tokens, nats; trainer: mean |d| on the arm's own tokens"
+_LEGEND = (
+    "|Δ|: |Δlogp| to the reference on its tokens, nats; trainer: mean |Δlogp| to the"
+    " trainer's forward on the arm's own tokens"
+)
 
 
 def render_text(result: AuditResult, *, terminal: bool = False) -> str:
@@ -56,7 +52,8 @@ def print_audit(result: AuditResult, console: Console) -> None:
         console.print(Text(f"  {result.cause_evidence}"))
     if result.settings:
         console.print(Text("add to LLM(...):", style="bold"))
-        console.print(Text(f"  {python_arguments(result.settings)}"))
+        for name, value in result.settings.items():
+            console.print(Text(f"  {name}={python_source(value)},"))
     if result.remedy is not None:
         console.print(_remedy(result))
     if result.arms:
@@ -73,30 +70,19 @@ def print_audit(result: AuditResult, console: Console) -> None:
         console.print(Text(f"{result.timing['total']:.0f} s{cpu}", style="dim"))
 
 
-def python_arguments(settings: dict[str, Any]) -> str:
-    """Settings as keyword arguments."""
-    return ", ".join(f"{name}={value!r}" for name, value in settings.items())
-
-
 def _headline(result: AuditResult) -> Text:
     if result.verdict is None:
         return Text.assemble(("NOT JUDGED", "bold yellow"), f" ({result.reason})")
-    detail = "" if result.reason in ("pass", "divergence") else f" ({result.reason})"
-    what = {
-        Verdict.PASS: "the candidate's training signal equals the reference's, within the margins",
-        Verdict.FAIL: "the candidate's training signal differs from the reference's",
-        Verdict.INCONCLUSIVE: "this run can't tell",
-    }[result.verdict]
-    return Text.assemble((result.verdict.value, _STYLES[result.verdict]), f" {what}{detail}")
+    return Text.assemble((result.verdict.value, _STYLES[result.verdict]), f" {headline(result)}")
 
 
 def _remedy(result: AuditResult) -> Text:
     remedy = result.remedy
     if remedy is None or remedy.verdict is None:
         return Text("remedy: not judged")
-    with_what = python_arguments(remedy.settings) or "no change"
+    with_what = "with these settings" if remedy.settings else "with no change"
     return Text.assemble(
-        ("remedy: ", "bold"), (remedy.verdict.value, _STYLES[remedy.verdict]), f" with {with_what}"
+        ("remedy: ", "bold"), (remedy.verdict.value, _STYLES[remedy.verdict]), f" {with_what}"
     )
 
 
@@ -104,7 +90,7 @@ def _table(result: AuditResult) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("arm", no_wrap=True)
     table.add_column("engine", no_wrap=True)
-    for title in ("mean|d|", "p99|d|", "clip", "outside", "trainer"):
+    for title in ("mean|Δ|", "p99|Δ|", "clip", "outside", "trainer"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for arm in result.arms:
@@ -157,7 +143,7 @@ def _print_checks(result: AuditResult, console: Console) -> None:
 
 def _check(check: Check) -> Text:
     interval = "" if check.low is None or check.high is None else f" [{check.low:.3g}, {check.high:.3g}]"
-    name = _LABELS.get(check.metric, check.metric)
+    name = words_for(check.metric).label
     against = _AGAINST.get(check.comparison, check.comparison)
     return Text.assemble(
         "  ",
