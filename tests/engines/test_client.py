@@ -161,7 +161,8 @@ def test_a_worker_ends_when_its_parent_is_killed(plain_python, tmp_path):
     ("log", "line"),
     [
         ("", ""),
-        ("INFO starting\n\n", "INFO starting"),
+        ("starting\n\n", "starting"),
+        ("INFO 11-22 starting\nWARNING 11-22 pin memory is off\n", ""),
         ("ValueError: bad head size\nINFO 11-22 shutting down\n", "ValueError: bad head size"),
         ("torch.OutOfMemoryError: CUDA out of memory\n", "torch.OutOfMemoryError: CUDA out of memory"),
         ("Loading\n 50%|#####     | 1/2 [00:01, 1.0it/s]\n", "Loading"),

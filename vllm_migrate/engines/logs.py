@@ -20,7 +20,9 @@ TAIL_BYTES = 65536
 _EXCEPTION_LINE = re.compile(
     r"^(?:\(\w[^)]*\)\s*)?(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit)\b"
 )
-_NOISE = re.compile(r"Warning|^\s*(?:File \"|warnings\.warn|return |raise |\^+$|~*\^)|it/s|%\|")
+_NOISE = re.compile(
+    r"Warning|^(?:DEBUG|INFO|WARNING)\b|^\s*(?:File \"|warnings\.warn|return |raise |\^+$|~*\^)|it/s|%\|"
+)
 
 
 def new_log(name: str) -> Path:
