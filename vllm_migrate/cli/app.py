@@ -28,7 +28,7 @@ _COMMANDS = {
     "rewrite": "Apply the edits that keep the code doing what it did.",
     "rule": "Explain a rule, or list them all.",
     "engines": "Install, list, examine and remove the engines that `audit` runs.",
-    "audit": "Replay the same prompts through V0 and V1; is the signal the same?",
+    "audit": "Replay the same prompts through V0 and V1, and judge V1.",
 }
 
 _QUICK = frozenset({"check", "rewrite", "rule"})

@@ -81,7 +81,7 @@ def audit(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Replay the same prompts through V0 and V1; is the signal the same?"""
+    """Replay the same prompts through V0 and V1, and judge V1."""
     files = [(path, _format_of(path)) for path in output_file or ()]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a runner that gives up still gets its reports
     plan: AuditPlan | None = None
