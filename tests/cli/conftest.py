@@ -8,7 +8,7 @@ import pytest
 
 from vllm_migrate.cli.app import run as run_command
 
-sys.path.insert(0, str(Path(__file__).parent))  # for `samples`, which the tables of tests are made of
+sys.path.insert(0, str(Path(__file__).parent))  # for `samples` and `children`
 
 
 @dataclass

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 
 import pytest
+from children import COMMAND, environment
 
 
 @pytest.fixture
@@ -15,13 +14,12 @@ def run(tmp_path):
     """The command in a directory of its own, with an engine cache that is empty."""
 
     def start(*arguments):
-        environment = {**os.environ, "VLLM_MIGRATE_CACHE": str(tmp_path / "cache"), "NO_COLOR": "1"}
         return subprocess.run(
-            [sys.executable, "-m", "vllm_migrate", "audit", *map(str, arguments)],
+            [*COMMAND, "audit", *map(str, arguments)],
             capture_output=True,
             text=True,
             cwd=tmp_path,
-            env=environment,
+            env=environment(VLLM_MIGRATE_CACHE=str(tmp_path / "cache"), NO_COLOR="1"),
             timeout=120,
             check=False,
         )

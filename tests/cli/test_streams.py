@@ -6,16 +6,17 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import samples
+from children import COMMAND, environment
 
 from vllm_migrate.cli import check as check_module
 from vllm_migrate.rules import scan as scan_module
 
-COMMAND = [sys.executable, "-m", "vllm_migrate"]
-ROOT = str(Path(__file__).parents[2])
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_results_on_stdout_and_the_rest_on_stderr(run, project: Path) -> None:
@@ -118,7 +119,7 @@ def test_a_closed_pipe_is_no_error(project: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "check"],
         cwd=project,
-        env={**os.environ, "PYTHONPATH": ROOT},
+        env=environment(),
         stdout=writer,
         stderr=subprocess.PIPE,
         check=False,
@@ -156,7 +157,7 @@ def test_interruption_of_the_process(project: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", program],
         cwd=project,
-        env={**os.environ, "PYTHONPATH": ROOT},
+        env=environment(),
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
     )
@@ -194,7 +195,7 @@ def test_starting_up_loads_neither_libcst_nor_numpy_nor_pydantic(project: Path) 
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=project,
-        env={**os.environ, "PYTHONPATH": ROOT},
+        env=environment(),
         capture_output=True,
         check=True,
         text=True,
@@ -210,7 +211,7 @@ def test_help_does_not_import_the_commands(project: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=project,
-        env={**os.environ, "PYTHONPATH": ROOT},
+        env=environment(),
         capture_output=True,
         check=True,
         text=True,

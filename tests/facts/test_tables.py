@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from packaging.version import Version
 
 import vllm_migrate.rules
 from vllm_migrate.errors import FactsError
-from vllm_migrate.facts.loader import load_facts, parse_fact, parse_gone, parse_move
+from vllm_migrate.facts import loader
+from vllm_migrate.facts.loader import load_facts
 from vllm_migrate.facts.model import Engine, Fact, Remedy, Subject, Target
+from vllm_migrate.facts.rows import parse_fact, parse_gone, parse_move
 
 _TABLE = load_facts()
 _LOW, _HIGH = Version("0"), Version("9999")
@@ -188,3 +191,25 @@ def test_a_move_with_a_gap_is_a_persons_until_its_place_is_there() -> None:
     remedies = [fact.states[i].remedy for i in range(4)]
     assert remedies == [Remedy.NONE, Remedy.MANUAL, Remedy.MOVE, Remedy.MANUAL]
     assert [str(state.since) for state in fact.states[1:]] == ["1", "2", "3"]
+
+
+def test_the_compiled_tables_are_the_tables() -> None:
+    assert loader.COMPILED.read_text(encoding="utf-8") == loader.compile_tables(), (
+        "run `python -m vllm_migrate.facts.loader`"
+    )
+
+
+def test_tables_that_were_changed_since_are_read_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(loader.TABLES, tmp_path / "tables")
+    table = tmp_path / "tables" / "flags.toml"
+    assert 'name = "' in table.read_text(encoding="utf-8")
+    table.write_text(
+        table.read_text(encoding="utf-8").replace('name = "', 'name = "changed_', 1), encoding="utf-8"
+    )
+    monkeypatch.setattr(loader, "TABLES", tmp_path / "tables")
+    monkeypatch.setattr(loader, "COMPILED", tmp_path / "tables" / "compiled.json")
+    names = {fact.name for fact in loader.load_facts.__wrapped__().about(Subject.FLAG)}
+    assert any(name.startswith("changed_") for name in names)
+    assert len(names) == len({fact.name for fact in _TABLE.about(Subject.FLAG)})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.positions import SourceText, UnreadableTextError, newline_of, python_encoding
-from vllm_migrate.files.prefilter import signs_of_use, worth_parsing
+from vllm_migrate.files.prefilter import syncs_weights, trains, worth_parsing
 from vllm_migrate.files.python import parse_python
 
 PATH = PurePosixPath("a.py")
@@ -129,6 +129,6 @@ def test_names_of_the_project_make_a_file_worth_parsing():
 
 
 def test_signs_of_use_in_files_that_name_no_vllm():
-    assert signs_of_use(b"loss.backward()\n").trains
-    assert signs_of_use(b"# vllm\nengine.update_weight.remote(n)\n").syncs_weights
-    assert not signs_of_use(b"model.load_weights(x)\n").syncs_weights
+    assert trains(b"loss.backward()\n")
+    assert syncs_weights(b"# vllm\nengine.update_weight.remote(n)\n")
+    assert not syncs_weights(b"model.load_weights(x)\n")

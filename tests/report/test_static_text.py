@@ -4,9 +4,9 @@ from pathlib import PurePosixPath
 
 from vllm_migrate.edits.model import Finding, Level, Safety
 from vllm_migrate.files.located import FileFacts, FileKind, Span
+from vllm_migrate.report.findings_text import findings_text
 from vllm_migrate.report.places import excerpt, place, visible_span
 from vllm_migrate.report.style import Style
-from vllm_migrate.report.terminal import findings_text
 
 PATH = PurePosixPath("train.py")
 

@@ -5,6 +5,7 @@ Commands are loaded when they are called. Nothing here imports one, so that `che
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -32,7 +33,7 @@ _COMMANDS = {
 }
 
 _QUICK = frozenset({"check", "rewrite", "rule"})
-"""Commands whose options need no validation by typer, see `quick`."""
+"""The commands of the static wing, soon done: no pydantic (see `quick`) and no garbage collector."""
 
 
 class _Commands(QuickHelp, typer.core.TyperGroup):
@@ -50,6 +51,8 @@ class _Commands(QuickHelp, typer.core.TyperGroup):
 
 
 def _load(name: str) -> Any:
+    if name not in _QUICK:
+        gc.enable()
     module = importlib.import_module(f"vllm_migrate.cli.{name}")
     if hasattr(module, "app"):
         command = typer.main.get_command(module.app)

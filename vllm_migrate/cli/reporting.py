@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vllm_migrate.cli.options import Format
-from vllm_migrate.edits.model import Level
 from vllm_migrate.errors import ExitCode, VllmMigrateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from vllm_migrate.cli.output import Output
     from vllm_migrate.edits.model import Finding
@@ -52,7 +51,10 @@ def show_scan(result: ScanResult, output: Output, output_format: Format) -> None
     else:
         header = [output.style(terminal.route(result.source, result.target), "dim"), ""]
         lines = [] if output.quiet else header
-        lines += terminal.findings_text(result.findings, dict(result.facts), output.style, output.width)
+        if result.findings:
+            from vllm_migrate.report.findings_text import findings_text  # noqa: PLC0415 - loaded for what is shown
+
+            lines += findings_text(result.findings, dict(result.facts), output.style, output.width)
         lines += terminal.diagnostics_text(result.diagnostics, output.style)
         output.result("".join(f"{line}\n" for line in lines))
 
@@ -63,9 +65,13 @@ def show_scan(result: ScanResult, output: Output, output_format: Format) -> None
         output.note(line)
 
 
-def exit_code(findings: Iterable[Finding], fail_on: str, *, unjudged: bool) -> ExitCode:
+def exit_code(findings: Sequence[Finding], fail_on: str, *, unjudged: bool) -> ExitCode:
     """2 where a file could not be judged, else 1 where a finding is at or above `fail_on`, else 0."""
     if unjudged:
         return ExitCode.NOT_JUDGED
+    if not findings:
+        return ExitCode.CLEAN
+    from vllm_migrate.edits.model import Level  # noqa: PLC0415 - loaded where there are findings
+
     threshold = Level[fail_on.upper()]
     return ExitCode.FINDINGS if any(f.level >= threshold for f in findings) else ExitCode.CLEAN

@@ -1,78 +1,65 @@
-"""Reads the fact tables and answers: what differs between this source and that target?
+"""The fact tables, and the answer to: what differs between this source and that target?
 
-A table holds rows of three forms: `[[fact]]`, a fact with its states written out; `[[import]]`, names that
-moved from one module to others, and `[[gone]]`, modules and names that went; the last two are shorthand for
-many facts at once.
+The tables are TOML, for people to read and write. `compiled.json` beside them holds the same rows, because
+reading TOML takes longer than checking a small project. It's used only where the checksum in it is that of
+the tables, so that it can be out of date but never wrong; `python -m vllm_migrate.facts.loader` writes it.
 """
 
 from __future__ import annotations
 
+import json
 import sys
-from dataclasses import dataclass
+import zlib
 from functools import cached_property, lru_cache
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packaging.version import Version
-
 from vllm_migrate.errors import FactsError
-from vllm_migrate.facts.model import Change, Effect, Engine, Fact, Remedy, Source, State, Subject, Target
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from vllm_migrate.facts.model import Change, Engine, Fact, Remedy, Source, State, Subject, Target
+from vllm_migrate.facts.rows import facts_in, parse_fact, parse_gone, parse_move
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-_STATE_KEYS = {"holds", "engine", "since", "until", "remedy", "to", "values"}
-_FACT_KEYS = {
-    "id",
-    "package",
-    "subject",
-    "name",
-    "effect",
-    "safety",
-    "because",
-    "evidence",
-    "precondition",
-    "advice",
-}
-_MOVE_KEYS = {"from", "until", "to", "safety", "names", "advice"}
-_GONE_KEYS = {"from", "until", "names", "modules", "advice"}
-_MOVES = {
-    "safe": "the new place accepts what the old one accepted",
-    "unsafe": "the code uses nothing of it that is different in the new place",
-}
-_COMPARED = "the sources of the releases on either side"
+Rows = dict[str, list[dict[str, Any]]]
+
+TABLES = Path(__file__).with_name("tables")
+COMPILED = TABLES / "compiled.json"
 
 
-@dataclass(frozen=True)
 class FactTable:
-    """All facts, indexed by what they are about."""
+    """All facts, by what they are about. A fact is made when it is asked for: a run needs few of them.
 
-    facts: tuple[Fact, ...]
+    Args:
+        rows: the rows of all tables, by their form.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self._makers: dict[tuple[str, str], list[Callable[[], Fact]]] = {}
+        self._made: dict[tuple[str, str], tuple[Fact, ...]] = {}
+        for subject, name, make in facts_in(rows):
+            self._makers.setdefault((subject, name), []).append(make)
 
     @cached_property
-    def _by_subject(self) -> dict[tuple[Subject, str], tuple[Fact, ...]]:
-        index: dict[tuple[Subject, str], list[Fact]] = {}
-        for fact in self.facts:
-            index.setdefault((fact.subject, fact.name), []).append(fact)
-        return {key: tuple(rows) for key, rows in index.items()}
-
-    @cached_property
-    def by_id(self) -> dict[str, Fact]:
-        """Facts by their slug."""
-        return {fact.id: fact for fact in self.facts}
+    def facts(self) -> tuple[Fact, ...]:
+        """All of them."""
+        return tuple(fact for subject in Subject for fact in self.about(subject))
 
     def about(self, subject: Subject) -> Iterator[Fact]:
         """All facts of one kind."""
-        return (fact for fact in self.facts if fact.subject is subject)
+        for kind, name in self._makers:
+            if kind == subject.value:
+                yield from self._named(subject, name)
+
+    def _named(self, subject: Subject, name: str) -> tuple[Fact, ...]:
+        key = (subject.value, name)
+        if key not in self._made:
+            self._made[key] = tuple(make() for make in self._makers.get(key, ()))
+        return self._made[key]
 
     def change(self, subject: Subject, name: str, source: Source, target: Target) -> Change | None:
         """The change to one thing on the way from source to target, or None where nothing changes for it."""
-        for fact in self._by_subject.get((subject, name), ()):
+        for fact in self._named(subject, name):
             before = fact.at(source.version, source.engine)
             after = fact.at(target.version, Engine.V1)
             if (before.holds if before else None) != (after.holds if after else None):
@@ -81,7 +68,7 @@ class FactTable:
 
     def on_target(self, subject: Subject, name: str, target: Target) -> tuple[Fact, State] | None:
         """What has to be done about a thing on the target, wherever the code comes from; None for nothing."""
-        for fact in self._by_subject.get((subject, name), ()):
+        for fact in self._named(subject, name):
             state = fact.at(target.version, Engine.V1)
             if state is not None and state.remedy is not Remedy.NONE:
                 return fact, state
@@ -102,127 +89,10 @@ class FactTable:
         """
         name = qualified
         while "." in name:
-            if (Subject.IMPORT, name) in self._by_subject:
+            if (Subject.IMPORT.value, name) in self._makers:
                 return self.on_target(Subject.IMPORT, name, target)
             name = name.rpartition(".")[0]
         return None
-
-
-def parse_fact(row: dict[str, Any]) -> Fact:
-    """One TOML row as a `Fact`.
-
-    Raises:
-        FactsError: on an unknown key, a missing key or a bad value.
-    """
-    name = row.get("id", "?")
-    unknown = set(row) - _FACT_KEYS - {"states"}
-    if unknown:
-        raise FactsError(f"fact {name}: unknown key {min(unknown)}")
-    try:
-        return Fact(
-            id=row["id"],
-            package=row.get("package", "vllm"),
-            subject=Subject(row["subject"]),
-            name=row["name"],
-            effect=Effect(row["effect"]),
-            safety=row["safety"],
-            because=row["because"],
-            evidence=row["evidence"],
-            precondition=row.get("precondition", ""),
-            advice=row.get("advice", ""),
-            states=tuple(_parse_state(name, state) for state in row["states"]),
-        )
-    except KeyError as missing:
-        raise FactsError(f"fact {name}: no {missing.args[0]}") from None
-    except ValueError as bad:
-        raise FactsError(f"fact {name}: {bad}") from None
-
-
-def _parse_state(fact: str, row: dict[str, Any]) -> State:
-    unknown = set(row) - _STATE_KEYS
-    if unknown:
-        raise FactsError(f"fact {fact}: unknown key {min(unknown)} in a state")
-    return State(
-        holds=row["holds"],
-        engine=row.get("engine", "any"),
-        since=Version(row["since"]) if "since" in row else None,
-        until=Version(row["until"]) if "until" in row else None,
-        remedy=Remedy(row.get("remedy", "")),
-        to=row.get("to", ""),
-        values=dict(row.get("values", {})),
-    )
-
-
-def parse_move(row: dict[str, Any]) -> Iterator[Fact]:
-    """One `[[import]]` row as a fact per name.
-
-    Raises:
-        FactsError: on an unknown or missing key.
-    """
-    module = _checked(row, _MOVE_KEYS, "import", row.get("from", "?"))["from"]
-    for name in row["names"]:
-        gone = Version(row["until"])
-        states = [State(holds=f"in {module}", until=gone)]
-        for place in sorted(row["to"], key=lambda place: Version(place.get("since", "0"))):
-            since = max(gone, Version(place.get("since", "0")))
-            until = Version(place["until"]) if "until" in place else None
-            if until is not None and until <= since:
-                continue  # left again before the old place went
-            if since > gone and len(states) == 1:
-                states.append(State(holds="nowhere", since=gone, until=since, remedy=Remedy.MANUAL))
-            elif len(states) > 1 and states[-1].until is not None and states[-1].until < since:
-                states.append(
-                    State(holds="nowhere", since=states[-1].until, until=since, remedy=Remedy.MANUAL)
-                )
-            to = f"{place['module']}.{place.get('name', name)}"
-            states.append(
-                State(holds=f"in {place['module']}", since=since, until=until, remedy=Remedy.MOVE, to=to)
-            )
-        if states[-1].until is not None:
-            states.append(State(holds="nowhere", since=states[-1].until, remedy=Remedy.MANUAL))
-        yield _import_fact(f"{module}.{name}", row["safety"], row.get("advice", ""), states)
-
-
-def parse_gone(row: dict[str, Any]) -> Iterator[Fact]:
-    """One `[[gone]]` row as a fact per module or name.
-
-    Raises:
-        FactsError: on an unknown or missing key.
-    """
-    _checked(row, _GONE_KEYS, "gone", row.get("from", "?"))
-    until = Version(row["until"])
-    for name in [*row.get("modules", ()), *(f"{row['from']}.{name}" for name in row.get("names", ()))]:
-        states = [
-            State(holds="there", until=until),
-            State(holds="nowhere", since=until, remedy=Remedy.MANUAL),
-        ]
-        yield _import_fact(name, "manual", row.get("advice", ""), states)
-
-
-def _checked(row: dict[str, Any], keys: set[str], form: str, name: str) -> dict[str, Any]:
-    unknown = set(row) - keys
-    if unknown:
-        raise FactsError(f"{form} {name}: unknown key {min(unknown)}")
-    needed = {"from", "until", "to", "safety", "names"} if form == "import" else {"until"}
-    if needed - set(row):
-        raise FactsError(f"{form} {name}: no {min(needed - set(row))}")
-    return row
-
-
-def _import_fact(name: str, safety: str, advice: str, states: list[State]) -> Fact:
-    return Fact(
-        id=f"import:{name}",
-        package=name.partition(".")[0],
-        subject=Subject.IMPORT,
-        name=name,
-        effect=Effect.CRASH,
-        safety=safety,
-        because=f"{name} is no longer there",
-        evidence=_COMPARED,
-        states=tuple(states),
-        precondition=_MOVES.get(safety, ""),
-        advice=advice,
-    )
 
 
 @lru_cache(maxsize=1)
@@ -232,20 +102,64 @@ def load_facts() -> FactTable:
     Raises:
         FactsError: where a table is malformed or an id stands twice.
     """
-    facts: list[Fact] = []
-    for table in sorted(
-        resources.files("vllm_migrate.facts").joinpath("tables").iterdir(), key=lambda t: t.name
-    ):
-        if table.name.endswith(".toml"):
-            rows = tomllib.loads(table.read_text(encoding="utf-8"))
-            facts.extend(parse_fact(row) for row in rows.get("fact", ()))
-            for row in rows.get("import", ()):
-                facts.extend(parse_move(row))
-            for row in rows.get("gone", ()):
-                facts.extend(parse_gone(row))
+    tables = _read_tables()
+    checksum = _checksum(tables)
+    try:
+        compiled = json.loads(COMPILED.read_bytes())
+    except (OSError, ValueError):
+        compiled = {}
+    return FactTable(compiled["rows"] if compiled.get("checksum") == checksum else _parsed(tables))
+
+
+def compile_tables() -> str:
+    """What `compiled.json` should hold: the tables as they are, checked.
+
+    Raises:
+        FactsError: as `load_facts`.
+    """
+    tables = _read_tables()
+    compiled = {"checksum": _checksum(tables), "rows": _parsed(tables)}
+    return json.dumps(compiled, indent=1) + "\n"
+
+
+def _read_tables() -> list[bytes]:
+    return [path.read_bytes() for path in sorted(TABLES.glob("*.toml"))]
+
+
+def _checksum(tables: Iterable[bytes]) -> int:
+    """Against forgetting to compile, not against malice: a CRC is enough."""
+    total = 0
+    for table in tables:
+        total = zlib.crc32(table, total)
+    return total
+
+
+def _parsed(tables: Iterable[bytes]) -> Rows:
+    """The rows of all tables, every one of them made into facts once to see that it can be."""
+    if sys.version_info >= (3, 11):
+        import tomllib  # noqa: PLC0415 - only where the compiled tables are out of date
+    else:
+        import tomli as tomllib  # noqa: PLC0415 - as above
+    rows: Rows = {"fact": [], "import": [], "gone": []}
+    for table in tables:
+        for form, found in tomllib.loads(table.decode()).items():
+            rows.setdefault(form, []).extend(found)
     seen: set[str] = set()
-    for fact in facts:
+    for fact in _made(rows):
         if fact.id in seen:
             raise FactsError(f"fact {fact.id} stands twice")
         seen.add(fact.id)
-    return FactTable(tuple(facts))
+    return rows
+
+
+def _made(rows: Rows) -> Iterator[Fact]:
+    for row in rows["fact"]:
+        yield parse_fact(row)
+    for row in rows["import"]:
+        yield from parse_move(row)
+    for row in rows["gone"]:
+        yield from parse_gone(row)
+
+
+if __name__ == "__main__":
+    COMPILED.write_text(compile_tables(), encoding="utf-8")

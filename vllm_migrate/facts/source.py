@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from vllm_migrate.errors import UsageError
@@ -101,6 +99,10 @@ def _split(text: str) -> tuple[str, Version]:
 
 
 def _from_pins(pins: list[tuple[str, Pin]]) -> tuple[Version, str]:
+    if not pins:
+        return DEFAULT_SOURCE, "assumed"
+    from packaging.utils import canonicalize_name  # noqa: PLC0415 - slow, and many projects pin nothing
+
     found = [
         (version, where)
         for where, pin in pins
@@ -119,6 +121,8 @@ def _file_name(where: str) -> str:
 
 def _lowest(specifier: str) -> Version | None:
     """The lowest version a specifier allows, as far as it names one; None for an upper bound alone."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - as above
+
     try:
         parts = list(SpecifierSet(specifier))
     except InvalidSpecifier:

@@ -129,22 +129,21 @@ class _Walk:
         if ".gitignore" in names:
             ignores = ignores.extended(folder)
         for entry in entries:
-            path = folder / entry.name
             if _is_dir(entry):
-                if not _excluded(entry.name) and not ignores.match(path, directory=True):
-                    self._directory(path, root, ignores, ancestors | {key})
+                if not _excluded(entry.name) and not ignores.match(entry.path, directory=True):
+                    self._directory(folder / entry.name, root, ignores, ancestors | {key})
             else:
-                self._file(entry, path, root, ignores)
+                self._file(entry, shown, ignores)
 
-    def _file(self, entry: os.DirEntry[str], path: Path, root: Path, ignores: Ignores) -> None:
+    def _file(self, entry: os.DirEntry[str], folder: PurePosixPath, ignores: Ignores) -> None:
         kind = kind_by_name(entry.name)
         if kind is None and entry.name.endswith((".txt", ".in")):
-            kind = kind_of(PurePosixPath(path.as_posix()), b"")
+            kind = kind_of(PurePosixPath(entry.path), b"")
         if kind is None and ("." in entry.name or not _is_script(entry)):
             return
-        if ignores.match(path, directory=False):
+        if ignores.match(entry.path, directory=False):
             return
-        shown = self._shown(path, root)
+        shown = folder / entry.name
         try:
             size = entry.stat().st_size
         except OSError as error:
@@ -154,6 +153,7 @@ class _Walk:
             return
         if not entry.is_file():
             return  # a pipe or device: nobody expects it to be read
+        path = Path(entry.path)
         kind = kind or self._kind_by_content(path)
         if kind is None:
             return

@@ -41,7 +41,7 @@ class Ignores:
             if (parent / ".gitignore").is_file():
                 ignores = ignores.extended(parent)
         named = (folder, *folder.parents[: len(above)])
-        if any(ignores.ignored_by_git(path) for path in named):
+        if any(ignores.ignored_by_git(path.as_posix()) for path in named):
             return Ignores(excludes=ignores.excludes)
         return ignores
 
@@ -54,20 +54,20 @@ class Ignores:
         layer = (f"{folder.as_posix().rstrip('/')}/", _spec(lines))
         return Ignores((*self.layers, layer), self.excludes)
 
-    def match(self, path: Path, *, directory: bool) -> bool:
-        """Whether the walk leaves `path` out."""
+    def match(self, path: str, *, directory: bool) -> bool:
+        """Whether the walk leaves out `path`, absolute."""
         if not self.layers and self.excludes is None:
             return False
-        name = path.as_posix() + ("/" if directory else "")
+        name = f"{path}/" if directory else path
         if self.excludes is not None:
             base, spec = self.excludes
             if name.startswith(base) and spec.match_file(name[len(base) :]):
                 return True
         return self.ignored_by_git(path, directory=directory)
 
-    def ignored_by_git(self, path: Path, *, directory: bool = True) -> bool:
+    def ignored_by_git(self, path: str, *, directory: bool = True) -> bool:
         """Whether the `.gitignore` files alone leave `path` out."""
-        name = path.as_posix() + ("/" if directory else "")
+        name = f"{path}/" if directory else path
         for base, spec in reversed(self.layers):
             decided = spec.check_file(name[len(base) :]).include if name.startswith(base) else None
             if decided is not None:

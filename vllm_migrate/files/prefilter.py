@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.located import Use
-
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
@@ -25,8 +23,10 @@ _IMPORT = (
     rb"(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*%s\b"
 )
 _STRING = rb"|[\"']%s[ \t]*(?:\[[\w, -]*\][ \t]*)?[.=<>~!]"
-_VLLM = re.compile((_IMPORT + _STRING) % (b"vllm", b"vllm"))
-_TRL = re.compile((_IMPORT + _STRING) % (b"trl", b"trl"))
+_PACKAGES = (
+    (b"vllm", re.compile(_IMPORT % b"vllm"), re.compile((_IMPORT + _STRING) % (b"vllm", b"vllm"))),
+    (b"trl", re.compile(_IMPORT % b"trl"), re.compile((_IMPORT + _STRING) % (b"trl", b"trl"))),
+)
 _TRAINS = (b".backward(", b"optimizer.step(", b"optim.step(")
 _SYNCS = re.compile(rb"\.(?:load_weights|update_weights?|update_named_param|update_weight_cuda_ipc)\b")
 
@@ -38,19 +38,39 @@ def worth_parsing(source: bytes, extra: AbstractSet[str] = frozenset()) -> bool:
         source: the file's bytes.
         extra: names that the project's own modules re-export (`ProjectIndex.names`).
     """
-    if b"vllm" in source and _VLLM.search(source):
-        return True
-    if b"trl" in source and _TRL.search(source):
-        return True
-    return any(word in source for word in _WORDS) or any(name.encode() in source for name in extra)
-
-
-def signs_of_use(source: bytes) -> Use:
-    """What the bytes of a file that is not worth parsing tell: does it train, does it sync weights?
-
-    An engine is often built in one file and trained in another that never names vLLM.
-    """
-    return Use(
-        trains=any(word in source for word in _TRAINS),
-        syncs_weights=b"vllm" in source and _SYNCS.search(source) is not None,
+    return (
+        any(word in source for word in _WORDS)
+        or any(_on_a_line(package, mention, source) for package, _, mention in _PACKAGES)
+        or any(name.encode() in source for name in extra)
     )
+
+
+def imports_directly(source: bytes) -> bool:
+    """Whether this Python source itself imports vLLM or TRL."""
+    return any(_on_a_line(package, statement, source) for package, statement, _ in _PACKAGES)
+
+
+def _on_a_line(word: bytes, pattern: re.Pattern[bytes], source: bytes) -> bool:
+    """Whether a pattern, which contains `word` but no line break, is found: looks at lines with the word."""
+    at = source.find(word)
+    while at >= 0:
+        end = source.find(b"\n", at)
+        end = len(source) if end < 0 else end
+        if pattern.search(source, source.rfind(b"\n", 0, at) + 1, end):
+            return True
+        at = source.find(word, end)
+    return False
+
+
+# What the bytes of a file that is not worth parsing tell of the project: an engine is often built in one file
+# and trained in another that never names vLLM.
+
+
+def trains(source: bytes) -> bool:
+    """Whether it trains a model."""
+    return any(word in source for word in _TRAINS)
+
+
+def syncs_weights(source: bytes) -> bool:
+    """Whether it pushes weights into an engine."""
+    return b"vllm" in source and _SYNCS.search(source) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +13,12 @@ from vllm_migrate.files.positions import SourceText, UnreadableTextError, python
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
+
+
+_COLLECT_AFTER = 4 * 1024**2
+"""Bytes of source after which unused syntax trees are collected; they take about a hundred times as much."""
+
+_parsed_bytes = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,7 @@ def parse_python(path: PurePosixPath, source: bytes) -> ParsedPython:
         text = SourceText(source, python_encoding(source))
     except UnreadableTextError as error:
         raise InputError(f"{path}: {error}", hint="save it as UTF-8 or declare its encoding") from None
+    _collect_garbage(len(source))
     try:
         return ParsedPython(path, text, parse_text(text.text))
     except SyntaxError as error:
@@ -49,6 +57,15 @@ def parse_python(path: PurePosixPath, source: bytes) -> ParsedPython:
             f"{path}: cannot be parsed: {str(error) or type(error).__name__}",
             hint="nothing in this file was judged; exclude it or mend it",
         ) from None
+
+
+def _collect_garbage(size: int) -> None:
+    """Keep memory bounded where the collector is switched off, see `vllm_migrate.__main__`."""
+    global _parsed_bytes  # noqa: PLW0603 - how much garbage there may be is the process's, not a caller's
+    _parsed_bytes += size
+    if _parsed_bytes > _COLLECT_AFTER:
+        _parsed_bytes = 0
+        gc.collect()
 
 
 def parse_text(text: str) -> ast.Module:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.positions import position_of
 from vllm_migrate.files.located import Span
+from vllm_migrate.report.style import printable
 
 if TYPE_CHECKING:
     from vllm_migrate.edits.model import Finding, Position
@@ -45,13 +46,6 @@ def excerpt(facts: FileFacts, position: Position) -> tuple[str, str]:
     before, marked = line[: position.column - 1], line[position.column - 1 : last]
     pad = "".join("\t" if char == "\t" else " " * _width(char) for char in before)
     return printable(line), pad + "^" * max(1, sum(_width(char) for char in marked))
-
-
-def printable(text: str) -> str:
-    """`text` with control characters replaced."""
-    return "".join(
-        char if char == "\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text
-    )
 
 
 def _width(char: str) -> int:

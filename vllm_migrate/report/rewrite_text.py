@@ -6,8 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Safety
-from vllm_migrate.report.places import printable
-from vllm_migrate.report.terminal import count, diagnostics_text, findings_text, route
+from vllm_migrate.report.findings_text import findings_text
+from vllm_migrate.report.style import printable
+from vllm_migrate.report.terminal import count, diagnostics_text, route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""Colour for the terminal, by escape codes: importing rich takes longer than checking a small project."""
+"""Colour for the terminal, by escape codes: importing rich takes longer than checking a small project.
+
+And what else any text for a terminal needs.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,13 @@ def style_for(stream: TextIO) -> Style:
     if os.environ.get("FORCE_COLOR"):
         return Style(enabled=True)
     return Style(enabled=stream.isatty() and os.environ.get("TERM") != "dumb")
+
+
+def printable(text: str) -> str:
+    """`text` with control characters replaced."""
+    return "".join(
+        char if char == "\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text
+    )
 
 
 def terminal_width(stream: TextIO) -> int:

@@ -1,28 +1,21 @@
-"""`check` and `rewrite` as text: grouped by file, every finding with its line, a caret and what to do."""
+"""`check` and `rewrite` as text, as far as every run needs it: the route, what was left out, the summary."""
 
 from __future__ import annotations
 
-import textwrap
-from itertools import groupby
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Engine
-from vllm_migrate.report.places import excerpt, place, printable
+from vllm_migrate.report.style import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import PurePosixPath
 
-    from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.model import Source, Target
-    from vllm_migrate.files.located import FileFacts
     from vllm_migrate.report.style import Style
     from vllm_migrate.rules.reading import Diagnostic
     from vllm_migrate.rules.scan import ScanResult
 
-_LEVEL_COLOUR = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "cyan"}
-_SAFETY_COLOUR = {Safety.SAFE: "green", Safety.UNSAFE: "yellow", Safety.MANUAL: "blue"}
 _SHOWN_SKIPPED = 10
 
 
@@ -35,60 +28,6 @@ def route(source: Source, target: Target) -> str:
         engine += f": {source.engine_origin}"
     origin = {"assumed": "assumed", "--from": "as given"}.get(source.origin, f"from {source.origin}")
     return f"vLLM {source.version}, {origin} ({engine}) -> {target.version} (V1)"
-
-
-def findings_text(
-    findings: Sequence[Finding], facts_of: dict[PurePosixPath, FileFacts], style: Style, width: int
-) -> Iterator[str]:
-    """The findings, one block each, blank lines between."""
-    for _, group in groupby(findings, key=lambda finding: finding.path):
-        for finding in group:
-            yield from _finding(finding, facts_of[finding.path], style, width)
-            yield ""
-
-
-def _finding(finding: Finding, facts: FileFacts, style: Style, width: int) -> Iterator[str]:
-    position = place(finding, facts)
-    where = f"{printable(str(finding.path))}:{position.line}:{position.column}"
-    colour = _LEVEL_COLOUR[finding.level]
-    safety = f"[{finding.safety.value}]"
-    plain = f"{where}  {finding.code} {finding.name}  {safety}"
-    head = (
-        f"{style(where, 'bold')}  {style(finding.code, colour, 'bold')} {finding.name}  "
-        f"{style(safety, _SAFETY_COLOUR[finding.safety])}"
-    )
-    message = printable(finding.message)
-    if len(plain) + 2 + len(message) <= width:
-        yield f"{head}  {message}"
-    else:
-        yield head
-        yield from _wrapped(message, width, "  ")
-    line, caret = excerpt(facts, position)
-    number = str(position.line)
-    yield style(f"  {number} | ", "dim") + line
-    yield style(f"  {' ' * len(number)} | ", "dim") + style(caret, colour)
-    for text in finding.advice.splitlines():
-        yield from _advice(text, width)
-
-
-def _advice(text: str, width: int) -> Iterator[str]:
-    """Advice is prose or code; indented lines and those that fit are left as they are."""
-    text = printable(text)
-    if len(text) + 4 <= width or text.startswith((" ", "\t")):
-        yield f"    {text}"
-    else:
-        yield from _wrapped(text, width, "    ")
-
-
-def _wrapped(text: str, width: int, indent: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def diagnostics_text(diagnostics: Iterable[Diagnostic], style: Style) -> Iterator[str]:
@@ -112,9 +51,8 @@ def skipped_text(
 
 def summary_text(result: ScanResult, style: Style) -> Iterator[str]:
     """How much was found, and what can be done about it by whom."""
-    findings = result.findings
     looked = f"{count(len(result.files), 'file')} checked"
-    if not findings:
+    if not result.findings:
         unjudged = sum(diagnostic.unjudged for diagnostic in result.diagnostics)
         if unjudged:
             yield style(f"{looked}, {unjudged} of them could not be judged", "red")
@@ -126,22 +64,9 @@ def summary_text(result: ScanResult, style: Style) -> Iterator[str]:
             )
             yield style(f"{looked}, {verdict}", "green" if result.files else "yellow")
         return
-    files = len({finding.path for finding in findings})
-    yield f"{style(_by_level(findings), 'bold')} in {count(files, 'file')}; {looked}"
-    by_safety = {safety: sum(finding.safety is safety for finding in findings) for safety in Safety}
-    if by_safety[Safety.SAFE]:
-        yield f"  {by_safety[Safety.SAFE]} can be fixed by `vllm-migrate rewrite`"
-    if by_safety[Safety.UNSAFE]:
-        yield f"  {by_safety[Safety.UNSAFE]} by `vllm-migrate rewrite --unsafe-fixes`, to be read over"
-    if by_safety[Safety.MANUAL]:
-        yield f"  {by_safety[Safety.MANUAL]} by a person"
-    if result.suppressed:
-        yield f"  {result.suppressed} more silenced by comments"
+    from vllm_migrate.report.findings_text import findings_summary  # noqa: PLC0415 - only where there are findings
 
-
-def _by_level(findings: Sequence[Finding]) -> str:
-    counts = {level: sum(finding.level is level for finding in findings) for level in reversed(Level)}
-    return ", ".join(count(number, str(level)) for level, number in counts.items() if number)
+    yield from findings_summary(result, looked, style)
 
 
 def count(number: int, noun: str) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from vllm_migrate.files.located import UNRESOLVED, Argument, Call, Certainty, Form, Span, Value
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.meaning import Forward, Kind, Meaning
-from vllm_migrate.resolve.syntax import in_order
 
 if TYPE_CHECKING:
     from vllm_migrate.files.positions import SourceText
@@ -46,7 +45,7 @@ class CallReader:
         """All calls in source order, and all their arguments, each once."""
         calls: list[Call] = []
         arguments: list[Argument] = []
-        for node in in_order(self._syntax.all(ast.Call)):
+        for node in self._syntax.in_order(ast.Call):
             call = self._call(node, len(calls))
             if call is None:
                 continue

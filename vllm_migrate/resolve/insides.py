@@ -33,7 +33,7 @@ class InsideReader:
     def chains(self) -> tuple[Chain, ...]:
         """All chains in source order, each at its full length."""
         found = []
-        for node in in_order(self._syntax.all(ast.Attribute)):
+        for node in self._syntax.in_order(ast.Attribute):
             if isinstance(self._syntax.parents[node], ast.Attribute):
                 continue
             chain = self._chain(node)
@@ -44,7 +44,7 @@ class InsideReader:
     def attributes(self) -> tuple[Attribute, ...]:
         """Attributes read from or set on sampling parameters and outputs."""
         found = []
-        for node in in_order(self._syntax.all(ast.Attribute)):
+        for node in self._syntax.in_order(ast.Attribute):
             base = self._names.of(node.value)
             if base is None or base.kind is not Kind.INSTANCE or base.name not in known.RECORDS:
                 continue

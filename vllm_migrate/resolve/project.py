@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.located import Certainty
+from vllm_migrate.files.prefilter import imports_directly
 from vllm_migrate.files.python import parse_python
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.exports import STAR, Exports, exports_of
@@ -22,17 +23,15 @@ from vllm_migrate.resolve.names import Names
 from vllm_migrate.resolve.syntax import Syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import PurePosixPath
 
     from vllm_migrate.files.python import ParsedPython
 
-_DIRECT = re.compile(
-    rb"(?m)(?:^|[;:]|\xef\xbb\xbf)[ \t]*(?:from|import)[ \t]+"
-    rb"(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*(?:vllm|trl)\b"
-)
+# An import at the start of a line, or behind `;` or `:` or a byte order mark.
 _IMPORT = re.compile(
-    rb"(?m)^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n#]*)|import[ \t]+([^\n#]+))"
+    rb"(?:[^\n]*?(?:[;:]|\xef\xbb\xbf))??[ \t]*"
+    rb"(?:from[ \t]+([\w.]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n#;]*)|import[ \t]+([^\n#;]+))"
 )
 _WORD = re.compile(rb"\w+|\*")
 _ANY_CLASS = "^"  # stands for whatever class `from vllm import *` may have brought into a module
@@ -144,7 +143,7 @@ class _Builder:
             for package in self._packages
             if package.name in known.PACKAGES and package.parent not in self._packages
         }
-        pending = {path for path, source in self._files if self._imports_directly(source)}
+        pending = {path for path, source in self._files if imports_directly(source)}
         sources = dict(self._files)
         imports: dict[PurePosixPath, set[str]] | None = None
         concerned: set[PurePosixPath] = set()
@@ -168,10 +167,6 @@ class _Builder:
         )
         return self._index
 
-    @staticmethod
-    def _imports_directly(source: bytes) -> bool:
-        return (b"vllm" in source or b"trl" in source) and _DIRECT.search(source) is not None
-
     def _names_of(self, path: PurePosixPath) -> list[str]:
         """The dotted names a module may be imported by, the most likely first.
 
@@ -189,17 +184,21 @@ class _Builder:
         return [name for name in names if name] or [path.stem]
 
     def _textual_imports(self) -> dict[PurePosixPath, set[str]]:
-        """What each file imports, read off its text: "module.name", "module.*", or a module as a whole."""
-        return {path: self._imported(path, source) for path, source in self._files}
+        """What each file imports, read off its text: "module.name", "module.*", or a module as a whole.
 
-    def _imported(self, path: PurePosixPath, source: bytes) -> set[str]:
-        if b"import" not in source:
-            return set()
+        Only of the project's own modules.
+        """
+        own = {name.partition(".")[0] for names in self._module_names.values() for name in names}
+        return {path: self._imported(path, source, own) for path, source in self._files}
+
+    def _imported(self, path: PurePosixPath, source: bytes, own: set[str]) -> set[str]:
         found: set[str] = set()
         package = self._tables.packages[path]
-        for origin, names, modules in _IMPORT.findall(source):
+        for origin, names, modules in _import_statements(source):
             if origin:
                 module = _absolute(origin.decode(), package)
+                if module.partition(".")[0] not in own:
+                    continue
                 taken = [name.decode() for name in _WORD.findall(names)]
                 found.update(f"{module}.{name}" for name in taken)
                 if any(name[:1].isupper() for name in taken):
@@ -247,6 +246,18 @@ class _Builder:
             self._kept_bytes += len(source)
             self._tables.parsed[path] = (source, parsed, syntax)
         return syntax
+
+
+def _import_statements(source: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """The groups of `_IMPORT`, looked for only on lines that have the word: most have not."""
+    done = 0
+    at = source.find(b"import")
+    while at >= 0:
+        match = _IMPORT.match(source, max(done, source.rfind(b"\n", 0, at) + 1))
+        done = match.end() if match is not None else at
+        if match is not None:
+            yield match[1] or b"", match[2] or b"", match[3] or b""
+        at = source.find(b"import", max(done, at + 1))
 
 
 def _absolute(module: str, package: str) -> str:

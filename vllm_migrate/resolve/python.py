@@ -70,6 +70,7 @@ def read_python(
         chains=insides.chains(),
         attributes=attributes,
         classes=references.classes(),
+        functions=syntax.function_lines(),
         patches=PatchReader(syntax, names, text).patches(),
         variables=variables,
         pins=references.pins() if path.name == "setup.py" else (),

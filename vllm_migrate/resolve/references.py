@@ -10,7 +10,7 @@ from vllm_migrate.files.located import Certainty, ClassDefinition, Import, Refer
 from vllm_migrate.files.pins import pin_in
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.meaning import Kind
-from vllm_migrate.resolve.syntax import FUNCTIONS, in_order
+from vllm_migrate.resolve.syntax import FUNCTIONS
 from vllm_migrate.resolve.versions import guarded_by_try, under_type_checking
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class ReferenceReader:
     def classes(self) -> tuple[ClassDefinition, ...]:
         """Classes with at least one base of vLLM's or TRL's."""
         found = []
-        for node in in_order(self._syntax.all(ast.ClassDef)):
+        for node in self._syntax.in_order(ast.ClassDef):
             bases = [(self._base(b), self._text.span(b)) for b in node.bases]
             if not any(known.is_known(name) for name, _ in bases):
                 continue

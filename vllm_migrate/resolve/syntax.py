@@ -6,6 +6,7 @@ import ast
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def _node_fields(kind: type[ast.AST]) -> tuple[str, ...]:
 
 
 _SCOPE_KINDS = frozenset(SCOPES)
+_PLACE = attrgetter("lineno", "col_offset")
 _FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
 
 
@@ -70,6 +72,7 @@ class Syntax:
         self.module = module
         self.parents: dict[ast.AST, ast.AST] = {}
         self._found: defaultdict[type[ast.AST], list[ast.AST]] = defaultdict(list)
+        self._ordered: dict[type[ast.AST], list[ast.AST]] = {}
         self._scopes: dict[ast.AST, ast.AST] = {}
         self._walk(module)
 
@@ -110,9 +113,23 @@ class Syntax:
         yield from self.all(ast.FunctionDef)
         yield from self.all(ast.AsyncFunctionDef)
 
+    def function_lines(self) -> tuple[tuple[int, int], ...]:
+        """The first and last line of each function and lambda."""
+        return tuple(
+            (node.lineno, node.end_lineno or node.lineno)
+            for node in (*self.functions(), *self.all(ast.Lambda))
+        )
+
     def imports(self) -> list[ast.Import | ast.ImportFrom]:
         """All import statements, in source order."""
         return in_order([*self.all(ast.Import), *self.all(ast.ImportFrom)])
+
+    def in_order(self, kind: type[_N]) -> list[_N]:
+        """All nodes of exactly this kind, in source order; the kind must have a place in the source."""
+        nodes = self._ordered.get(kind)
+        if nodes is None:
+            nodes = self._ordered[kind] = in_order(self._found[kind])
+        return nodes  # type: ignore[return-value]  # as in `all`
 
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around a node, innermost first."""
@@ -323,4 +340,4 @@ def _unpack(target: ast.expr, binding: Binding) -> Iterator[tuple[ast.expr, Bind
 
 def in_order(nodes: list[_N]) -> list[_N]:
     """Nodes in source order."""
-    return sorted(nodes, key=lambda n: (getattr(n, "lineno", 0), getattr(n, "col_offset", 0)))
+    return sorted(nodes, key=_PLACE)

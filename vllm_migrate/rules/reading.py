@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.adapters import may_matter, read_file
 from vllm_migrate.files.located import FileKind
-from vllm_migrate.files.prefilter import signs_of_use, worth_parsing
+from vllm_migrate.files.prefilter import syncs_weights, trains, worth_parsing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.facts.model import Target
     from vllm_migrate.files.discover import SourceFile
-    from vllm_migrate.files.located import FileFacts, Use
+    from vllm_migrate.files.located import FileFacts
     from vllm_migrate.resolve.project import ProjectIndex
 
 UNREADABLE = "VM001"
@@ -52,8 +52,8 @@ class Project:
     Attributes:
         facts: of the files in which something could be found.
         index: what its modules re-export; None where no Python file concerns vLLM.
-        signs: what the bytes of the other files tell: an engine is often built in one file and trained in
-            another that never names vLLM.
+        trains, syncs_weights: what the bytes of the other files tell: an engine is often built in one file
+            and trained in another that never names vLLM.
         diagnostics: the files that could not be read.
         lines: lines of Python looked at.
     """
@@ -62,7 +62,8 @@ class Project:
     index: ProjectIndex | None
     diagnostics: tuple[Diagnostic, ...]
     lines: int
-    signs: tuple[Use, ...] = ()
+    trains: bool = False
+    syncs_weights: bool = False
 
 
 def read_project(
@@ -91,13 +92,16 @@ def read_project(
             facts.append(read_file(file.relative, file.kind, sources[file], index, target))
         except InputError as error:
             diagnostics.append(_unparsable(file.relative, error.message))
+    read = set(chosen)
     python = {file: text for file, text in sources.items() if file.kind is FileKind.PYTHON}
-    signs: set[Use] = set()
-    if facts:
-        read = set(chosen)
-        signs = {signs_of_use(text) for file, text in python.items() if file not in read}
+    others = [text for file, text in python.items() if file not in read] if facts else []
     return Project(
-        tuple(facts), index, tuple(diagnostics), sum(_lines(text) for text in python.values()), tuple(signs)
+        tuple(facts),
+        index,
+        tuple(diagnostics),
+        sum(_lines(text) for text in python.values()),
+        trains=any(map(trains, others)),
+        syncs_weights=any(map(syncs_weights, others)),
     )
 
 

@@ -17,7 +17,6 @@ from vllm_migrate.files.adapters import read_file
 from vllm_migrate.files.discover import discover
 from vllm_migrate.files.located import Use
 from vllm_migrate.files.locks import lock_pins
-from vllm_migrate.rules.base import Context
 from vllm_migrate.rules.reading import Diagnostic, Project, read_project
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from vllm_migrate.files.discover import SourceFile
     from vllm_migrate.files.located import FileFacts, FileKind, Pin
     from vllm_migrate.resolve.project import ProjectIndex
+    from vllm_migrate.rules.base import Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +153,12 @@ def scan(
 
 
 def _judge(project: Project, source: Source, target: Target, config: Config) -> Judge:
-    from vllm_migrate.facts.loader import load_facts  # noqa: PLC0415 - nothing to judge, no facts to load
+    # Imported here: where there is nothing to judge there are no facts to load.
+    from vllm_migrate.facts.loader import load_facts  # noqa: PLC0415 - see above
+    from vllm_migrate.rules.base import Context  # noqa: PLC0415 - see above
 
-    use = project_use([*(file.use for file in project.facts), *project.signs])
+    others = Use(trains=project.trains, syncs_weights=project.syncs_weights)
+    use = project_use([*(file.use for file in project.facts), others])
     context = Context(source, target, load_facts(), use, config.recipe)
     return Judge(context, project.index, config)
 

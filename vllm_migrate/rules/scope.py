@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,17 +11,9 @@ if TYPE_CHECKING:
 def is_visible(file: FileFacts, binding: Span, use: Span) -> bool:
     """Whether every function around a binding is around a use, too, so that the name can be seen there."""
     first, second = _line(file, binding), _line(file, use)
-    return all(start <= second <= end for start, end in _functions(file) if start <= first <= end)
+    return all(start <= second <= end for start, end in file.functions if start <= first <= end)
 
 
 def _line(file: FileFacts, span: Span) -> int:
     before = file.source[: span.start]
     return len(before.splitlines()) + (not before or before.endswith((b"\n", b"\r")))
-
-
-def _functions(file: FileFacts) -> list[tuple[int, int]]:
-    return [
-        (node.lineno, node.end_lineno or node.lineno)
-        for node in ast.walk(ast.parse(file.source))
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-    ]

@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
-
 from vllm_migrate.edits.model import Level, ReplaceText, Safety
 from vllm_migrate.files.located import FileKind
 from vllm_migrate.rules.base import Example, Rule
@@ -70,6 +67,10 @@ class VllmPin(Rule):
 
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield the requirements that exclude the target, and the exact ones beside them."""
+        if not file.pins:
+            return
+        from packaging.utils import canonicalize_name  # noqa: PLC0415 - slow, and many projects pin nothing
+
         excluded = False
         for pin in file.pins:
             if (
@@ -101,6 +102,8 @@ class VllmPin(Rule):
 
 
 def _allows(specifier: str, context: Context) -> bool:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - as above
+
     try:
         return SpecifierSet(specifier).contains(context.target.version, prereleases=True)
     except InvalidSpecifier:
