@@ -116,12 +116,14 @@ class Reference:
         qualified: "vllm.worker.worker.Worker".
         context: "name", "base" (a class base), "patch" (string target of mock.patch or monkeypatch),
             "string" (any other string that names it), "assign" (the target of an assignment).
+        dead: in a branch that the target version never takes.
     """
 
     qualified: str
     span: Span
     context: str = "name"
     certainty: Certainty = Certainty.CERTAIN
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +311,26 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionComparison:
+    """vLLM's version and a bound compared as text: `vllm.__version__ >= "0.7.0"`.
+
+    Attributes:
+        operator: "<", "<=", ">" or ">=", with the version on its left, however it is written.
+        bound: the version compared with, as written.
+        span: the whole comparison; `version_span` and `bound_span` its two sides.
+        asserted: what it says is asserted, so that the program ends where it is false.
+    """
+
+    operator: str
+    bound: str
+    span: Span
+    version_span: Span
+    bound_span: Span
+    asserted: bool = False
+    dead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Pin:
     """A requirement on a package: `vllm==0.8.5` in requirements, pyproject, setup.py or a `pip install`.
 
@@ -367,10 +389,10 @@ class FileFacts:
     chains: tuple[Chain, ...] = ()
     attributes: tuple[Attribute, ...] = ()
     classes: tuple[ClassDefinition, ...] = ()
-    functions: tuple[tuple[int, int], ...] = ()  # first and last line, from 1; lambdas, too
     patches: tuple[WithPatch, ...] = ()
     variables: tuple[Variable, ...] = ()
     pins: tuple[Pin, ...] = ()
+    comparisons: tuple[VersionComparison, ...] = ()
     use: Use = field(default_factory=Use)
     suppressions: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 

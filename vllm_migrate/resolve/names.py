@@ -76,7 +76,12 @@ class Names:
     def imported(self, statement: ast.AST, alias: ast.alias) -> Meaning | None:
         """What an import binds its name to."""
         if isinstance(statement, ast.ImportFrom):
-            return self._from_module(self.module_of(statement), alias.name)
+            module = self.module_of(statement)
+            found = self._from_module(module, alias.name)
+            if statement.level and found is not None and known.is_known(found.name):
+                own = f"{module}.{alias.name}" if module else alias.name
+                return None if found.name == own else found  # a neighbour that is called vllm
+            return found
         assert isinstance(statement, ast.Import)  # noqa: S101 (an alias stands in one of the two)
         return Meaning(Kind.NAME, alias.name if alias.asname else alias.name.partition(".")[0])
 

@@ -74,6 +74,7 @@ def read_python(
         patches=PatchReader(syntax, names, text).patches(),
         variables=variables,
         pins=references.pins() if path.name == "setup.py" else (),
+        comparisons=gates.compared_as_text(text),
         use=read_use(
             syntax,
             names,

@@ -119,7 +119,8 @@ class ReferenceReader:
             context = "assign"
         elif isinstance(parent, ast.ClassDef) and outer in parent.bases:
             context = "base"
-        return Reference(meaning.name, self._text.span(outer), context, meaning.certainty)
+        dead = self._gates.is_dead(outer)
+        return Reference(meaning.name, self._text.span(outer), context, meaning.certainty, dead)
 
     def _string(self, node: ast.Constant, value: str) -> list[Reference]:
         if not _DOTTED.match(value):

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
+from vllm_migrate.files.located import VersionComparison
 from vllm_migrate.resolve.meaning import Kind
+from vllm_migrate.resolve.syntax import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from vllm_migrate.files.positions import SourceText
     from vllm_migrate.resolve.names import Names
     from vllm_migrate.resolve.syntax import Syntax
 
@@ -29,6 +32,8 @@ _ORDER: dict[type[ast.cmpop], Callable[[Version, Version], bool]] = {
     ast.Eq: lambda a, b: a == b,
     ast.NotEq: lambda a, b: a != b,
 }
+_SYMBOLS: dict[type[ast.cmpop], str] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _PREDICATE = re.compile(r"(?i)version.*_(ge|gte|gt|le|lte|lt)$|^is_vllm_(ge|gte|gt|le|lte|lt)$")
 _PARSERS = {"parse", "Version", "parse_version", "LooseVersion"}
 
@@ -44,10 +49,22 @@ class VersionGates:
         self._target = target
         self._gated: list[tuple[int, int]] = []
         self._dead: list[tuple[int, int]] = []
+        self._mentioned = mentions_version
         for node in syntax.all(ast.If) if mentions_version else ():
             if self._mentions_version(node.test):
                 self._gated += [_lines(node.body), *([_lines(node.orelse)] if node.orelse else [])]
                 self._decide(node)
+        if self._dead:
+            self._gated += self._only_called_from_dead()
+
+    def _only_called_from_dead(self) -> list[tuple[int, int]]:
+        """Functions that only branches name which the target never takes."""
+        found = []
+        for name, bindings in self._syntax.bindings.get(self._syntax.module, {}).items():
+            uses = self._syntax.loads.get(name, [])
+            if uses and all(b.kind == "function" for b in bindings) and all(map(self.is_dead, uses)):
+                found += [_lines([b.node]) for b in bindings if isinstance(b.node, ast.stmt)]
+        return found
 
     def _decide(self, node: ast.If) -> None:
         outcome = self._truth(node.test) if self._target is not None else None
@@ -74,6 +91,49 @@ class VersionGates:
     def is_gated(self, node: ast.expr | ast.stmt) -> bool:
         """Whether a node stands under a test of vLLM's version."""
         return any(first <= node.lineno <= last for first, last in self._gated)
+
+    def compared_as_text(self, text: SourceText) -> tuple[VersionComparison, ...]:
+        """Comparisons of vLLM's version with a bound in which both sides are text."""
+        found = []
+        for node in in_order(self._syntax.all(ast.Compare)) if self._mentioned else ():
+            symbol = _SYMBOLS.get(type(node.ops[0])) if len(node.ops) == 1 else None
+            if symbol is None:
+                continue
+            version, bound = node.left, node.comparators[0]
+            if isinstance(version, ast.Constant):
+                version, bound, symbol = bound, version, _MIRRORED[symbol]
+            if not (_constant_version(bound) and isinstance(bound, ast.Constant) and self._is_text(version)):
+                continue
+            parent = self._syntax.parents[node]
+            found.append(
+                VersionComparison(
+                    symbol,
+                    str(bound.value),
+                    text.span(node),
+                    text.span(version),
+                    text.span(bound),
+                    asserted=isinstance(parent, ast.Assert) and parent.test is node,
+                    dead=self.is_dead(node),
+                )
+            )
+        return tuple(found)
+
+    def _is_text(self, node: ast.expr) -> bool:
+        """Whether an expression is vLLM's version for sure, and text."""
+        if _is_parsed(node) or not self._is_version(node):
+            return False
+        if not isinstance(node, ast.Name):
+            return True
+        if self._names.qualified(node) == "vllm.__version__":
+            return True
+        found = self._syntax.lookup(node.id, node)
+        return found is not None and all(
+            b.kind == "value"
+            and isinstance(b.node, ast.expr)
+            and not isinstance(b.node, ast.Name)
+            and self._is_text(b.node)
+            for b in found[1]
+        )
 
     def _mentions_version(self, test: ast.expr) -> bool:
         if isinstance(test, ast.BoolOp):
@@ -217,10 +277,12 @@ def _lines(statements: Sequence[ast.stmt]) -> tuple[int, int]:
 
 
 def guarded_by_try(syntax: Syntax, node: ast.AST) -> bool:
-    """Whether a node stands in a `try` that catches a failing import, or in its `except`."""
+    """Whether a node stands in a `try` that outlives a failing import, or in its `except`."""
     inner = node
     for above in syntax.ancestors(node):
-        if isinstance(above, ast.Try) and any(_catches_import(h) for h in above.handlers):
+        if isinstance(above, ast.Try) and any(
+            _catches_import(h) and not isinstance(h.body[-1], ast.Raise) for h in above.handlers
+        ):
             return inner in above.body or inner in above.handlers or inner in above.orelse
         inner = above
     return False

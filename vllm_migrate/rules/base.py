@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vllm_migrate.edits.model import Finding, Level, Safety
     from vllm_migrate.facts.loader import FactTable
     from vllm_migrate.facts.model import Source, Target
+    from vllm_migrate.facts.surface.compare import Comparison
     from vllm_migrate.files.located import FileFacts, Use
 
 
@@ -57,9 +58,20 @@ class Context:
     project: Use
     recipe: str = "parity"
 
+    @property
+    def api(self) -> Comparison:
+        """The target's API beside that of the other releases; read when it is first asked for."""
+        from vllm_migrate.facts.surface.compare import comparison  # noqa: PLC0415 - most files ask for nothing
+
+        return comparison(self.target.package, self.target.version)
+
 
 class Rule:
-    """Base of all rules. Subclasses set the class variables and write `find`."""
+    """Base of all rules. Subclasses set the class variables and write `find`.
+
+    Attributes:
+        backstop: it runs after all other rules, and what they said at a place stands there alone.
+    """
 
     code: ClassVar[str]
     name: ClassVar[str]
@@ -68,6 +80,7 @@ class Rule:
     safety: ClassVar[Safety]  # the best its edits can be; findings may be lower
     kinds: ClassVar[tuple[FileKind, ...]] = (FileKind.PYTHON,)
     examples: ClassVar[tuple[Example, ...]] = ()
+    backstop: ClassVar[bool] = False
 
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield what is wrong in this file. Pure: no state is kept between files."""

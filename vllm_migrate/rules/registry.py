@@ -37,8 +37,11 @@ def rule(code: str) -> Rule:
         if wanted.upper() == candidate.code or wanted.lower() == candidate.name:
             return candidate
     names = [text for candidate in all_rules() for text in (candidate.code, candidate.name)]
-    near = difflib.get_close_matches(wanted.upper(), names, n=1) or difflib.get_close_matches(
-        wanted.lower(), names, n=1
+    begun = [name for name in names if wanted and name.startswith(wanted.upper())]
+    near = (
+        begun
+        or difflib.get_close_matches(wanted.upper(), names, n=1)
+        or difflib.get_close_matches(wanted.lower(), names, n=1)
     )
     hint = f"did you mean {near[0]}?" if near else f"the rules are {', '.join(r.code for r in all_rules())}"
     raise UsageError(f"there is no rule {wanted!r}", hint=hint)

@@ -46,14 +46,19 @@ class Judge:
 
     def findings(self, facts: FileFacts) -> tuple[list[Finding], int]:
         """What the selected rules find in one file, by place, and how many findings comments silence."""
-        from vllm_migrate.rules.registry import all_rules  # noqa: PLC0415 - not before it's needed
+        from vllm_migrate.rules.backstop.told import is_told  # noqa: PLC0415 - not before it's needed
+        from vllm_migrate.rules.registry import all_rules  # noqa: PLC0415 - same
 
         kept: list[Finding] = []
         silenced = 0
-        for rule in all_rules():
+        said: list[Finding] = []
+        for rule in sorted(all_rules(), key=lambda rule: rule.backstop):
             if facts.kind not in rule.kinds:
                 continue
             for finding in rule.find(facts, self.context):
+                if rule.backstop and is_told(facts, finding, said):
+                    continue
+                said.append(finding)
                 if not is_selected(finding.code, self.config):
                     continue
                 position = (

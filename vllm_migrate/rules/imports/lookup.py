@@ -42,7 +42,7 @@ def broken_references(file: FileFacts, context: Context) -> Iterator[tuple[Refer
     }
     guarded = {name.qualified for name in file.imports if name.guarded or name.dead}
     for reference in file.references:
-        if reference.context not in ("name", "string", "assign"):
+        if reference.dead or reference.context not in ("name", "string", "assign"):
             continue
         if any(
             reference.qualified == one or reference.qualified.startswith(f"{one}.")

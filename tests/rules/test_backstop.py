@@ -1,0 +1,289 @@
+"""What the target lacks is reported even where no fact names it, and said once."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import pytest
+from packaging.version import Version
+from rule_support import by_code, context, find, read
+
+from vllm_migrate.config import Config
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.facts.surface.compare import comparison
+from vllm_migrate.files.located import FileKind
+from vllm_migrate.rules.backstop.absent import is_expected, is_made
+from vllm_migrate.rules.registry import all_rules
+from vllm_migrate.rules.scan import Judge
+
+BACKSTOP = tuple(rule.code for rule in all_rules() if rule.backstop)
+LACKING = "vllm.model_executor.layers.rejection_sampler"
+LLM = 'from vllm import LLM\n\nllm = LLM("m")\n'
+
+
+def judge(text: str, file_name: str = "train.py", target: str = "0.32.0") -> list[tuple[str, Level]]:
+    """What all rules find together, as a scan puts it."""
+    facts = read(text.encode(), file_name, target)
+    kind = FileKind.PYTHON if file_name.endswith(".py") else facts.kind
+    one = Judge(context(facts.use, target=target), None, Config())
+    found, _ = one.findings(one.read(PurePosixPath(file_name), kind, text.encode()))
+    return [(finding.code, finding.level) for finding in found]
+
+
+def codes(text: str, file_name: str = "train.py", target: str = "0.32.0") -> list[str]:
+    return [code for code, _ in judge(text, file_name, target)]
+
+
+def test_it_runs_after_all_other_rules() -> None:
+    assert set(BACKSTOP) == {"VM190", "VM290", "VM390", "VM490", "VM590", "VM890"}
+
+
+@pytest.mark.parametrize(
+    ("text", "file_name"),
+    [
+        ("from vllm.utils import get_open_port\n\nport = get_open_port()\n", "train.py"),
+        ("from vllm.sequence import SequenceGroup\n\nkind = SequenceGroup\n", "train.py"),
+        ("from vllm.worker.worker import Worker\n\n\nclass Mine(Worker):\n    pass\n", "train.py"),
+        ("import vllm.worker.worker\n\n\nclass Mine(vllm.worker.worker.Worker):\n    pass\n", "train.py"),
+        ('from vllm import EngineArgs\n\nargs = EngineArgs("m", swap_space=4)\n', "train.py"),
+        ("from vllm import SamplingParams\n\nparams = SamplingParams(best_of=4)\n", "train.py"),
+        ("from vllm import SamplingParams\n\nparams = SamplingParams()\nparams.best_of = 4\n", "train.py"),
+        (f"{LLM}llm.generate(prompt_token_ids=[[1]])\n", "train.py"),
+        (f"{LLM}model = llm.llm_engine.model_executor.driver_worker.model_runner.model\n", "train.py"),
+        (
+            (
+                "from unittest.mock import patch\n\n"
+                'with patch("vllm.worker.worker.Worker.execute_model"):\n'
+                "    pass\n"
+            ),
+            "train.py",
+        ),
+        ("vllm serve m --swap-space 16\n", "run.sh"),
+        ("export VLLM_USE_V1=0\npython train.py\n", "run.sh"),
+        ("engine_kwargs:\n  vllm:\n    swap_space: 4\n", "config.yaml"),
+    ],
+)
+def test_what_a_fact_names_is_said_once_by_its_rule(text: str, file_name: str) -> None:
+    found = codes(text, file_name)
+    assert found
+    assert not set(found) & set(BACKSTOP)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "file_name", "said"),
+    [
+        ("VM190", f"from {LACKING} import RejectionSampler\n", "a.py", "vllm.v1.sample.rejection_sampler"),
+        ("VM190", f"import {LACKING} as r\n", "a.py", "vllm.v1.sample.rejection_sampler"),
+        ("VM190", "from vllm import envs\n\nkey = envs.compute_hash()\n", "a.py", "0.32.0 does not"),
+        ("VM490", f"{LLM}llm.set_tokenizer(None)\n", "a.py", "LLM.set_tokenizer()"),
+        ("VM490", f"{LLM}llm.llm_engine.get_model_config()\n", "a.py", "LLMEngine.get_model_config()"),
+        ("VM590", f"{LLM}size = llm.llm_engine.parallel_config\n", "a.py", "vllm_config.parallel_config"),
+        (
+            "VM290",
+            'from vllm import LLM\n\no = {}\no["override_attention_dtype"] = "half"\nllm = LLM("m", **o)\n',
+            "a.py",
+            "override_attention_dtype is gone",
+        ),
+        ("VM290", "vllm serve m --expand-tools-even-if-tool-choice-none\n", "a.sh", "--expand-tools"),
+        ("VM890", "VLLM_TRACE_FUNCTIONS=1 python a.py\n", "a.sh", "VLLM_TRACE_FUNCTION"),
+    ],
+)
+def test_what_no_fact_names(code: str, text: str, file_name: str, said: str) -> None:
+    findings = find(by_code(code), text, file_name)
+    assert findings
+    for finding in findings:
+        assert finding.safety is Safety.MANUAL
+        assert not finding.edits
+        assert finding.advice
+    assert any(said in f"{finding.message} {finding.advice}" for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        (f"from {LACKING} import RejectionSampler\n", Level.ERROR),
+        (f"def f():\n    from {LACKING} import RejectionSampler\n", Level.ERROR),
+        ("from vllm import SamplingParamz\n", Level.WARNING),
+        (
+            f"try:\n    from {LACKING} import RejectionSampler as R\nexcept ImportError:\n    R = None\n",
+            Level.NOTE,
+        ),
+        (
+            (
+                f"try:\n    from {LACKING} import RejectionSampler\nexcept ImportError as e:\n"
+                '    raise ImportError("vllm is too new") from e\n'
+            ),
+            Level.ERROR,
+        ),
+        (
+            (
+                "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n"
+                f"    from {LACKING} import RejectionSampler\n"
+            ),
+            Level.NOTE,
+        ),
+        (f'logger = getLogger("{LACKING}.RejectionSampler")\n', None),
+        ('from vllm import envs\n\nlogger = getLogger("vllm.envs.compute_hash")\n', Level.NOTE),
+        ("from vllm import envs\n\nenvs.compute_hash = None\n", Level.WARNING),
+        ("from vllm import envs\n\nenvs.my_mark = None\nprint(envs.my_mark)\n", None),
+    ],
+)
+def test_level_of_a_name(text: str, level: Level | None) -> None:
+    assert [finding.level for finding in find(by_code("VM190"), text)] == ([level] if level else [])
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        'if Version(vllm.__version__) < Version("0.11"):\n    ',
+        'if Version(vllm.__version__) >= Version("0.11"):\n    pass\nelse:\n    ',
+    ],
+)
+def test_a_branch_the_target_never_takes_is_left_alone(gate: str) -> None:
+    head = "import vllm\nfrom packaging.version import Version\n\n"
+    for line in (
+        f"from {LACKING} import RejectionSampler\n",
+        "vllm.set_nothing()\n",
+        'vllm.LLM("m").set_tokenizer(None)\n',
+    ):
+        assert not set(codes(f"{head}{gate}{line}")) & set(BACKSTOP)
+        assert set(codes(f"{head}{line}")) & set(BACKSTOP)
+
+
+def test_a_function_only_such_a_branch_names_gets_a_note() -> None:
+    text = (
+        "import vllm\nfrom packaging.version import Version\n\n\n"
+        f"def old():\n    from {LACKING} import RejectionSampler\n\n    return RejectionSampler\n\n\n"
+        'if Version(vllm.__version__) < Version("0.9"):\n    make = old\n'
+    )
+    assert judge(text) == [("VM190", Level.NOTE)]
+    assert judge(f"{text}old()\n") == [("VM190", Level.ERROR)]
+
+
+@pytest.mark.parametrize(
+    ("call", "level"),
+    [
+        ('if hasattr(llm, "set_tokenizer"):\n    llm.set_tokenizer(None)\n', Level.NOTE),
+        ("llm.set_tokenizer(None)\n", Level.ERROR),
+        ("llm.set_tokeniser(None)\n", Level.WARNING),
+        ('if hasattr(llm, "set_tokeniser"):\n    llm.set_tokeniser(None)\n', None),
+        ("LLM.set_tokeniser = print\nllm.set_tokeniser(None)\n", None),
+        ("llm.sleep(level=1)\n", None),
+        ("llm.sleep(depth=1)\n", Level.WARNING),
+        ("LLM(**{}).generate([], use_tqdm=False)\n", None),
+    ],
+)
+def test_level_of_a_method(call: str, level: Level | None) -> None:
+    found = [finding.level for finding in find(by_code("VM490"), LLM + call)]
+    assert found == ([level] if level else [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # the project's own fields and keys
+        (
+            "from dataclasses import dataclass\nfrom vllm import EngineArgs\n\n\n@dataclass\n"
+            "class Mine(EngineArgs):\n    reward: str = ''\n\n\nargs = Mine('m', reward='r')\n"
+        ),
+        "from vllm import LLM\n\n\ndef build(**more):\n    return LLM('m', **more)\n\n\nbuild(seed=1)\n",
+        f"{LLM}\n\nclass Own:\n    def set_tokenizer(self, t):\n        pass\n\n\nOwn().set_tokenizer(1)\n",
+        f"{LLM}for o in llm.generate([]):\n    o.score = 1\n    print(o.score)\n",
+        "from .vllm import Sampler\nfrom . import vllm\n\nvllm.anything()\n",
+        "from vllm import *\n\nllm = LLM('m')\n",
+        "from vllm._C import ops\n",
+        "import vllm.third_party.pynvml as pynvml\n\npynvml.nvmlInit()\n",
+    ],
+)
+def test_the_users_own_and_what_can_not_be_known(text: str) -> None:
+    assert not set(codes(text)) & set(BACKSTOP)
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ("vllm serve m --max-model-length 8\n", Level.NOTE),
+        ("vllm serve m --tensor-parallel 8\n", None),
+        ("vllm serve m --max_model_len 8\n", None),
+        ("vllm serve m --no-enable-prefix-caching -tp 2\n", None),
+        ("trl vllm-serve --model m --vllm_model_impl vllm\n", None),
+        ("python -m sglang.launch_server --tp 2 --mem-fraction-static 0.5\n", None),
+    ],
+)
+def test_flags(text: str, level: Level | None) -> None:
+    found = [finding.level for finding in find(by_code("VM290"), text, "run.sh")]
+    assert found == ([level] if level else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ('import os\nos.environ["VLLM_TRACE_FUNCTIONS"] = "1"\n', Level.WARNING),
+        ('import os\nprint(os.getenv("VLLM_TRACE_FUNCTIONS"))\n', Level.NOTE),
+        ('import os\nos.environ["VLLM_SERVER_URL"] = "x"\n', None),
+        ('import os\nos.environ["VLLM_LOGING_LEVEL"] = "x"\n', Level.NOTE),
+        ('import os\nos.environ["VLLM_LOGING_LEVEL"] = "x"\nprint(os.environ["VLLM_LOGING_LEVEL"])\n', None),
+    ],
+)
+def test_variables(text: str, level: Level | None) -> None:
+    source = "0.8.5"
+    text = text.replace("VLLM_TRACE_FUNCTIONS", "VLLM_CONTIGUOUS_PA")
+    found = [finding.level for finding in find(by_code("VM890"), text, source=source)]
+    assert found == ([level] if level else [])
+
+
+def test_a_version_between_two_extracted_ones_lacks_only_what_both_lack() -> None:
+    between = comparison("vllm", Version("0.26.1"))
+    assert not between.surface.exact or between.surface.release.version == "0.26.0"
+    fused = ("vllm.model_executor.layers.fused_moe", "FusedMoE")
+    assert comparison("vllm", Version("0.26.0")).imported(*fused) is None
+    assert comparison("vllm", Version("0.27.1")).imported(*fused) is not None
+    assert between.imported(*fused) is None
+    assert comparison("vllm", Version("0.33.5")).imported("vllm", "LLM") is None
+
+
+def test_later_releases_are_named() -> None:
+    absence = comparison("vllm", Version("0.11.0")).parameter(("vllm.EngineArgs",), "weight_transfer_config")
+    assert absence is not None
+    assert not absence.last
+    assert Version(absence.later) > Version("0.11.0")
+
+
+def test_asking_and_making() -> None:
+    facts = read(
+        b'import vllm\nif hasattr(vllm.envs, "a"):\n    pass\nif "b" not in fields(x):\n    pass\n'
+        b'x.c = 1\nx.d: int = 2\nsetattr(x, "e", 3)\nx.f == 4\n',
+        "a.py",
+        "0.32.0",
+    )
+    assert [name for name in "abcdef" if is_expected(facts, name)] == ["a", "b"]
+    assert [name for name in "abcdef" if is_made(facts, name)] == ["c", "d", "e"]
+
+
+@pytest.mark.parametrize(
+    ("test", "level"),
+    [
+        ('assert vllm.__version__ >= "0.7.0"', Level.ERROR),
+        ('assert "0.7.0" <= vllm.__version__', Level.ERROR),
+        ('new = vllm.__version__ > "0.7.0"', Level.WARNING),
+        ('new = vllm.__version__ > "0.10.0"', Level.NOTE),
+        ('new = version("vllm") > "0.7.0"', Level.WARNING),
+        ('v = vllm.__version__\nnew = v < "0.7.0"', Level.WARNING),
+        ('v = Version(vllm.__version__)\nnew = v < Version("0.7.0")', None),
+        ('new = vllm.__version__ == "0.7.0"', None),
+        ('new = torch.__version__ > "2.1"', None),
+        ("new = vllm.__version__ > floor", None),
+    ],
+)
+def test_versions_as_text(test: str, level: Level | None) -> None:
+    head = "import vllm\nimport torch\nfrom importlib.metadata import version\n"
+    head += "from packaging.version import Version\n\n"
+    found = [finding.level for finding in find(by_code("VM805"), f"{head}{test}\n")]
+    assert found == ([level] if level else [])
+
+
+def test_another_version_class_is_not_mixed_in() -> None:
+    text = 'import vllm\nfrom semver import Version\n\nassert vllm.__version__ >= "0.7.0"\n'
+    (finding,) = find(by_code("VM805"), text)
+    assert not finding.edits
+    assert finding.advice

@@ -1,0 +1,130 @@
+"""What the target lacks: one question put to the API of every release that bears on the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from vllm_migrate.facts.surface.store import known_versions, load_surface
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
+
+    from packaging.version import Version
+
+    from vllm_migrate.facts.surface.lookup import Surface
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Something the target doesn't have.
+
+    Attributes:
+        last: the newest release before the target that had it, "" where none did.
+        later: the first release after the target that has it, "" where none does.
+    """
+
+    last: str
+    later: str
+
+
+class Comparison:
+    """The API of a target beside that of all other releases.
+
+    Attributes:
+        package: "vllm" or "trl".
+        target: the version gone to.
+        surface: the API of the extracted release nearest to it.
+    """
+
+    def __init__(self, package: str, target: Version) -> None:
+        self.package = package
+        self.target = target
+        known = known_versions(package)
+        self._before = tuple(v for v in known if v < target)
+        self._after = tuple(v for v in known if v > target)
+        exact = target if target in known else None
+        nearest = exact or (self._before[-1] if self._before else self._after[0])
+        self.surface: Surface = load_surface(package, str(nearest))
+        # Between two extracted releases only what both lack is lacking for sure.
+        unsure = () if exact else (*self._before[-1:], *self._after[:1])
+        self._bearing = (self.surface, *(load_surface(package, str(v)) for v in unsure if v != nearest))
+        self._known: dict[Hashable, Absence | None] = {}
+
+    # Each says what is known of something the target lacks; None where the target has it, or may have it.
+
+    def module(self, name: str) -> Absence | None:
+        """A module."""
+        return self._absence(("module", name), lambda surface: surface.has_module(name))
+
+    def imported(self, module: str, name: str) -> Absence | None:
+        """A name imported from a module."""
+        return self._absence(("import", module, name), lambda surface: surface.has_name(module, name))
+
+    def name(self, qualified: str) -> Absence | None:
+        """A module, a name, or a method or field of a class."""
+        return self._absence(("name", qualified), lambda surface: surface.has(qualified))
+
+    def member(self, owners: tuple[str, ...], name: str) -> Absence | None:
+        """A method or field that none of some classes has."""
+        return self._absence(
+            ("member", owners, name),
+            lambda surface: any(surface.has(f"{owner}.{name}") for owner in owners),
+        )
+
+    def parameter(self, callees: tuple[str, ...], name: str) -> Absence | None:
+        """A keyword that none of some functions, methods or classes takes.
+
+        With several, the `**kwargs` of one is what it hands on to another.
+        """
+        listed = len(callees) > 1
+        return self._absence(
+            (callees, name),
+            lambda surface: any(_takes(surface, callee, name, listed=listed) for callee in callees),
+        )
+
+    def variable(self, name: str) -> Absence | None:
+        """An environment variable."""
+        return self._absence(("variable", name), lambda surface: name in surface.variables)
+
+    def flag(self, flag: str) -> Absence | None:
+        """A flag of the server, dashes included. The start of one is enough for its parser."""
+        whole = flag.replace("_", "-")
+        return self._absence(
+            ("flag", flag),
+            lambda surface: surface.has_flag(flag) or any(one.startswith(whole) for one in surface.flags),
+        )
+
+    def _absence(self, key: Hashable, exists: Callable[[Surface], bool]) -> Absence | None:
+        if key not in self._known:
+            present = any(exists(surface) for surface in self._bearing)
+            self._known[key] = None if present else Absence(self._last(exists), self._later(exists))
+        return self._known[key]
+
+    def _last(self, exists: Callable[[Surface], bool]) -> str:
+        return self._first(reversed(self._before), exists)
+
+    def _later(self, exists: Callable[[Surface], bool]) -> str:
+        return self._first(self._after, exists)
+
+    def _first(self, versions: Iterable[Version], exists: Callable[[Surface], bool]) -> str:
+        return next((str(v) for v in versions if exists(load_surface(self.package, str(v)))), "")
+
+
+def _takes(surface: Surface, callee: str, name: str, *, listed: bool) -> bool:
+    """Whether a callable of a release takes a keyword, or may; one that isn't there takes none."""
+    if not surface.has(callee):
+        return False
+    parameters = surface.parameters(callee)
+    return parameters is None or name in parameters or not (listed or surface.is_complete(callee))
+
+
+@lru_cache(maxsize=8)
+def comparison(package: str, target: Version) -> Comparison:
+    """The comparison with one target, made once.
+
+    Raises:
+        FactsError: on a package whose surfaces are not shipped.
+    """
+    return Comparison(package, target)

@@ -1,0 +1,1 @@
+"""The backstop: what the target lacks is reported, also where no fact names it."""

@@ -1,0 +1,137 @@
+"""VM590: an attribute of an object of vLLM's that the target doesn't have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.facts.model import Subject
+from vllm_migrate.files.located import Certainty
+from vllm_migrate.rules.backstop.absent import is_expected, is_made, level_of, near, sentence
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.facts.surface.compare import Absence
+    from vllm_migrate.files.located import Attribute, Chain, FileFacts
+    from vllm_migrate.rules.base import Context
+
+
+_ENGINES = ("vllm.LLM", "vllm.LLMEngine", "vllm.AsyncLLMEngine")
+_INNER = {"llm_engine": ("vllm.LLMEngine",), "engine": ("vllm.LLMEngine",)}
+
+
+class GoneAttribute(Rule):
+    """An attribute of sampling parameters, an output or an engine is used that the target's API doesn't have.
+
+    ## What it does
+    Looks up what code reads from and sets on `SamplingParams`, `RequestOutput` and `CompletionOutput`, and
+    what it reaches inside an engine (`llm.llm_engine.scheduler_config`), in the API of the target, as it was
+    extracted from its wheel. What another rule has reported is left out.
+
+    ## Why it matters
+    Reading the field raises an AttributeError. Setting one raises nothing and does nothing, which is a
+    warning; so is a field that no release before the target had.
+
+    ## Fix safety
+    Left to a person.
+    """
+
+    code = "VM590"
+    name = "gone-attribute"
+    summary = "an attribute of an object of vLLM's that the target lacks"
+    level = Level.ERROR
+    safety = Safety.MANUAL
+    backstop = True
+    examples = (
+        Example(before='from vllm import LLM\n\nllm = LLM("m")\nlimit = llm.llm_engine.scheduler_config\n'),
+        Example(
+            before='from vllm import LLM\n\nllm = LLM("m")\nlimit = llm.llm_engine.model_config\n',
+            unchanged=True,
+        ),
+        Example(
+            before=(
+                "from vllm import LLM\n\n"
+                'llm = LLM("m")\nfor output in llm.generate(["a"]):\n'
+                "    print(output.multi_modal_placeholders)\n"
+            ),
+        ),
+        Example(
+            before=(
+                "from vllm import LLM\n\n"
+                'llm = LLM("m")\nfor output in llm.generate(["a"]):\n    print(output.prompt_token_ids)\n'
+            ),
+            unchanged=True,
+        ),
+        Example(
+            before=(
+                "from vllm import LLM\n\n"
+                'llm = LLM("m")\nfor output in llm.generate(["a"]):\n'
+                "    output.reward = 1.0\n    print(output.reward)\n"
+            ),
+            unchanged=True,
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield attributes the target lacks."""
+        for chain in file.chains:
+            yield from self._inside(file, chain, context)
+        for attribute in file.attributes:
+            name = f"{attribute.owner}.{attribute.name}"
+            absence = context.api.name(name)
+            if absence is None or not context.api.surface.has(attribute.owner):
+                continue
+            if context.facts.on_target(Subject.SAMPLING_ARGUMENT, attribute.name, context.target):
+                continue
+            level = _level(attribute, absence, file)
+            if level is not None:
+                meant = near(attribute.name, context.api.surface.members(attribute.owner))
+                yield make_finding(
+                    self,
+                    file,
+                    attribute.span,
+                    sentence(name.removeprefix("vllm."), absence, context.api),
+                    level=level,
+                    advice=f"do without it, or use {meant} if that is meant" if meant else "do without it",
+                    certainty=attribute.certainty,
+                )
+
+    def _inside(self, file: FileFacts, chain: Chain, context: Context) -> Iterator[Finding]:
+        """The first step of a walk into an engine that leads nowhere on the target."""
+        owners: tuple[str, ...] = _ENGINES
+        steps = chain.attributes
+        if len(steps) > 1 and steps[0] in _INNER and context.api.member(owners, steps[0]) is None:
+            owners, steps = _INNER[steps[0]], steps[1:]
+        absence = context.api.member(owners, steps[0])
+        if absence is None or not absence.last or is_made(file, steps[0]):
+            return
+        level = level_of(absence, chain.certainty, expected=is_expected(file, steps[0]))
+        if level is not None:
+            known = {name for owner in owners for name in context.api.surface.members(owner)}
+            meant = near(steps[0], known)
+            if steps[0] in context.api.surface.members("vllm.config.VllmConfig"):
+                meant = f"vllm_config.{steps[0]}"  # of LLMEngine, with all configurations in it
+            yield make_finding(
+                self,
+                file,
+                chain.span,
+                sentence(
+                    f"{steps[0]} of the engine ({'.'.join((chain.root, *chain.attributes))})",
+                    absence,
+                    context.api,
+                ),
+                level=level,
+                advice=f"do without it, or use {meant} if that is meant" if meant else "do without it",
+                certainty=chain.certainty,
+            )
+
+
+def _level(attribute: Attribute, absence: Absence, file: FileFacts) -> Level | None:
+    if is_made(file, attribute.name):  # the code's own mark on the object, unless a release had it
+        return Level.WARNING if attribute.assigned and absence.last else None
+    certainty = Certainty.CERTAIN if absence.last else attribute.certainty
+    return level_of(absence, certainty, expected=is_expected(file, attribute.name))

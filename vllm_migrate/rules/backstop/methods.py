@@ -1,0 +1,148 @@
+"""VM490: a method, or an argument of a call, that the target doesn't have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.facts.model import Subject
+from vllm_migrate.files.located import Span
+from vllm_migrate.rules.backstop.absent import is_expected, is_made, level_of, near, sentence
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.facts.surface.compare import Absence
+    from vllm_migrate.files.located import Call, Certainty, FileFacts
+    from vllm_migrate.rules.base import Context
+
+_INNER = frozenset({"llm_engine", "engine"})
+"""Attributes of an engine that are an `LLMEngine`."""
+
+
+class UnknownMethodOrArgument(Rule):
+    """A method or an argument is used that the target's API doesn't have, and no other rule has reported it.
+
+    ## What it does
+    Looks up methods called on objects of vLLM's, and the keywords of all calls into vLLM, in the API of the
+    target, as it was extracted from its wheel.
+
+    ## Why it matters
+    The call raises an AttributeError or a TypeError. What no release before the target had is a warning:
+    probably a slip, or code for another version.
+
+    ## Fix safety
+    Left to a person.
+    """
+
+    code = "VM490"
+    name = "unknown-method-or-argument"
+    summary = "a method or an argument of a call that the target lacks"
+    level = Level.ERROR
+    safety = Safety.MANUAL
+    backstop = True
+    examples = (
+        Example(before='from vllm import LLM\n\nllm = LLM("m")\nllm.set_tokenizer(None)\n'),
+        Example(
+            before=(
+                "from vllm import LLM\n\n\ndef rewards(texts):\n"
+                '    llm = LLM("m", task="reward")\n'
+                "    return llm.encode(texts, truncate_prompt_tokens=512)\n"
+            ),
+            source="0.9.2",
+        ),
+        Example(before='from vllm import LLM\n\nllm = LLM("m")\nllm.reset_prefix_cache()\n', unchanged=True),
+        Example(
+            before=(
+                "from vllm import LLM\n\n\nclass Mine(LLM):\n    def score_all(self):\n        return 1\n\n\n"
+                'Mine("m").score_all()\n'
+            ),
+            unchanged=True,
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield methods and arguments the target lacks."""
+        for call in file.calls:
+            if not call.target.startswith("vllm.") or call.dead:
+                continue
+            absence = context.api.name(call.target)
+            if absence is None:
+                yield from self._arguments(file, call, context)
+            elif _is_method(call, context):
+                yield from self._method(file, call.target, call.callee, call.certainty, absence, context)
+        for chain in file.chains:
+            if len(chain.attributes) == 1 and chain.attributes[0] in _INNER:
+                for inner in chain.method_calls:
+                    target = f"vllm.LLMEngine.{inner.method}"
+                    absence = context.api.name(target)
+                    if absence is not None and absence.last:
+                        callee = Span(inner.span.start, inner.arguments_span.start - 1)
+                        yield from self._method(file, target, callee, chain.certainty, absence, context)
+
+    def _method(  # noqa: PLR0917 (what a call and a walk into an engine have in common)
+        self,
+        file: FileFacts,
+        target: str,
+        callee: Span,
+        certainty: Certainty,
+        absence: Absence,
+        context: Context,
+    ) -> Iterator[Finding]:
+        owner, _, method = target.rpartition(".")
+        level = level_of(absence, certainty, expected=is_expected(file, method))
+        if level is not None and not is_made(file, method):
+            yield make_finding(
+                self,
+                file,
+                callee,
+                sentence(f"{_short(target)}()", absence, context.api),
+                level=level,
+                advice=_advice("do without it", near(method, context.api.surface.methods(owner))),
+                certainty=certainty,
+            )
+
+    def _arguments(self, file: FileFacts, call: Call, context: Context) -> Iterator[Finding]:
+        for argument in call.arguments:
+            if argument.owner in ("engine", "sampling") or argument.dead:
+                continue
+            if context.facts.on_target(
+                Subject.METHOD_ARGUMENT, f"{argument.owner}.{argument.name}", context.target
+            ):
+                continue
+            name = argument.name
+            absence = context.api.parameter((call.target,), name)
+            if absence is None:
+                continue
+            level = level_of(absence, argument.certainty, expected=is_expected(file, name))
+            if level is not None:
+                yield make_finding(
+                    self,
+                    file,
+                    argument.span,
+                    sentence(f"{name} of {_short(call.target)}()", absence, context.api),
+                    level=level,
+                    advice=_advice(
+                        f"remove {name}", near(name, context.api.surface.parameters(call.target) or ())
+                    ),
+                    certainty=argument.certainty,
+                )
+
+
+def _is_method(call: Call, context: Context) -> bool:
+    """Whether a class of the target lacks it; what a module lacks is an import's or a name's matter."""
+    owner = context.api.surface.locate(call.target.rpartition(".")[0])
+    return owner is not None and bool(owner.path)
+
+
+def _short(target: str) -> str:
+    """`LLM.generate` for a method, the whole name for a function."""
+    parts = target.split(".")
+    return ".".join(parts[-2:]) if len(parts) > 2 and parts[-2][:1].isupper() else target  # noqa: PLR2004 (package, class, method)
+
+
+def _advice(otherwise: str, meant: str) -> str:
+    return f"{otherwise}, or write {meant} if that is meant" if meant else otherwise
