@@ -51,6 +51,7 @@ class Config:
         recipe: "parity" keeps the learning signal, "fast" keeps V1's optimisations.
         select: code prefixes to report, all if empty; `ignore` prefixes to leave out.
         exclude: patterns in .gitignore's syntax, relative to `root`.
+        per_file_ignores: pairs of such a pattern and the code prefixes to leave out in the files it names.
         fail_on: lowest level that makes `check` exit 1: "error", "warning" or "note".
         unsafe_fixes: `rewrite` applies the edits that need a reader, too.
         root: directory of the file this came from, None where there is none; `origin` that file.
@@ -62,6 +63,7 @@ class Config:
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
     fail_on: str = "warning"
     unsafe_fixes: bool = False
     audit: AuditConfig = field(default_factory=AuditConfig)
@@ -76,6 +78,7 @@ _KEYS: dict[str, type] = {
     "select": list,
     "ignore": list,
     "exclude": list,
+    "per-file-ignores": dict,
     "fail-on": str,
     "unsafe-fixes": bool,
     "audit": dict,
@@ -143,7 +146,16 @@ def _parse(table: object, path: Path) -> Config:
         values[name] = tuple(value) if isinstance(value, list) else value
     if "audit" in values:
         values["audit"] = _parse_audit(values["audit"], path)
+    if "per_file_ignores" in values:
+        values["per_file_ignores"] = _parse_per_file(values["per_file_ignores"], path)
     return Config(**values, root=path.parent, origin=path)
+
+
+def _parse_per_file(table: dict[str, Any], path: Path) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    for pattern, codes in table.items():
+        if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
+            raise ConfigError(f"{path}: per-file-ignores.{pattern!r} must be a list of strings")
+    return tuple((pattern, tuple(codes)) for pattern, codes in table.items())
 
 
 def _parse_audit(table: dict[str, Any], path: Path) -> AuditConfig:

@@ -43,11 +43,13 @@ class SourceFile:
         path: absolute.
         relative: as shown to the user: from the working directory where the file lies under it, else from the
             one directory the user named; absolute where there are several of those, so that it stays unique.
+        content: what it contains where that was handed in; None where it is on disk.
     """
 
     path: Path
     relative: PurePosixPath
     kind: FileKind
+    content: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,28 @@ def discover(paths: Sequence[Path], config: Config) -> Discovery:
     return Discovery(tuple(files), tuple(sorted(walk.skipped.items())))
 
 
+def given_file(path: Path, content: bytes) -> Discovery:
+    """One file whose content does not come from disk, where no file of that name need be.
+
+    Raises:
+        InputError: where it is of no kind that can be read.
+    """
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow a link of that name
+    kind = kind_of(PurePosixPath(absolute.as_posix()), content[:HEAD_BYTES])
+    if kind is None:
+        raise _unknown_kind(path)
+    here = Path.cwd()
+    shown = absolute.relative_to(here) if absolute.is_relative_to(here) else absolute
+    return Discovery((SourceFile(absolute, PurePosixPath(shown.as_posix()), kind, content),), ())
+
+
+def _unknown_kind(path: Path) -> InputError:
+    return InputError(
+        f"{path}: not a kind of file that can be checked",
+        hint="Python, shell, YAML, requirements and pyproject.toml files can be",
+    )
+
+
 class _Walk:
     """The state of one walk: files by absolute path, so that no file is read twice."""
 
@@ -90,10 +114,7 @@ class _Walk:
         elif absolute.is_file():
             kind = kind_by_name(absolute.name) or self._kind_by_content(absolute)
             if kind is None:
-                raise InputError(
-                    f"{path}: not a kind of file that can be checked",
-                    hint="Python, shell, YAML, requirements and pyproject.toml files can be",
-                )
+                raise _unknown_kind(path)
             self._take(absolute, self._shown(absolute, absolute.parent), kind)
         else:
             raise InputError(f"{path}: no such file or directory")

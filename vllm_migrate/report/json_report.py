@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate import __version__
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.files.located import Span
+from vllm_migrate.json_text import json_text
 from vllm_migrate.report.places import place
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ SCHEMA = "vllm-migrate/check/1"
 
 def check_json(result: ScanResult) -> str:
     """A finished scan. `reason` is "" where every file was judged, else "unjudged"."""
-    return _dump(_scan(result))
+    return json_text(_scan(result))
 
 
 def rewrite_json(scanned: ScanResult, result: RewriteResult) -> str:
@@ -39,7 +39,7 @@ def rewrite_json(scanned: ScanResult, result: RewriteResult) -> str:
     value["summary"].update(summary(result.remaining))
     value["summary"].update(applied=len(result.applied), files_changed=len(result.plans))
     value["reason"] = "write-failed" if result.failed else value["reason"]
-    return _dump(value)
+    return json_text(value)
 
 
 def _diagnostic(diagnostic: Diagnostic) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _scan(result: ScanResult) -> dict[str, Any]:
 
 def error_json(reason: str, message: str) -> str:
     """A scan that did not finish; `message` stands among the diagnostics."""
-    return _dump(
+    return json_text(
         {
             "schema": SCHEMA,
             "tool": _tool(),
@@ -125,7 +125,3 @@ def _edit_json(edit: Edit) -> dict[str, Any]:
 
 def _tool() -> dict[str, str]:
     return {"name": "vllm-migrate", "version": __version__}
-
-
-def _dump(value: dict[str, Any]) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -80,7 +80,7 @@ def read_project(
     sources: dict[SourceFile, bytes] = {}
     for file in files:
         try:
-            sources[file] = file.path.read_bytes()
+            sources[file] = file.path.read_bytes() if file.content is None else file.content
         except OSError as error:  # noqa: PERF203 - one bad file must not end the run
             diagnostics.append(Diagnostic(UNREADABLE, file.relative, f"can't be read: {error.strerror}"))
     chosen, index = _worth_reading(sources)

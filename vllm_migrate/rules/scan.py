@@ -14,7 +14,7 @@ from vllm_migrate.edits.positions import position_of
 from vllm_migrate.edits.suppress import is_suppressed
 from vllm_migrate.facts.source import detect_source, parse_target
 from vllm_migrate.files.adapters import read_file
-from vllm_migrate.files.discover import discover
+from vllm_migrate.files.discover import discover, given_file
 from vllm_migrate.files.located import Use
 from vllm_migrate.files.locks import lock_pins
 from vllm_migrate.rules.reading import Diagnostic, Project, read_project
@@ -24,33 +24,43 @@ if TYPE_CHECKING:
     from pathlib import Path, PurePosixPath
 
     from vllm_migrate.config import Config
+    from vllm_migrate.edits.baseline import Known
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.model import Source, Target
     from vllm_migrate.files.discover import SourceFile
     from vllm_migrate.files.located import FileFacts, FileKind, Pin
     from vllm_migrate.resolve.project import ProjectIndex
     from vllm_migrate.rules.base import Context
+from vllm_migrate.rules.per_file import ignored_codes
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """What turns one file's bytes into findings once the project is known."""
+    """What turns one file's bytes into findings once the project is known.
+
+    `ignored` holds code prefixes left out in single files.
+    """
 
     context: Context
     index: ProjectIndex | None
     config: Config
+    ignored: Mapping[PurePosixPath, tuple[str, ...]] = field(default_factory=dict)
 
     def read(self, path: PurePosixPath, kind: FileKind, source: bytes) -> FileFacts:
         """The file's facts. Raises `InputError` where it can't be read as what its kind says."""
         return read_file(path, kind, source, self.index, self.context.target)
 
-    def findings(self, facts: FileFacts) -> tuple[list[Finding], int]:
-        """What the selected rules find in one file, by place, and how many findings comments silence."""
+    def is_asked(self, code: str, path: PurePosixPath) -> bool:
+        """Whether the configuration lets a rule speak about a file."""
+        return is_selected(code, self.config) and not code.startswith(self.ignored.get(path, ()))
+
+    def findings(self, facts: FileFacts) -> tuple[list[Finding], list[Finding]]:
+        """What the selected rules find in one file, by place, and what of it comments silence."""
         from vllm_migrate.rules.backstop.told import is_told  # noqa: PLC0415 - not before it's needed
         from vllm_migrate.rules.registry import all_rules  # noqa: PLC0415 - same
 
         kept: list[Finding] = []
-        silenced = 0
+        silenced: list[Finding] = []
         said: list[Finding] = []
         for rule in sorted(all_rules(), key=lambda rule: rule.backstop):
             if facts.kind not in rule.kinds:
@@ -59,13 +69,13 @@ class Judge:
                 if rule.backstop and is_told(facts, finding, said):
                     continue
                 said.append(finding)
-                if not is_selected(finding.code, self.config):
+                if not self.is_asked(finding.code, facts.path):
                     continue
                 position = (
                     position_of(facts.source, finding.span, facts.encoding) if facts.suppressions else None
                 )
                 if position is not None and is_suppressed(finding, position, facts.suppressions):
-                    silenced += 1
+                    silenced.append(finding)
                 else:
                     kept.append(finding)
         return sorted(kept, key=lambda finding: (finding.span, finding.code)), silenced
@@ -76,12 +86,15 @@ class ScanResult:
     """What a scan found.
 
     Attributes:
-        findings: by path and place, those silenced by a comment left out; `suppressed` is their number.
+        findings: by path and place, without those in `silenced`, in `baseline` and off the lines asked about.
+        silenced: findings that comments silence.
         files: all files looked at.
-        facts: of each file with a finding.
+        facts: of each file with a finding, silenced or not.
         skipped: what was left out, with the reason.
         judge: for looking at a file again after it was edited.
         lines: lines of Python looked at.
+        baseline: what of the findings is known already; None where nothing was compared.
+        elsewhere: how many findings are left out because they are not on the lines asked about.
     """
 
     findings: tuple[Finding, ...]
@@ -91,9 +104,24 @@ class ScanResult:
     skipped: tuple[tuple[PurePosixPath, str], ...]
     diagnostics: tuple[Diagnostic, ...]
     facts: Mapping[PurePosixPath, FileFacts] = field(default_factory=dict)
-    suppressed: int = 0
+    silenced: tuple[Finding, ...] = ()
     lines: int = 0
     judge: Judge | None = None
+    baseline: Known | None = None
+    elsewhere: int = 0
+
+    @property
+    def suppressed(self) -> int:
+        """How many findings comments silence."""
+        return len(self.silenced)
+
+    @property
+    def everything(self) -> tuple[Finding, ...]:
+        """All findings by path and place, silenced and known ones included."""
+        known = self.baseline.hidden if self.baseline else ()
+        return tuple(
+            sorted((*self.findings, *self.silenced, *known), key=lambda f: (str(f.path), f.span, f.code))
+        )
 
     @property
     def unjudged(self) -> bool:
@@ -111,7 +139,11 @@ def is_selected(code: str, config: Config) -> bool:
 
 
 def scan(
-    paths: Sequence[Path], config: Config, *, progress: Callable[[int, int], None] | None = None
+    paths: Sequence[Path],
+    config: Config,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    content: bytes | None = None,
 ) -> ScanResult:
     """Look at everything under `paths`.
 
@@ -119,13 +151,14 @@ def scan(
         paths: files and directories.
         config: command line, file and defaults already merged.
         progress: called with how many files are done, of how many.
+        content: what the one file in `paths` contains, whatever is on disk.
 
     Raises:
         InputError: where a path does not exist.
         UsageError: where a version in `config` is none.
     """
     target = parse_target(config.target)
-    discovery = discover(paths, config)
+    discovery = discover(paths, config) if content is None else given_file(paths[0], content)
     project = read_project(discovery.files, target, progress)
     source = detect_source(
         [*lock_pins(paths), *_pins(project.facts)],
@@ -133,14 +166,15 @@ def scan(
         any(_shows_v0(file) for file in project.facts),
         config.source or None,
     )
-    judge = _judge(project, source, target, config) if project.facts else None
+    ignored = ignored_codes(discovery.files, config)
+    judge = _judge(project, source, target, config, ignored) if project.facts else None
     findings: list[Finding] = []
-    suppressed = 0
+    silenced: list[Finding] = []
     kept: dict[PurePosixPath, FileFacts] = {}
     for file in project.facts:
-        found, silenced = judge.findings(file) if judge else ([], 0)
-        suppressed += silenced
-        if found:
+        found, quiet = judge.findings(file) if judge else ([], [])
+        silenced += quiet
+        if found or quiet:
             findings += found
             kept[file.path] = file
     return ScanResult(
@@ -151,13 +185,19 @@ def scan(
         skipped=discovery.skipped,
         diagnostics=project.diagnostics,
         facts=kept,
-        suppressed=suppressed,
+        silenced=tuple(silenced),
         lines=project.lines,
         judge=judge,
     )
 
 
-def _judge(project: Project, source: Source, target: Target, config: Config) -> Judge:
+def _judge(
+    project: Project,
+    source: Source,
+    target: Target,
+    config: Config,
+    ignored: Mapping[PurePosixPath, tuple[str, ...]],
+) -> Judge:
     # Imported here: where there is nothing to judge there are no facts to load.
     from vllm_migrate.facts.loader import load_facts  # noqa: PLC0415 - see above
     from vllm_migrate.rules.base import Context  # noqa: PLC0415 - see above
@@ -165,7 +205,7 @@ def _judge(project: Project, source: Source, target: Target, config: Config) -> 
     others = Use(trains=project.trains, syncs_weights=project.syncs_weights)
     use = project_use([*(file.use for file in project.facts), others])
     context = Context(source, target, load_facts(), use, config.recipe)
-    return Judge(context, project.index, config)
+    return Judge(context, project.index, config, ignored)
 
 
 def project_use(uses: Iterable[Use]) -> Use:

@@ -1,0 +1,175 @@
+"""The baseline: findings that are known, so that a check says only what came since.
+
+A file of fingerprints, one to a line and sorted, so that what a change adds or settles is what a diff of it
+shows. No line numbers: code that moves stays known. As many findings alike as are counted are known, the
+first ones of the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from vllm_migrate.edits.fingerprint import fingerprints
+from vllm_migrate.errors import InputError
+from vllm_migrate.json_text import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from vllm_migrate.config import Config
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.rules.scan import ScanResult
+
+FILE_NAME = ".vllm-migrate-baseline.json"
+SCHEMA = "vllm-migrate/baseline/1"
+_AGAIN = "`vllm-migrate baseline` writes it anew"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """Findings alike in one file: a rule's code and the code it is about.
+
+    Attributes:
+        path: from the baseline's directory, with forward slashes.
+        snippet: as `fingerprint.snippet` normalises it.
+    """
+
+    path: str
+    code: str
+    snippet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a baseline did to a scan.
+
+    Attributes:
+        file: the baseline, as the user is told it.
+        hidden: the findings it holds.
+        stale: entries that no finding met any more, each with how many times.
+    """
+
+    file: str
+    hidden: tuple[Finding, ...]
+    stale: tuple[tuple[Entry, int], ...]
+
+
+def baseline_file(config: Config) -> Path:
+    """Where the baseline lies unless one is named: beside the configuration, or in the working directory."""
+    return (config.root or Path.cwd()) / FILE_NAME
+
+
+def read_baseline(file: Path) -> Counter[Entry]:
+    """The entries of a baseline, each with how many findings it stands for.
+
+    Raises:
+        InputError: where it can't be read or is no baseline.
+    """
+    try:
+        value = json.loads(file.read_bytes())
+    except OSError as error:
+        raise InputError(f"{file}: can't be read: {error.strerror}", hint=_AGAIN) from None
+    except ValueError as error:
+        raise InputError(f"{file}: not valid JSON: {error}", hint=_AGAIN) from None
+    if not isinstance(value, dict) or value.get("schema") != SCHEMA:
+        raise InputError(f"{file}: not a baseline of the form {SCHEMA!r}", hint=_AGAIN)
+    entries = value.get("findings")
+    if not isinstance(entries, list):
+        raise InputError(f"{file}: `findings` must be a list", hint=_AGAIN)
+    counts: Counter[Entry] = Counter()
+    for number, entry in enumerate(entries, start=1):
+        counts.update(_entry(entry, file, number))
+    return counts
+
+
+def _entry(entry: Any, file: Path, number: int) -> dict[Entry, int]:
+    if isinstance(entry, dict):
+        path, code, snippet, count = (entry.get(key) for key in ("path", "code", "snippet", "count"))
+        strings = isinstance(path, str) and isinstance(code, str) and isinstance(snippet, str)
+        if strings and type(count) is int and count > 0:
+            return {Entry(str(path), str(code), str(snippet)): count}
+    raise InputError(f"{file}: entry {number} needs path, code, snippet and a count above zero", hint=_AGAIN)
+
+
+def counted(result: ScanResult, file: Path) -> Counter[Entry]:
+    """The findings of a scan as entries of a baseline at `file`."""
+    return Counter(_entries(result, file))
+
+
+def merged(new: Counter[Entry], result: ScanResult, file: Path, paths: Sequence[Path]) -> Counter[Entry]:
+    """`new` and what the baseline at `file` has on files that this scan did not look at."""
+    if not file.exists():
+        return new
+    asked = _asked(result, file, paths)
+    return new + Counter({entry: n for entry, n in read_baseline(file).items() if not asked(entry)})
+
+
+def baseline_text(counts: Counter[Entry]) -> str:
+    """The file's content; the same findings give the same bytes."""
+    lines = [
+        "    " + escaped(json.dumps(_plain(entry, count), ensure_ascii=False))
+        for entry, count in sorted(counts.items())
+    ]
+    findings = "[\n" + ",\n".join(lines) + "\n  ]" if lines else "[]"
+    return f'{{\n  "schema": "{SCHEMA}",\n  "findings": {findings}\n}}\n'
+
+
+def _plain(entry: Entry, count: int) -> dict[str, object]:
+    return {"path": entry.path, "code": entry.code, "count": count, "snippet": entry.snippet}
+
+
+def without_known(result: ScanResult, file: Path, paths: Sequence[Path], shown: str) -> ScanResult:
+    """The scan without the findings that the baseline at `file` holds.
+
+    Args:
+        result: the scan.
+        file: the baseline.
+        paths: what the scan was asked about; entries about other files can't be stale.
+        shown: the baseline's name for the user.
+    """
+    left = read_baseline(file)
+    kept: list[Finding] = []
+    hidden: list[Finding] = []
+    for finding, entry in zip(result.findings, _entries(result, file), strict=True):
+        known = left[entry] > 0
+        left[entry] -= known
+        (hidden if known else kept).append(finding)
+    asked = _asked(result, file, paths)
+    stale = tuple(sorted((entry, n) for entry, n in left.items() if n > 0 and asked(entry)))
+    return replace(result, findings=tuple(kept), baseline=Known(shown, tuple(hidden), stale))
+
+
+def _entries(result: ScanResult, file: Path) -> Iterable[Entry]:
+    folder = Path(os.path.abspath(file)).parent  # noqa: PTH100 - resolve() would follow links in the tree
+    places = {found.relative: found.path for found in result.files}
+
+    def path_of(path: PurePosixPath) -> str:
+        return Path(os.path.relpath(places[path], folder)).as_posix()
+
+    marks = fingerprints(result.findings, result.facts, path_of)
+    return (Entry(mark.path, mark.code, mark.snippet) for mark in marks)
+
+
+def _asked(result: ScanResult, file: Path, paths: Sequence[Path]) -> Callable[[Entry], bool]:
+    """Whether a scan would have found what an entry stands for.
+
+    It would in a file that it judged, by a rule that was selected, and in one that is gone from where it
+    looked.
+    """
+    folder = Path(os.path.abspath(file)).parent  # noqa: PTH100 - see above
+    unjudged = {d.path for d in result.diagnostics if d.unjudged}
+    judged = {found.path: found.relative for found in result.files if found.relative not in unjudged}
+    named = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - see above
+
+    def asked(entry: Entry) -> bool:
+        path = Path(os.path.normpath(folder / entry.path))
+        if path in judged:
+            return result.judge is None or result.judge.is_asked(entry.code, judged[path])
+        return not path.exists() and any(path.is_relative_to(name) for name in named)
+
+    return asked

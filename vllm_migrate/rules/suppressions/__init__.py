@@ -1,0 +1,1 @@
+"""Findings about the comments that silence findings."""
