@@ -389,6 +389,7 @@ class FileFacts:
     chains: tuple[Chain, ...] = ()
     attributes: tuple[Attribute, ...] = ()
     classes: tuple[ClassDefinition, ...] = ()
+    functions: tuple[tuple[int, int], ...] = ()  # first and last line, from 1; lambdas, too
     patches: tuple[WithPatch, ...] = ()
     variables: tuple[Variable, ...] = ()
     pins: tuple[Pin, ...] = ()
