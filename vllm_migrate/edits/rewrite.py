@@ -17,11 +17,12 @@ from vllm_migrate.files.shell_lines import joined_line
 from vllm_migrate.rules.reading import REFUSED, Diagnostic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path, PurePosixPath
 
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.edits.plan import FilePlan
+    from vllm_migrate.files.discover import SourceFile
     from vllm_migrate.files.located import FileFacts
     from vllm_migrate.rules.scan import Judge, ScanResult
 
@@ -57,43 +58,52 @@ class _Outcome:
 
 
 def rewrite(
-    scanned: ScanResult, *, unsafe: bool, write: bool, progress: Callable[[int, int], None] | None = None
+    scanned: ScanResult,
+    *,
+    unsafe: bool,
+    write: bool,
+    progress: Callable[[int, int], None] | None = None,
+    guard: Callable[[Sequence[Path]], None] | None = None,
 ) -> RewriteResult:
     """Plan, verify and, where asked to, write the edits of a scan's findings.
+
+    All is planned before anything is written.
 
     Args:
         scanned: the scan; its `judge` is asked again about the edited files.
         unsafe: apply the edits that need a reader, too.
         write: change the files; otherwise only plan.
         progress: called with how many files are done, of how many.
+        guard: called with the files that are about to be written; what it raises leaves all of them alone.
     """
+    refused: list[Diagnostic] = []
+    planned = _planned(scanned, refused, unsafe=unsafe, progress=progress)
+    failed = bool(refused)
+    changed = {
+        path: outcome for path, outcome in planned.items() if outcome.plan.after != outcome.plan.before
+    }
+    for path, outcome in planned.items():
+        refused += [Diagnostic(REFUSED, path, reason) for reason in _reasons(outcome.plan)]
+    places = {file.relative: file for file in scanned.files}
+    if write and guard is not None and changed:
+        guard([places[path].path for path in changed if places[path].content is None])
     plans: list[FilePlan] = []
     applied: list[Finding] = []
     remaining: list[Finding] = []
-    refused: list[Diagnostic] = []
-    failed = False
     facts = dict(scanned.facts)
-    places = {file.relative: file.path for file in scanned.files}
-    by_file = _by_file(scanned.findings)
-    for done, (path, findings) in enumerate(by_file.items(), start=1):
-        if progress:
-            progress(done, len(by_file))
-        if not any(_wanted(finding, unsafe=unsafe) for finding in findings) or scanned.judge is None:
+    for path, findings in _by_file(scanned.findings).items():
+        if path not in changed:
             remaining += findings
             continue
-        try:
-            outcome = _settled(facts[path], findings, scanned.judge, unsafe=unsafe)
-            refused += [Diagnostic(REFUSED, path, reason) for reason in _reasons(outcome.plan)]
-            if write and outcome.plan.after != outcome.plan.before:
+        outcome = changed[path]
+        if write:
+            try:
                 _write(places[path], outcome.plan)
-        except InputError as error:
-            refused.append(Diagnostic(REFUSED, path, f"left as it was: {error.message}"))
-            failed = True
-            remaining += findings
-            continue
-        if outcome.plan.after == outcome.plan.before:
-            remaining += findings
-            continue
+            except InputError as error:
+                refused.append(_left(path, error))
+                failed = True
+                remaining += findings
+                continue
         plans.append(outcome.plan)
         applied += outcome.plan.applied
         if write:
@@ -103,6 +113,32 @@ def rewrite(
             done_with = {(finding.code, finding.span) for finding in outcome.plan.applied}
             remaining += [finding for finding in findings if (finding.code, finding.span) not in done_with]
     return RewriteResult(tuple(plans), tuple(applied), tuple(remaining), tuple(refused), facts, failed)
+
+
+def _planned(
+    scanned: ScanResult,
+    refused: list[Diagnostic],
+    *,
+    unsafe: bool,
+    progress: Callable[[int, int], None] | None,
+) -> dict[PurePosixPath, _Outcome]:
+    """What becomes of each file with an edit; the files where that can't be said go to `refused`."""
+    planned: dict[PurePosixPath, _Outcome] = {}
+    by_file = _by_file(scanned.findings)
+    for done, (path, findings) in enumerate(by_file.items(), start=1):
+        if progress:
+            progress(done, len(by_file))
+        if not any(_wanted(finding, unsafe=unsafe) for finding in findings) or scanned.judge is None:
+            continue
+        try:
+            planned[path] = _settled(scanned.facts[path], findings, scanned.judge, unsafe=unsafe)
+        except InputError as error:
+            refused.append(_left(path, error))
+    return planned
+
+
+def _left(path: PurePosixPath, error: InputError) -> Diagnostic:
+    return Diagnostic(REFUSED, path, f"left as it was: {error.message}")
 
 
 def _by_file(findings: Iterable[Finding]) -> dict[PurePosixPath, list[Finding]]:
@@ -162,11 +198,13 @@ def _reasons(plan: FilePlan) -> list[str]:
     return [f"{finding.code} not edited: {reason}" for finding, reason in plan.refused]
 
 
-def _write(path: Path, plan: FilePlan) -> None:
-    """Write the file a link leads to, not the link."""
+def _write(file: SourceFile, plan: FilePlan) -> None:
+    """Write the file a link leads to, not the link. Content that was handed in is not on disk."""
+    if file.content is not None:
+        return
     from vllm_migrate.edits.apply import write_atomically  # noqa: PLC0415 - libcst and what it needs are loaded with the first edit
 
     try:
-        write_atomically(path.resolve(), plan.before, plan.after)
+        write_atomically(file.path.resolve(), plan.before, plan.after)
     except OSError as error:
         raise InputError(f"can't be written: {error.strerror}") from None
