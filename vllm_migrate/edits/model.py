@@ -180,6 +180,8 @@ class Finding:
         precondition: what must hold for `safety` to be true.
         fact: id of the fact behind it, "" for none.
         edits: all of them or none are applied.
+        inside: for a finding in a part of the file (`FileFacts.parts`), the part's index and the finding as
+            it stands there; `span` and `edits` say the same in the file around it.
     """
 
     code: str
@@ -193,6 +195,7 @@ class Finding:
     precondition: str = ""
     fact: str = ""
     edits: tuple[Edit, ...] = field(default=())
+    inside: tuple[int, Finding] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,10 +51,14 @@ def plan_file(facts: FileFacts, findings: Sequence[Finding], *, unsafe: bool) ->
     """
     wanted = [f for f in findings if f.edits and _allowed(f, unsafe=unsafe)]
     wanted.sort(key=lambda f: (f.span, f.code))
+    if facts.parts:
+        from vllm_migrate.edits.parts import plan_parts  # noqa: PLC0415 (most files have none)
+
+        return plan_parts(facts, wanted)
     chosen, refused = _compatible(wanted)
     if not chosen:
         return FilePlan(facts.path, facts.source, facts.source, refused=tuple(refused))
-    plan = (_plan_python if facts.kind is FileKind.PYTHON else _plan_text)(facts, chosen)
+    plan = (_plan_python if facts.kind is FileKind.PYTHON else plan_text)(facts, chosen)
     return FilePlan(plan.path, plan.before, plan.after, plan.splices, plan.applied, (*refused, *plan.refused))
 
 
@@ -124,7 +128,8 @@ def _clash(one: Span, one_edit: edits.Edit, other: Span, other_edit: edits.Edit)
 # Files of other kinds: plain splices
 
 
-def _plan_text(facts: FileFacts, findings: Sequence[Finding]) -> FilePlan:
+def plan_text(facts: FileFacts, findings: Sequence[Finding]) -> FilePlan:
+    """The plan for findings whose edits replace text and nothing else."""
     splices: list[Splice] = []
     applied: list[Finding] = []
     refused: list[_Refused] = []

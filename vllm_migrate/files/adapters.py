@@ -21,6 +21,7 @@ _NEEDLES = {
     FileKind.YAML: re.compile(rb"vllm|engine_kwargs|engine_args|rollout:|sampling_params", re.IGNORECASE),
     FileKind.TOML: re.compile(rb"\b(?:vllm|trl)\b", re.IGNORECASE),
     FileKind.REQUIREMENTS: re.compile(rb"\b(?:vllm|trl)\b", re.IGNORECASE),
+    FileKind.NOTEBOOK: re.compile(rb"vllm|\btrl\b|llm_engine|model_executor|driver_worker", re.IGNORECASE),
 }
 
 
@@ -43,6 +44,10 @@ def read_file(
         return read_python(path, source, index, target)
     if not may_matter(kind, source):
         return FileFacts(path, kind, source)
+    if kind is FileKind.NOTEBOOK:
+        from vllm_migrate.files.notebook import read_notebook  # noqa: PLC0415 - loaded for the kinds a tree has
+
+        return read_notebook(path, source, lambda kind, text: read_file(path, kind, text, index, target))
     if kind is FileKind.SHELL:
         from vllm_migrate.files.shell import read_shell as read  # noqa: PLC0415 - loaded for the kinds a tree has
     elif kind is FileKind.YAML:

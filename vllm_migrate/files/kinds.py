@@ -22,6 +22,7 @@ _SUFFIXES = {
     "sbatch": FileKind.SHELL,
     "yaml": FileKind.YAML,
     "yml": FileKind.YAML,
+    "ipynb": FileKind.NOTEBOOK,
 }
 _REQUIREMENTS = re.compile(
     r"(?:.*[-_.])?(?:requirements|constraints)(?:[-_.].*)?\.(?:txt|in)|(?:requirements|constraints)-.*\.txt"

@@ -11,8 +11,10 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import PurePosixPath
+
+    from vllm_migrate.files.parts import Part
 
 
 class FileKind(str, Enum):
@@ -23,6 +25,10 @@ class FileKind(str, Enum):
     YAML = "yaml"
     TOML = "toml"
     REQUIREMENTS = "requirements"
+    SETUP_CFG = "setup.cfg"
+    NOTEBOOK = "notebook"
+    DOCKERFILE = "dockerfile"
+    MARKDOWN = "markdown"
 
 
 class Certainty(str, Enum):
@@ -31,6 +37,14 @@ class Certainty(str, Enum):
     CERTAIN = "certain"  # import table, one binding
     LIKELY = "likely"  # one of several bindings, a conditional import, an annotation, a naming convention
     GUESS = "guess"  # by name only: reported as a note, never edited
+
+
+class PinForm(str, Enum):
+    """How the version of a package is written."""
+
+    REQUIREMENT = "requirement"  # vllm==0.8.5
+    VERSION = "version"  # the version alone: the tag of vLLM's own image, a build argument
+    NAMED = "named"  # inside a name that somebody else chose: the tag of an image built around vLLM
 
 
 class Form(str, Enum):
@@ -337,6 +351,7 @@ class Pin:
     Attributes:
         specifier: "==0.8.5", "" where there is none; `specifier_span` its place (empty span where there is
             none).
+        form: how the version stands there.
     """
 
     package: str
@@ -344,6 +359,7 @@ class Pin:
     span: Span
     specifier_span: Span
     extras: tuple[str, ...] = ()
+    form: PinForm = PinForm.REQUIREMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +391,7 @@ class FileFacts:
         path: relative to the root the user named, with forward slashes.
         source: the file's bytes, unchanged.
         encoding: how `source` decodes; `newline` its line ending as most lines have it.
+        parts: the files inside it, whose facts are theirs and not repeated here.
     """
 
     path: PurePosixPath
@@ -396,6 +413,15 @@ class FileFacts:
     comparisons: tuple[VersionComparison, ...] = ()
     use: Use = field(default_factory=Use)
     suppressions: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def running(self) -> Iterator[FileFacts]:
+        """The facts of the file and of the parts of it that run, which is what a project consists of."""
+        yield self
+        for part in self.parts:
+            if not part.quoted:
+                yield from part.facts.running
 
     def text(self, span: Span) -> str:
         """The source text of a span."""

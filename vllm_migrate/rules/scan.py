@@ -17,6 +17,7 @@ from vllm_migrate.files.adapters import read_file
 from vllm_migrate.files.discover import discover, given_file
 from vllm_migrate.files.located import Use
 from vllm_migrate.files.locks import lock_pins
+from vllm_migrate.rules.inside import about_the_file
 from vllm_migrate.rules.reading import Diagnostic, Project, read_project
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ class Judge:
                     silenced.append(finding)
                 else:
                     kept.append(finding)
+        for index, part in enumerate(facts.parts):
+            for to, found in zip((kept, silenced), self.findings(part.facts), strict=True):
+                to += [about_the_file(finding, facts, index) for finding in found]
         return sorted(kept, key=lambda finding: (finding.span, finding.code)), silenced
 
 
@@ -160,10 +164,11 @@ def scan(
     target = parse_target(config.target)
     discovery = discover(paths, config) if content is None else given_file(paths[0], content)
     project = read_project(discovery.files, target, progress)
+    running = [inside for file in project.facts for inside in file.running]
     source = detect_source(
         [*lock_pins(paths), *_pins(project.facts)],
-        [variable for file in project.facts for variable in file.variables],
-        any(_shows_v0(file) for file in project.facts),
+        [variable for file in running for variable in file.variables],
+        any(_shows_v0(file) for file in running),
         config.source or None,
     )
     ignored = ignored_codes(discovery.files, config)
@@ -203,7 +208,7 @@ def _judge(
     from vllm_migrate.rules.base import Context  # noqa: PLC0415 - see above
 
     others = Use(trains=project.trains, syncs_weights=project.syncs_weights)
-    use = project_use([*(file.use for file in project.facts), others])
+    use = project_use([*(inside.use for file in project.facts for inside in file.running), others])
     context = Context(source, target, load_facts(), use, config.recipe)
     return Judge(context, project.index, config, ignored)
 
@@ -222,6 +227,10 @@ def _pins(facts: Iterable[FileFacts]) -> Iterable[tuple[str, Pin]]:
         for pin in file.pins:
             line = file.source.count(b"\n", 0, pin.span.start) + 1
             yield f"{file.path}:{line}", pin
+        for part in file.parts:
+            for pin in () if part.quoted else part.facts.pins:
+                line = file.source.count(b"\n", 0, part.outward(pin.span).start) + 1
+                yield f"{file.path}:{line}", pin
 
 
 _V0_MODULES = ("vllm.worker.", "vllm.executor.", "vllm.core.", "vllm.spec_decode.")
