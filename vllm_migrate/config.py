@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 RECIPES = ("parity", "fast")
 LEVELS = ("error", "warning", "note")
+BASELINE = ".vllm-migrate-baseline.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,11 @@ class Config:
     audit: AuditConfig = field(default_factory=AuditConfig)
     root: Path | None = None
     origin: Path | None = None
+
+    @property
+    def baseline(self) -> Path:
+        """Where the baseline lies unless one is named: beside the configuration, or where the run is."""
+        return Path(self.root or "", BASELINE)
 
 
 _KEYS: dict[str, type] = {

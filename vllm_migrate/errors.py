@@ -4,6 +4,7 @@
     ├── UsageError              an option or argument makes no sense
     ├── ConfigError             [tool.vllm-migrate] is wrong
     ├── InputError              a file of the user's can't be read or isn't what it should be
+    ├── UncommittedError        a file to be edited has changes that git has not committed
     ├── FactsError              the shipped data contradicts itself (a defect of ours)
     ├── EngineError             an engine could not do what was asked
     │   ├── ProvisionError      its environment could not be made
@@ -62,6 +63,12 @@ class InputError(VllmMigrateError):
     """A file of the user's can't be read or isn't what it should be."""
 
     reason = "input"
+
+
+class UncommittedError(VllmMigrateError):
+    """A file that would be edited has changes that git has not committed."""
+
+    reason = "uncommitted"
 
 
 class FactsError(VllmMigrateError):

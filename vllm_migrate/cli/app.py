@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 _COMMANDS = {
     "check": "Find what breaks or silently changes on the target version.",
     "rewrite": "Apply the edits that keep the code doing what it did.",
+    "baseline": "Write down what is found today, so that `check` says only what comes after.",
     "rule": "Explain a rule, or list them all.",
     "engines": "Install, list, examine and remove the engines that `audit` runs.",
     "audit": "Replay the same prompts through V0 and V1, and judge V1.",
 }
 
-_QUICK = frozenset({"check", "rewrite", "rule"})
+_QUICK = frozenset({"check", "rewrite", "baseline", "rule"})
 """The commands of the static wing, soon done: no pydantic (see `quick`) and no garbage collector."""
 
 

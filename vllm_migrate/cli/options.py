@@ -21,6 +21,10 @@ class Format(str, Enum):
 
     TEXT = "text"
     JSON = "json"
+    SARIF = "sarif"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    JUNIT = "junit"
 
 
 class FailOn(str, Enum):
@@ -40,7 +44,10 @@ class Recipe(str, Enum):
 
 # typer reads the annotations at run time and, on Python 3.10, needs Optional spelled out.
 Paths = Annotated[
-    list[Path] | None, typer.Argument(help="Files and directories; the current one by default.")
+    list[Path] | None, typer.Argument(help="Files and directories; the current one by default, - for stdin.")
+]
+StdinFilename = Annotated[
+    Path | None, typer.Option("--stdin-filename", metavar="FILE", help="What the file in stdin is called.")
 ]
 From = Annotated[
     str | None, typer.Option("--from", metavar="VERSION", help="vLLM version the code is written for.")
@@ -51,6 +58,12 @@ Select = Annotated[
     typer.Option("--select", metavar="CODES", help="Only these rules; prefixes, commas between."),
 ]
 Ignore = Annotated[Optional[list[str]], typer.Option("--ignore", metavar="CODES", help="Not these rules.")]  # noqa: UP045
+PerFileIgnores = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--per-file-ignores", metavar="PATTERN:CODES", help="Not these rules in files that the pattern names."
+    ),
+]
 OutputFormat = Annotated[Format, typer.Option("--output-format", help="What to write results as.")]
 OutputFile = Annotated[Path | None, typer.Option("--output-file", help="Write results there, not to stdout.")]
 FailLevel = Annotated[
@@ -70,7 +83,8 @@ def settings(
     target: str | None,
     select: Iterable[str] | None,
     ignore: Iterable[str] | None,
-    fail_on: FailOn | None,
+    per_file_ignores: Iterable[str] | None = None,
+    fail_on: FailOn | None = None,
     recipe: Recipe | None,
     unsafe: bool | None = None,
 ) -> Config:
@@ -80,7 +94,7 @@ def settings(
 
     Raises:
         ConfigError: where the file is wrong.
-        UsageError: where a code to select or ignore is no rule's.
+        UsageError: where a code to select or ignore is no rule's, or a pattern has none.
     """
     config = load_config(paths[0])
     given = {
@@ -88,18 +102,33 @@ def settings(
         "target": target,
         "select": _codes(select),
         "ignore": _codes(ignore),
+        "per_file_ignores": _per_file(per_file_ignores),
         "fail_on": fail_on.value if fail_on else None,
         "recipe": recipe.value if recipe else None,
         "unsafe_fixes": unsafe or None,
     }
     config = replace(config, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]  # values are of their fields' types
-    _check_codes((*config.select, *config.ignore))
+    per_file = (code for _, codes in config.per_file_ignores for code in codes)
+    _check_codes((*config.select, *config.ignore, *per_file))
     return config
 
 
 def _codes(given: Iterable[str] | None) -> tuple[str, ...] | None:
     codes = tuple(code.strip().upper() for text in given or () for code in text.split(",") if code.strip())
     return codes or None
+
+
+def _per_file(given: Iterable[str] | None) -> tuple[tuple[str, tuple[str, ...]], ...] | None:
+    pairs = []
+    for text in given or ():
+        pattern, _, codes = text.rpartition(":")
+        listed = _codes([codes])
+        if not pattern or not listed:
+            raise UsageError(
+                f"--per-file-ignores {text!r} is not PATTERN:CODES", hint="such as 'tests/:VM2,VM301'"
+            )
+        pairs.append((pattern, listed))
+    return tuple(pairs) or None
 
 
 def _check_codes(codes: Sequence[str]) -> None:

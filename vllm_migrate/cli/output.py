@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
 from vllm_migrate.report.style import Style, style_for, terminal_width
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import TextIO
 
 _PROGRESS_AFTER = 0.5
@@ -49,10 +50,7 @@ class Output:
         """
         data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
         if self.file is not None:
-            try:
-                self.file.write_bytes(data)
-            except OSError as error:
-                raise InputError(f"{self.file}: can't be written: {error.strerror}") from None
+            write_file(self.file, data)
             return
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
@@ -62,6 +60,41 @@ class Output:
         """Say something beside the result."""
         if not self.quiet:
             write_error_line(text)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; into what is no plain file (a pipe, /dev/null) directly.
+
+    Raises:
+        InputError: where it can't be written.
+    """
+    import tempfile  # noqa: PLC0415 - most runs write to stdout
+
+    target = Path(os.path.realpath(path))
+    try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+            return
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            try:
+                file.write(data)
+                file.flush()
+                temporary.chmod(mode)
+                temporary.replace(target)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise InputError(f"{path}: can't be written: {error.strerror}") from None
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def write_error_line(text: str) -> None:

@@ -21,11 +21,9 @@ from vllm_migrate.json_text import escaped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from vllm_migrate.config import Config
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.rules.scan import ScanResult
 
-FILE_NAME = ".vllm-migrate-baseline.json"
 SCHEMA = "vllm-migrate/baseline/1"
 _AGAIN = "`vllm-migrate baseline` writes it anew"
 
@@ -57,11 +55,6 @@ class Known:
     file: str
     hidden: tuple[Finding, ...]
     stale: tuple[tuple[Entry, int], ...]
-
-
-def baseline_file(config: Config) -> Path:
-    """Where the baseline lies unless one is named: beside the configuration, or in the working directory."""
-    return (config.root or Path.cwd()) / FILE_NAME
 
 
 def read_baseline(file: Path) -> Counter[Entry]:

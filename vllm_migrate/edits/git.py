@@ -13,13 +13,16 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vllm_migrate.errors import InputError, UsageError
+from vllm_migrate.errors import InputError, UncommittedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _AT_ONCE = 500
 """Paths per command: an argument list has a limit."""
+
+_NAMED = 3
+"""Files named in an error."""
 
 _SETTINGS = ("-c", "core.fsmonitor=false", "-c", "core.quotePath=true")
 _OWN_VARIABLES = frozenset(
@@ -54,6 +57,26 @@ def uncommitted(files: Iterable[Path]) -> list[Path]:
             entries = _git(root, "--literal-pathspecs", *status, *some).split(b"\0")
             changed += [names[entry[3:]] for entry in entries if entry[3:] in names]
     return sorted(changed)
+
+
+def refuse_uncommitted(files: Iterable[Path]) -> None:
+    """Let nothing be written over work that could not be had back.
+
+    Raises:
+        UncommittedError: where one of the files is not as git has it committed.
+        InputError: where git can't tell.
+    """
+    try:
+        changed = uncommitted(files)
+    except InputError as error:
+        raise InputError(error.message, hint="--allow-dirty goes ahead without asking git") from None
+    if changed:
+        names = [os.path.relpath(path) for path in changed[:_NAMED]]
+        more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+        raise UncommittedError(
+            f"git has not committed what is in {', '.join(names)}{more}; nothing was written",
+            hint="commit first, or go ahead with --allow-dirty; --diff only shows the edits",
+        )
 
 
 def changed_lines(files: Iterable[Path], base: str) -> dict[Path, range | frozenset[int]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.report.places import excerpt, place
 from vllm_migrate.report.style import printable
-from vllm_migrate.report.terminal import count
+from vllm_migrate.report.terminal import count, left_out_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,8 +90,7 @@ def findings_summary(result: ScanResult, looked: str, style: Style) -> Iterator[
         yield f"  {by_safety[Safety.UNSAFE]} by `vllm-migrate rewrite --unsafe-fixes`, to be read over"
     if by_safety[Safety.MANUAL]:
         yield f"  {by_safety[Safety.MANUAL]} by a person"
-    if result.suppressed:
-        yield f"  {result.suppressed} more silenced by comments"
+    yield from left_out_text(result)
 
 
 def _by_level(findings: Sequence[Finding]) -> str:

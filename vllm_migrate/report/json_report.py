@@ -10,11 +10,13 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.files.located import Span
 from vllm_migrate.json_text import json_text
 from vllm_migrate.report.places import place
+from vllm_migrate.report.statistics import statistics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import PurePosixPath
 
+    from vllm_migrate.edits.baseline import Known
     from vllm_migrate.edits.model import Edit, Finding
     from vllm_migrate.edits.rewrite import RewriteResult
     from vllm_migrate.files.located import FileFacts
@@ -24,9 +26,12 @@ if TYPE_CHECKING:
 SCHEMA = "vllm-migrate/check/1"
 
 
-def check_json(result: ScanResult) -> str:
+def check_json(result: ScanResult, *, with_statistics: bool = False) -> str:
     """A finished scan. `reason` is "" where every file was judged, else "unjudged"."""
-    return json_text(_scan(result))
+    value = _scan(result)
+    if with_statistics:
+        value["statistics"] = statistics(result.findings)
+    return json_text(value)
 
 
 def rewrite_json(scanned: ScanResult, result: RewriteResult) -> str:
@@ -66,9 +71,23 @@ def _scan(result: ScanResult) -> dict[str, Any]:
         "findings": [finding_json(f, result.facts) for f in result.findings],
         "skipped": [{"path": str(path), "reason": reason} for path, reason in result.skipped],
         "diagnostics": [_diagnostic(d) for d in result.diagnostics],
-        "summary": {**summary(result.findings), "files": len(result.files), "suppressed": result.suppressed},
+        "baseline": _baseline(result.baseline),
+        "summary": {
+            **summary(result.findings),
+            "files": len(result.files),
+            "suppressed": result.suppressed,
+            "known": len(result.baseline.hidden) if result.baseline else 0,
+            "elsewhere": result.elsewhere,
+        },
         "reason": "unjudged" if result.unjudged else "",
     }
+
+
+def _baseline(known: Known | None) -> dict[str, Any] | None:
+    if known is None:
+        return None
+    stale = [{"path": e.path, "code": e.code, "count": n, "snippet": e.snippet} for e, n in known.stale]
+    return {"file": known.file, "stale": stale}
 
 
 def error_json(reason: str, message: str) -> str:
@@ -82,7 +101,8 @@ def error_json(reason: str, message: str) -> str:
             "findings": [],
             "skipped": [],
             "diagnostics": [{"code": "", "path": None, "line": None, "message": message}],
-            "summary": {**summary(()), "files": 0, "suppressed": 0},
+            "baseline": None,
+            "summary": {**summary(()), "files": 0, "suppressed": 0, "known": 0, "elsewhere": 0},
             "reason": reason,
         }
     )

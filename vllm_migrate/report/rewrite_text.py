@@ -12,31 +12,46 @@ from vllm_migrate.report.terminal import count, diagnostics_text, route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from vllm_migrate.edits.rewrite import RewriteResult
     from vllm_migrate.report.style import Style
     from vllm_migrate.rules.scan import ScanResult
 
 
-def text(scanned: ScanResult, result: RewriteResult, style: Style, width: int, *, header: bool) -> str:
+def text(
+    scanned: ScanResult,
+    result: RewriteResult,
+    style: Style,
+    width: int,
+    *,
+    header: bool,
+    written: bool = True,
+) -> str:
     """Each rewritten file with its number of edits, then what remains."""
+    done = "rewrote" if written else "would rewrite"
     lines = [style(route(scanned.source, scanned.target), "dim"), ""] if header else []
     edits = Counter(finding.path for finding in result.applied)
     for plan in result.plans:
         rules = sorted({finding.code for finding in plan.applied})
         name = style(printable(str(plan.path)), "bold")
         lines.append(
-            f"{style('rewrote', 'green')} {name}: {count(edits[plan.path], 'finding')} ({', '.join(rules)})"
+            f"{style(done, 'green')} {name}: {count(edits[plan.path], 'finding')} ({', '.join(rules)})"
         )
     if result.plans:
         lines.append("")
-    lines += findings_text(result.remaining, dict(result.facts), style, width)
+    lines += remaining_text(result, style, width)
     lines += diagnostics_text((*scanned.diagnostics, *result.refused), style)
     return "".join(f"{line}\n" for line in lines)
 
 
-def summary(result: RewriteResult, style: Style, *, diff: bool) -> Iterator[str]:
-    """How much was done, and how much is left for whom."""
+def remaining_text(result: RewriteResult, style: Style, width: int) -> Iterator[str]:
+    """The findings that are left."""
+    return findings_text(result.remaining, dict(result.facts), style, width)
+
+
+def summary(result: RewriteResult, style: Style, *, diff: bool, patch: Path | None = None) -> Iterator[str]:
+    """How much was done, and how much is left for whom; `patch` is the file that has the edits."""
     done = "would be rewritten" if diff else "rewritten"
     if result.plans:
         yield style(
@@ -54,7 +69,9 @@ def summary(result: RewriteResult, style: Style, *, diff: bool) -> Iterator[str]
         yield f"  {unsafe} more with --unsafe-fixes, to be read over"
     if manual:
         yield f"  {manual} left to a person"
-    if diff and result.plans:
+    if patch is not None:
+        yield f"  the edits are in {printable(str(patch))}; `git apply` makes them"
+    elif diff and result.plans:
         yield "  nothing was written; run without --diff to apply"
 
 

@@ -62,11 +62,36 @@ def summary_text(result: ScanResult, style: Style) -> Iterator[str]:
                 if result.files
                 else "so nothing was judged; ignored files are passed over"
             )
+            if result.baseline or result.elsewhere:
+                verdict = "nothing new to migrate"
             yield style(f"{looked}, {verdict}", "green" if result.files else "yellow")
+        yield from left_out_text(result)
         return
     from vllm_migrate.report.findings_text import findings_summary  # noqa: PLC0415 - only where there are findings
 
     yield from findings_summary(result, looked, style)
+
+
+def left_out_text(result: ScanResult) -> Iterator[str]:
+    """How many findings are not shown, and why."""
+    if result.suppressed:
+        yield f"  {result.suppressed} more silenced by comments"
+    if result.elsewhere:
+        yield f"  {result.elsewhere} more on lines that have not changed"
+    if result.baseline is None:
+        return
+    file = printable(result.baseline.file)
+    if result.baseline.hidden:
+        yield f"  {len(result.baseline.hidden)} more known, in {file}"
+    if result.baseline.stale:
+        stale = result.baseline.stale
+        entries = "1 entry" if len(stale) == 1 else f"{len(stale)} entries"
+        yield f"  {entries} of {file} met nothing; `vllm-migrate baseline` takes them out:"
+        for entry, number in stale[:_SHOWN_SKIPPED]:
+            times = f" ({number} times)" if number > 1 else ""
+            yield f"    {printable(entry.path)}  {entry.code}  {printable(entry.snippet)}{times}"
+        if len(stale) > _SHOWN_SKIPPED:
+            yield f"    and {len(stale) - _SHOWN_SKIPPED} more"
 
 
 def count(number: int, noun: str) -> str:
