@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.model import Splice
+from vllm_migrate.edits.model import InsertStatement, Splice
 from vllm_migrate.edits.plan import FilePlan, plan_file, plan_text
 from vllm_migrate.edits.splice import OverlapError, apply_splices, minimal_splices
 from vllm_migrate.errors import InputError
@@ -112,20 +112,30 @@ def _part_plan(part: Part, plan: FilePlan) -> _PartPlan:
             for before in [facts.source.decode()]
             for start, end, text in minimal_splices(before, after.decode())
         )
-    return _PartPlan(_inside_cells(part, splices) if part.borders else splices)
+    return _PartPlan(_inside_cells(part, splices, plan.applied) if part.borders else splices)
 
 
-def _inside_cells(part: Part, splices: Iterable[Splice]) -> tuple[Splice, ...]:
+def _inside_cells(part: Part, splices: Iterable[Splice], applied: Iterable[Finding]) -> tuple[Splice, ...]:
     """The same change with splices that don't reach over the newline between two cells.
 
     "x = 1⏎" taken out at the end of a cell is "⏎x = 1" taken out, where the newline before it is the cell's.
     """
     source = part.facts.source
     starts = {*part.borders, len(source)}
+    first = {
+        edit.anchor.start
+        for finding in applied
+        for edit in finding.edits
+        if isinstance(edit, InsertStatement) and edit.before
+    }
     found: list[Splice] = []
     for splice in splices:
         start, end, text = splice.start, splice.end, splice.text
-        if end in starts:
+        within = max(
+            (b for b in part.borders if start < b < end and not source[start:b].strip()), default=start
+        )
+        start = start if text else within  # blank lines at the end of the cell above are not this one's
+        if end in starts and not (start == end and end in first):
             start, end, text = _before_newline(source, start, end, text, starts)
         if any(start < border <= end for border in starts):
             raise _RefusedError("the edit would reach over the end of a cell")

@@ -42,12 +42,13 @@ def read_file(
         from vllm_migrate.resolve.python import read_python  # noqa: PLC0415 - loaded for the kinds a tree has
 
         return read_python(path, source, index, target)
-    if not may_matter(kind, source):
-        return FileFacts(path, kind, source)
     if kind is FileKind.NOTEBOOK:
         from vllm_migrate.files.notebook import read_notebook  # noqa: PLC0415 - loaded for the kinds a tree has
 
+        # Whatever is in it: an edited notebook has to have the same parts as before.
         return read_notebook(path, source, lambda kind, text: read_file(path, kind, text, index, target))
+    if not may_matter(kind, source):
+        return FileFacts(path, kind, source)
     if kind is FileKind.SHELL:
         from vllm_migrate.files.shell import read_shell as read  # noqa: PLC0415 - loaded for the kinds a tree has
     elif kind is FileKind.YAML:
