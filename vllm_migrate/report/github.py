@@ -35,7 +35,8 @@ def render(result: ScanResult, fail_on: str) -> str:
     del fail_on
     path_of = from_root(result)
     lines = [
-        _command("error", path_of(d.path), d.code, d.message, line=d.line or 1) for d in result.diagnostics
+        _command("error" if d.unjudged else "warning", path_of(d.path), d.code, d.message, line=d.line or 1)
+        for d in result.diagnostics
     ]
     for finding in sorted(result.findings, key=lambda finding: -finding.level):
         position = place(finding, result.facts[finding.path])

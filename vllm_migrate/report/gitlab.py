@@ -6,6 +6,7 @@ GitLab drops all but one issue of a fingerprint and tells new ones from old by i
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.edits.fingerprint import fingerprints
@@ -25,17 +26,15 @@ def render(result: ScanResult, fail_on: str) -> str:
     """A finished scan; a severity says how bad it is, `fail_on` nothing."""
     del fail_on
     path_of = from_root(result)
-    issues = [
-        _issue(
-            d.code,
-            d.message,
-            "blocker",
-            path_of(d.path),
-            d.line or 1,
-            f"{d.code}\0{path_of(d.path)}\0{d.message}",
+    seen: Counter[tuple[str, str, str]] = Counter()
+    issues = []
+    for d in result.diagnostics:
+        key = (d.code, path_of(d.path), d.message)
+        severity = "blocker" if d.unjudged else "minor"
+        issues.append(
+            _issue(d.code, d.message, severity, key[1], d.line or 1, "\0".join((*key, str(seen[key]))))
         )
-        for d in result.diagnostics
-    ]
+        seen[key] += 1
     findings = result.everything
     marks = dict(zip(map(id, findings), fingerprints(findings, result.facts, path_of), strict=True))
     for finding in result.findings:

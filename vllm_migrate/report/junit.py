@@ -37,7 +37,7 @@ def render(result: ScanResult, fail_on: str) -> str:
     cases: dict[str, list[_Case]] = {}
     for diagnostic in result.diagnostics:
         path = path_of(diagnostic.path)
-        cases.setdefault(path, []).append(_unjudged(diagnostic, path))
+        cases.setdefault(path, []).append(_diagnostic(diagnostic, path))
     for path, group in _by_path(result, path_of):
         cases.setdefault(path, []).extend(_finding(f, result, path, threshold) for f in group)
     if not cases:
@@ -74,11 +74,14 @@ def _finding(finding: Finding, result: ScanResult, path: str, threshold: Level) 
     return "failure", _case(name, path, f"{opening}{escape(text)}</failure>")
 
 
-def _unjudged(diagnostic: Diagnostic, path: str) -> _Case:
+def _diagnostic(diagnostic: Diagnostic, path: str) -> _Case:
     where = f"{path}:{diagnostic.line}" if diagnostic.line else path
+    name = f"{diagnostic.code} ({diagnostic.line})"
+    if not diagnostic.unjudged:
+        text = escape(printable(f"{where}: {diagnostic.message}"))
+        return "passed", _case(name, path, f"<system-out>{text}</system-out>")
     opening = f"<error type={_attribute(diagnostic.code)} message={_attribute(diagnostic.message)}>"
-    body = f"{opening}{escape(printable(where))}</error>"
-    return "error", _case(f"{diagnostic.code} ({diagnostic.line})", path, body)
+    return "error", _case(name, path, f"{opening}{escape(printable(where))}</error>")
 
 
 def _case(name: str, path: str, body: str) -> str:
