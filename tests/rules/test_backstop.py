@@ -179,6 +179,19 @@ def test_level_of_a_method(call: str, level: Level | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "found"),
+    [("execute_method", True), ("init_device", False), ("load_model", False), ("never_there", False)],
+)
+def test_a_class_that_moved_may_have_left_methods_behind(method: str, found: bool) -> None:
+    text = (
+        "from vllm.worker.worker_base import WorkerWrapperBase\n\n\ndef wake(config):\n"
+        "    wrapper = WorkerWrapperBase(vllm_config=config)\n"
+        f"    wrapper.{method}()\n"
+    )
+    assert [f.level for f in find(by_code("VM490"), text)] == ([Level.ERROR] if found else [])
+
+
+@pytest.mark.parametrize(
     "text",
     [
         # the project's own fields and keys

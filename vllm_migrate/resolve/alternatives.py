@@ -61,6 +61,8 @@ def attribute_of_instance(base: Meaning, name: str) -> Meaning | None:
         return None
     if base.name in known.ENGINES or (base.name == known.SAMPLING and qualified in known.RESULTS):
         return Meaning(Kind.METHOD, qualified, base.certainty)
+    if base.name.startswith("vllm.") and base.name not in known.RECORDS:
+        return Meaning(Kind.METHOD, qualified, base.certainty)  # a method, if it is called
     return None
 
 

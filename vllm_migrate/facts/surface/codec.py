@@ -94,9 +94,14 @@ def damaged(origin: str) -> FactsError:
     return FactsError(f"the surface data in {origin} is damaged", hint="reinstall vllm-migrate")
 
 
-def decode_line(payload: str, release: int) -> dict[str, Any] | None:
-    """One module's table in one release, or None where the module doesn't exist there."""
-    ranges, entries = json.loads(payload)
+def decode_line(line: Sequence[Any], release: int) -> dict[str, Any] | None:
+    """One module's table in one release, or None where the module doesn't exist there.
+
+    Args:
+        line: the module's line without its name, parsed.
+        release: index into the list of releases.
+    """
+    ranges, entries = line
     if not covers(ranges, release):
         return None
     table = {}

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from vllm_migrate.facts.surface.store import known_versions, load_surface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterator
 
     from packaging.version import Version
 
     from vllm_migrate.facts.surface.lookup import Surface
 
 
-@dataclass(frozen=True, slots=True)
+_STAYED = frozenset({"vllm.LLM", "vllm.EngineArgs", "vllm.AsyncEngineArgs", "vllm.SamplingParams"})
+"""Classes that every known release defines in the same module."""
+
+
 class Absence:
-    """Something the target doesn't have.
+    """Something the target doesn't have. What other releases have is looked up when it is asked for."""
 
-    Attributes:
-        last: the newest release before the target that had it, "" where none did.
-        later: the first release after the target that has it, "" where none does.
-    """
+    def __init__(self, comparison: Comparison, exists: Callable[[Surface], bool]) -> None:
+        self._comparison = comparison
+        self._exists = exists
 
-    last: str
-    later: str
+    @cached_property
+    def last(self) -> str:
+        """The newest release before the target that had it, "" where none did."""
+        return next((v for v, surface in self._comparison.earlier() if self._exists(surface)), "")
+
+    @cached_property
+    def later(self) -> str:
+        """The first release after the target that has it, "" where none does."""
+        return next((v for v, surface in self._comparison.later() if self._exists(surface)), "")
 
 
 class Comparison:
@@ -46,10 +54,11 @@ class Comparison:
         self._after = tuple(v for v in known if v > target)
         exact = target if target in known else None
         nearest = exact or (self._before[-1] if self._before else self._after[0])
-        self.surface: Surface = load_surface(package, str(nearest))
+        self._surfaces: dict[Version, Surface] = {}
+        self.surface = self._load(nearest)
         # Between two extracted releases only what both lack is lacking for sure.
         unsure = () if exact else (*self._before[-1:], *self._after[:1])
-        self._bearing = (self.surface, *(load_surface(package, str(v)) for v in unsure if v != nearest))
+        self._bearing = (self.surface, *(self._load(v) for v in unsure if v != nearest))
         self._known: dict[Hashable, Absence | None] = {}
 
     # Each says what is known of something the target lacks; None where the target has it, or may have it.
@@ -79,9 +88,13 @@ class Comparison:
         With several, the `**kwargs` of one is what it hands on to another.
         """
         listed = len(callees) > 1
+        if _STAYED.issuperset(callees) and not any(
+            name in self.surface.ever_taken(callee) for callee in callees
+        ):
+            return Absence(self, lambda _: False)
         return self._absence(
             (callees, name),
-            lambda surface: any(_takes(surface, callee, name, listed=listed) for callee in callees),
+            lambda surface: any(surface.takes(callee, name, listed=listed) for callee in callees),
         )
 
     def variable(self, name: str) -> Absence | None:
@@ -96,28 +109,24 @@ class Comparison:
             lambda surface: surface.has_flag(flag) or any(one.startswith(whole) for one in surface.flags),
         )
 
+    def earlier(self) -> Iterator[tuple[str, Surface]]:
+        """The releases before the target, newest first."""
+        return ((str(v), self._load(v)) for v in reversed(self._before))
+
+    def later(self) -> Iterator[tuple[str, Surface]]:
+        """The releases after the target, oldest first."""
+        return ((str(v), self._load(v)) for v in self._after)
+
+    def _load(self, version: Version) -> Surface:
+        if version not in self._surfaces:
+            self._surfaces[version] = load_surface(self.package, str(version))
+        return self._surfaces[version]
+
     def _absence(self, key: Hashable, exists: Callable[[Surface], bool]) -> Absence | None:
         if key not in self._known:
             present = any(exists(surface) for surface in self._bearing)
-            self._known[key] = None if present else Absence(self._last(exists), self._later(exists))
+            self._known[key] = None if present else Absence(self, exists)
         return self._known[key]
-
-    def _last(self, exists: Callable[[Surface], bool]) -> str:
-        return self._first(reversed(self._before), exists)
-
-    def _later(self, exists: Callable[[Surface], bool]) -> str:
-        return self._first(self._after, exists)
-
-    def _first(self, versions: Iterable[Version], exists: Callable[[Surface], bool]) -> str:
-        return next((str(v) for v in versions if exists(load_surface(self.package, str(v)))), "")
-
-
-def _takes(surface: Surface, callee: str, name: str, *, listed: bool) -> bool:
-    """Whether a callable of a release takes a keyword, or may; one that isn't there takes none."""
-    if not surface.has(callee):
-        return False
-    parameters = surface.parameters(callee)
-    return parameters is None or name in parameters or not (listed or surface.is_complete(callee))
 
 
 @lru_cache(maxsize=8)

@@ -55,6 +55,9 @@ class Surface:
         self.exact = exact
         self._store = store
         self._index = index
+        self._seen: dict[Place, tuple[frozenset[str], bool]] = {}
+        self._ever: dict[str, frozenset[str]] = {}
+        self._taken: dict[tuple[str, bool], tuple[bool, frozenset[str] | None, bool]] = {}
 
     def has_module(self, name: str) -> bool:
         """Whether a module can be imported. Compiled and vendored modules of the GPU wheel count as there."""
@@ -89,8 +92,13 @@ class Surface:
         shape = self._shape(Place(place.module, owner))
         if shape is None or shape[0] != "c":
             return True
-        members, whole = self._members(Place(place.module, owner))
+        members, whole = self._known_members(Place(place.module, owner))
         return member in members or not whole or member.startswith("__")
+
+    def _known_members(self, place: Place) -> tuple[frozenset[str], bool]:
+        if place not in self._seen:
+            self._seen[place] = self._members(place)
+        return self._seen[place]
 
     def locate(self, qualified: str) -> Place | None:
         """Where something is defined, through re-exports; None where its module or first name is missing."""
@@ -131,9 +139,41 @@ class Surface:
             return None
         return self._parameters(place)
 
+    def takes(self, qualified: str, keyword: str, *, listed: bool = False) -> bool:
+        """Whether a function, method or constructor takes a keyword, or may; one that isn't there takes none.
+
+        Args:
+            qualified: of the callable.
+            keyword: the argument's name.
+            listed: only parameters of that name count, no `**kwargs` and nothing that can't be seen.
+        """
+        key = (qualified, listed)
+        if key not in self._taken:
+            names, whole = self._parameter_names(qualified), listed or self.is_complete(qualified)
+            self._taken[key] = (self.has(qualified), names, whole)
+        there, names, whole = self._taken[key]
+        return there and (names is None or keyword in names or not whole)
+
+    def ever_taken(self, qualified: str) -> frozenset[str]:
+        """What the constructor of a class took in any release, where the class stayed in its module."""
+        if qualified not in self._ever:
+            found: set[str] = set()
+            for owner in self._lineage(qualified):
+                for path in (owner.path, f"{owner.path}.__init__"):
+                    for shape in self._store.shapes.variants(owner.module, path):
+                        listed = shape[3] if shape[0] == "c" else shape[1] if shape[0] == "f" else ()
+                        found.update(parameter.partition("=")[0] for parameter in listed)
+            self._ever[qualified] = frozenset(found)
+        return self._ever[qualified]
+
+    def _parameter_names(self, qualified: str) -> frozenset[str] | None:
+        place = self.locate(qualified)
+        found = None if place is None or not place.path else self._parameters(place, defaults=False)
+        return None if found is None else frozenset(found)
+
     def is_complete(self, qualified: str) -> bool:
         """Whether a keyword missing from `parameters` is an error for sure: no `**kwargs`, no unseen base."""
-        parameters = self.parameters(qualified)
+        parameters = self._parameter_names(qualified)
         if parameters is None or any(name.startswith("**") for name in parameters):
             return False
         place = self.locate(qualified)
@@ -202,7 +242,7 @@ class Surface:
                 return module, parts[length:]
         return "", parts
 
-    def _parameters(self, place: Place) -> dict[str, str] | None:
+    def _parameters(self, place: Place, *, defaults: bool = True) -> dict[str, str] | None:
         shape = self._shape(place)
         if shape is None:
             owner, _, method = place.path.rpartition(".")
@@ -211,29 +251,29 @@ class Surface:
             for ancestor in self._lineage_of(Place(place.module, owner)):
                 found = self._shape(Place(ancestor.module, f"{ancestor.path}.{method}"))
                 if found is not None:
-                    return self._listed(ancestor, found)
+                    return self._listed(ancestor, found, defaults=defaults)
             return None
         if shape[0] != "c":
-            return self._listed(place, shape)
+            return self._listed(place, shape, defaults=defaults)
         constructor = self._constructor(place)
         if constructor is not None:
-            return self._listed(constructor, self._shape(constructor) or ["f", []])
+            return self._listed(constructor, self._shape(constructor) or ["f", []], defaults=defaults)
         fields: dict[str, str] = {}
         lineage = self._lineage_of(place)
         inherited = any((self._shape(p) or ["", [], ""])[2] == "b" for p in lineage)
         for ancestor in reversed(lineage):
             body = self._shape(ancestor)
             if body is not None and (body[2] or inherited):
-                fields.update(self._listed(ancestor, ["f", body[3]]) or {})
+                fields.update(self._listed(ancestor, ["f", body[3]], defaults=defaults) or {})
         return fields
 
-    def _listed(self, place: Place, shape: list[Any]) -> dict[str, str] | None:
+    def _listed(self, place: Place, shape: list[Any], *, defaults: bool) -> dict[str, str] | None:
         if shape[0] != "f":
             return None
         listed = {}
         for parameter in shape[1]:
             name, _, default = parameter.partition("=")
-            listed[name] = self._default(place.module, default)
+            listed[name] = self._default(place.module, default) if defaults else ""
         return listed
 
     def _default(self, module: str, default: str) -> str:

@@ -58,6 +58,7 @@ class Table:
         self._shards = split_shards(data, origin)
         self._texts: dict[str, str] = {}
         self._lines: dict[str, dict[str, str]] = {}
+        self._whole: dict[str, list[Any] | None] = {}
         self._parsed: dict[tuple[str, int], dict[str, Any] | None] = {}
 
     def payload(self, module: str) -> str | None:
@@ -74,9 +75,21 @@ class Table:
         """One module's entries in one release, or None where it doesn't exist."""
         key = (module, release)
         if key not in self._parsed:
-            payload = self.payload(module)
-            self._parsed[key] = None if payload is None else decode_line(payload, release)
+            line = self._line(module)
+            self._parsed[key] = None if line is None else decode_line(line, release)
         return self._parsed[key]
+
+    def _line(self, module: str) -> list[Any] | None:
+        if module not in self._whole:
+            payload = self.payload(module)
+            self._whole[module] = None if payload is None else json.loads(payload)
+        return self._whole[module]
+
+    def variants(self, module: str, key: str) -> tuple[Any, ...]:
+        """Every value an entry of a module ever had."""
+        line = self._line(module)
+        entry = None if line is None else line[1].get(key)
+        return () if entry is None else tuple(entry.values()) if isinstance(entry, dict) else (entry,)
 
     def modules(self) -> tuple[str, ...]:
         """Every module of any release."""

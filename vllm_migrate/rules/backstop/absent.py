@@ -52,8 +52,10 @@ def successors(found: Iterable[str]) -> str:
     return " or ".join(list(found)[:_SUCCESSORS])
 
 
-def near(name: str, others: Iterable[str]) -> str:
-    """The name that may have been meant, or ""."""
+def near(absence: Absence, name: str, others: Iterable[str]) -> str:
+    """The name that may have been meant where no release ever had this one, or ""."""
+    if absence.last:
+        return ""
     return next(iter(difflib.get_close_matches(name, list(others), 1, _NEAR)), "")
 
 

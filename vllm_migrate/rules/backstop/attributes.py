@@ -89,7 +89,7 @@ class GoneAttribute(Rule):
                 continue
             level = _level(attribute, absence, file)
             if level is not None:
-                meant = near(attribute.name, context.api.surface.members(attribute.owner))
+                meant = near(absence, attribute.name, context.api.surface.members(attribute.owner))
                 yield make_finding(
                     self,
                     file,
@@ -111,8 +111,7 @@ class GoneAttribute(Rule):
             return
         level = level_of(absence, chain.certainty, expected=is_expected(file, steps[0]))
         if level is not None:
-            known = {name for owner in owners for name in context.api.surface.members(owner)}
-            meant = near(steps[0], known)
+            meant = ""
             if steps[0] in context.api.surface.members("vllm.config.VllmConfig"):
                 meant = f"vllm_config.{steps[0]}"  # of LLMEngine, with all configurations in it
             yield make_finding(

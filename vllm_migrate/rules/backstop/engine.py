@@ -92,7 +92,7 @@ class UnknownEngineArgument(Rule):
             if level is None:
                 continue
             name = written(argument)
-            meant = near(argument.name, context.api.surface.parameters("vllm.AsyncEngineArgs") or ())
+            meant = near(absence, argument.name, context.api.surface.parameters("vllm.AsyncEngineArgs") or ())
             yield make_finding(
                 self,
                 file,

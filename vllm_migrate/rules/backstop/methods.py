@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
-from vllm_migrate.facts.model import Subject
+from vllm_migrate.facts.model import Remedy, Subject
 from vllm_migrate.files.located import Span
 from vllm_migrate.rules.backstop.absent import is_expected, is_made, level_of, near, sentence
 from vllm_migrate.rules.base import Example, Rule
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _INNER = frozenset({"llm_engine", "engine"})
 """Attributes of an engine that are an `LLMEngine`."""
 
+_HANDS_ON = {"vllm.v1.worker.worker_base.WorkerWrapperBase": ("vllm.v1.worker.gpu_worker.Worker",)}
+"""Classes that take what they lack from an object of another (`__getattr__` in worker_base.py)."""
+
 
 class UnknownMethodOrArgument(Rule):
     """A method or an argument is used that the target's API doesn't have, and no other rule has reported it.
@@ -35,7 +38,7 @@ class UnknownMethodOrArgument(Rule):
     probably a slip, or code for another version.
 
     ## Fix safety
-    Left to a person.
+    Left to a person. A class that moved may have left methods behind; its import is rewritten, they are not.
     """
 
     code = "VM490"
@@ -53,6 +56,13 @@ class UnknownMethodOrArgument(Rule):
                 "    return llm.encode(texts, truncate_prompt_tokens=512)\n"
             ),
             source="0.9.2",
+        ),
+        Example(
+            before=(
+                "from vllm.worker.worker_base import WorkerWrapperBase\n\n\ndef wake(config):\n"
+                "    wrapper = WorkerWrapperBase(vllm_config=config)\n"
+                '    wrapper.execute_method("wake_up")\n'
+            ),
         ),
         Example(before='from vllm import LLM\n\nllm = LLM("m")\nllm.reset_prefix_cache()\n', unchanged=True),
         Example(
@@ -72,7 +82,7 @@ class UnknownMethodOrArgument(Rule):
             absence = context.api.name(call.target)
             if absence is None:
                 yield from self._arguments(file, call, context)
-            elif _is_method(call, context):
+            elif _is_method(call.target, absence, context):
                 yield from self._method(file, call.target, call.callee, call.certainty, absence, context)
         for chain in file.chains:
             if len(chain.attributes) == 1 and chain.attributes[0] in _INNER:
@@ -101,7 +111,7 @@ class UnknownMethodOrArgument(Rule):
                 callee,
                 sentence(f"{_short(target)}()", absence, context.api),
                 level=level,
-                advice=_advice("do without it", near(method, context.api.surface.methods(owner))),
+                advice=_advice("do without it", near(absence, method, context.api.surface.methods(owner))),
                 certainty=certainty,
             )
 
@@ -126,16 +136,30 @@ class UnknownMethodOrArgument(Rule):
                     sentence(f"{name} of {_short(call.target)}()", absence, context.api),
                     level=level,
                     advice=_advice(
-                        f"remove {name}", near(name, context.api.surface.parameters(call.target) or ())
+                        f"remove {name}",
+                        near(absence, name, context.api.surface.parameters(call.target) or ()),
                     ),
                     certainty=argument.certainty,
                 )
 
 
-def _is_method(call: Call, context: Context) -> bool:
-    """Whether a class of the target lacks it; what a module lacks is an import's or a name's matter."""
-    owner = context.api.surface.locate(call.target.rpartition(".")[0])
-    return owner is not None and bool(owner.path)
+def _is_method(target: str, absence: Absence, context: Context) -> bool:
+    """Whether a class lacks it that the target has, here or where it moved.
+
+    What a module lacks, and a class that is nowhere, is an import's or a name's matter.
+    """
+    owner, _, method = target.rpartition(".")
+    place = context.api.surface.locate(owner)
+    if place is not None:
+        return bool(place.path)
+    moved = context.facts.import_state(owner, context.target)
+    if moved is None or moved[1].remedy is not Remedy.MOVE or moved[0].name != owner or not absence.last:
+        return False
+    now = moved[1].to
+    return (
+        context.api.surface.has(now)
+        and context.api.member((now, *_HANDS_ON.get(now, ())), method) is not None
+    )
 
 
 def _short(target: str) -> str:

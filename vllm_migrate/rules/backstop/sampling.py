@@ -66,7 +66,7 @@ class UnknownSamplingArgument(Rule):
                 continue
             level = level_of(absence, argument.certainty, expected=is_expected(file, argument.name))
             if level is not None:
-                meant = near(argument.name, context.api.surface.parameters(callee) or ())
+                meant = near(absence, argument.name, context.api.surface.parameters(callee) or ())
                 yield make_finding(
                     self,
                     file,

@@ -63,7 +63,7 @@ class UnknownVariable(Rule):
             absence = context.api.variable(name)
             if absence is None or context.facts.on_target(Subject.VARIABLE, name, context.target):
                 continue
-            meant = near(name, context.api.surface.variables)
+            meant = near(absence, name, context.api.surface.variables)
             level = _level(variable, absence, meant, file)
             if level is not None:
                 yield make_finding(
