@@ -116,6 +116,7 @@ class Table:
         return self._texts[shard]
 
 
+@lru_cache(maxsize=4)
 def known_versions(package: str) -> tuple[Version, ...]:
     """The releases whose surfaces are shipped, oldest first.
 
@@ -125,7 +126,7 @@ def known_versions(package: str) -> tuple[Version, ...]:
     return tuple(Version(release.version) for release in load_store(package).releases)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=128)
 def load_surface(package: str, version: str) -> Surface:
     """The surface of the newest extracted release that is not newer than `version`.
 
