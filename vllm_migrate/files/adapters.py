@@ -21,6 +21,7 @@ _NEEDLES = {
     FileKind.YAML: re.compile(rb"vllm|engine_kwargs|engine_args|rollout:|sampling_params", re.IGNORECASE),
     FileKind.TOML: re.compile(rb"\b(?:vllm|trl)\b", re.IGNORECASE),
     FileKind.REQUIREMENTS: re.compile(rb"\b(?:vllm|trl)\b", re.IGNORECASE),
+    FileKind.SETUP_CFG: re.compile(rb"\b(?:vllm|trl)\b", re.IGNORECASE),
     FileKind.NOTEBOOK: re.compile(rb"vllm|\btrl\b|llm_engine|model_executor|driver_worker", re.IGNORECASE),
 }
 
@@ -55,6 +56,8 @@ def read_file(
         from vllm_migrate.files.yaml import read_yaml as read  # noqa: PLC0415 - loaded for the kinds a tree has
     elif kind is FileKind.TOML:
         from vllm_migrate.files.toml import read_toml as read  # noqa: PLC0415 - loaded for the kinds a tree has
+    elif kind is FileKind.SETUP_CFG:
+        from vllm_migrate.files.setup_cfg import read_setup_cfg as read  # noqa: PLC0415 - loaded for the kinds a tree has
     else:
         from vllm_migrate.files.requirements import read_requirements as read  # noqa: PLC0415 - loaded for the kinds a tree has
     return read(path, source)

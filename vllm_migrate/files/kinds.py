@@ -35,6 +35,8 @@ def kind_by_name(name: str) -> FileKind | None:
     """The kind a file's name alone tells, or None."""
     if name == "pyproject.toml":
         return FileKind.TOML
+    if name == "setup.cfg":
+        return FileKind.SETUP_CFG
     kind = _SUFFIXES.get(name.rpartition(".")[2]) if "." in name else None
     if kind is None and name.endswith((".txt", ".in")) and _REQUIREMENTS.fullmatch(name):
         return FileKind.REQUIREMENTS

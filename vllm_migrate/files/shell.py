@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.suppress import suppressions
+from vllm_migrate.files.images import image_pin
 from vllm_migrate.files.located import (
     UNRESOLVED,
     Argument,
@@ -42,6 +43,7 @@ _ENGINE_PATH = re.compile(
 )
 _DECLARE = frozenset({"export", "declare", "typeset", "local", "readonly"})
 _TRAINERS = ("verl.trainer.", "openrlhf.cli.train_", "swift.cli.rlhf")
+_CONTAINERS = frozenset({"docker", "podman", "nerdctl"})
 _SEPARATOR = re.compile(r"[ \t]*(?:&&|;(?!;))?(?:[ \t]|\\\r?\n)*")
 _REST_OF_LINE = re.compile(r"(?:#[^\n]*)?\r?(?:\n|\Z)")
 _AFTER_INSTALL = re.compile(r"(?:pip3?|pipx|conda|mamba|uv|poetry)(?:\.exe)?$")
@@ -264,6 +266,8 @@ class Script:
 
     def _installs(self, command: Command) -> None:
         bare = [word.bare for word in command.words]
+        if any(word in _CONTAINERS for word in bare[:2]):
+            self.pins.extend(pin for word in command.words if (pin := image_pin(self.text, *_inside(word))))
         verb = next((i for i, word in enumerate(bare) if word in ("install", "add")), 0)
         if not verb or not any(_AFTER_INSTALL.search(word) for word in bare[:verb]):
             return
@@ -274,3 +278,9 @@ class Script:
             pin = pin_in(self.text, word.start + quote, word.end - quote)
             if pin is not None:
                 self.pins.append(pin)
+
+
+def _inside(word: Word) -> tuple[int, int]:
+    """The place of a word without the quotes around it."""
+    quote = word.text[0] in "\"'"
+    return word.start + quote, word.end - quote

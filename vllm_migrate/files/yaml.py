@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.suppress import suppressions
 from vllm_migrate.errors import InputError
+from vllm_migrate.files.images import image_pin
 from vllm_migrate.files.located import (
     UNRESOLVED,
     Argument,
@@ -99,6 +101,8 @@ class _Reader:
             self._argument(entry, "sampling", Certainty.LIKELY)
         elif self.trl and not entry.path:
             self._argument(entry, "trl.GRPOConfig", Certainty.LIKELY)
+        elif entry.key in ("image", "tag"):
+            self._image(entry)
         if entry.key in _SCRIPTS and not self._has_children(entry):
             self._script(entry)
 
@@ -134,6 +138,25 @@ class _Reader:
         if value is not None and not item.key:
             span = self._item_span(item)
             self.variables.append(Variable(name, self._value(value.value), "set", span, entry.value))
+
+    def _image(self, entry: Entry) -> None:
+        """An image with its tag; or, as Helm's charts have them, the tag beside its repository."""
+        start, end = entry.value.start, entry.value.end
+        quote = self.text[start : start + 1] in ("'", '"')
+        written = self.text[start + quote : end - quote]
+        if entry.key == "tag":
+            beside = [e for e in self.found if e.parent == entry.parent and e.key == "repository"]
+            name = literal(self.text[beside[0].value.start : beside[0].value.end]) if beside else None
+            pin = image_pin(f"{name}:{written}", 0, len(f"{name}:{written}")) if name else None
+            if pin is None or pin.specifier_span.start < len(str(name)):
+                return
+            back = start + quote - len(f"{name}:")
+            place = Span(pin.specifier_span.start + back, pin.specifier_span.end + back)
+            self.pins.append(replace(pin, span=entry.value, specifier_span=place))
+            return
+        pin = image_pin(self.text, start + quote, end - quote)
+        if pin is not None:
+            self.pins.append(pin)
 
     def _variable(self, entry: Entry, name: str, name_span: Span, value: Span) -> None:
         self.variables.append(Variable(name, self._value(value), "set", self._span(entry), name_span))

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, ReplaceText, Safety
-from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.located import FileKind, PinForm
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 
@@ -25,9 +25,9 @@ class VllmPin(Rule):
     """A requirement on vLLM doesn't allow the target.
 
     ## What it does
-    Rewrites the version of vLLM in requirements, pyproject.toml and `pip install`: an exact pin becomes the
-    target, a range starts there. Exact pins of torch, transformers and others beside it are named in a
-    note.
+    Rewrites the version of vLLM in requirements, pyproject.toml, setup.py, setup.cfg, `pip install` and the
+    tags of vLLM's own images: an exact pin becomes the target, a range starts there. Images that others
+    build around vLLM are named. Exact pins of torch, transformers and others beside it are named in a note.
 
     ## Why it matters
     The environment would keep the V0 release, in which the rewritten code doesn't run.
@@ -41,7 +41,15 @@ class VllmPin(Rule):
     summary = "a requirement excludes the target"
     level = Level.WARNING
     safety = Safety.UNSAFE
-    kinds = (FileKind.REQUIREMENTS, FileKind.TOML, FileKind.SHELL, FileKind.YAML, FileKind.PYTHON)
+    kinds = (
+        FileKind.REQUIREMENTS,
+        FileKind.TOML,
+        FileKind.SETUP_CFG,
+        FileKind.SHELL,
+        FileKind.YAML,
+        FileKind.DOCKERFILE,
+        FileKind.PYTHON,
+    )
     examples = (
         Example(
             before="numpy\nvllm==0.8.5\ntrl\n",
@@ -61,6 +69,19 @@ class VllmPin(Rule):
             file_name="setup.sh",
             unsafe=True,
         ),
+        Example(
+            before="[options]\ninstall_requires =\n    numpy\n    vllm==0.8.5\n",
+            after="[options]\ninstall_requires =\n    numpy\n    vllm==0.32.0\n",
+            file_name="setup.cfg",
+            unsafe=True,
+        ),
+        Example(
+            before="services:\n  policy:\n    image: vllm/vllm-openai:v0.8.5\n",
+            after="services:\n  policy:\n    image: vllm/vllm-openai:v0.32.0\n",
+            file_name="compose.yaml",
+            unsafe=True,
+        ),
+        Example(before="docker run verlai/verl:app-verl0.4-vllm0.8.5\n", file_name="run.sh"),
         Example(before="vllm>=0.8.5\n", unchanged=True, file_name="requirements.txt"),
         Example(before="vllm\n", unchanged=True, file_name="requirements.txt"),
     )
@@ -79,15 +100,7 @@ class VllmPin(Rule):
                 and not _allows(pin.specifier, context)
             ):
                 excluded = True
-                yield make_finding(
-                    self,
-                    file,
-                    pin.span,
-                    f"{pin.package}{pin.specifier} excludes {context.target.version}, the target",
-                    edits=(ReplaceText(pin.specifier_span, _specifier(pin, context)),),
-                    precondition="the rest of the project bears the torch and transformers that come with it",
-                    advice=f"{pin.package}{_specifier(pin, context)}",
-                )
+                yield self._outdated(file, pin, context)
         for pin in file.pins if excluded else ():
             if canonicalize_name(pin.package) in _COMPANIONS and "==" in pin.specifier:
                 yield make_finding(
@@ -100,6 +113,24 @@ class VllmPin(Rule):
                     advice=f"let the requirements of vllm=={context.target.version} decide, or check them",
                 )
 
+    def _outdated(self, file: FileFacts, pin: Pin, context: Context) -> Finding:
+        target = context.target.version
+        written = " ".join(file.text(pin.span).split())
+        if pin.form is PinForm.REQUIREMENT:
+            message = f"{pin.package}{pin.specifier} excludes {target}, the target"
+        else:
+            message = f"{written} is vLLM {pin.specifier.removeprefix('==')}, not {target}, the target"
+        named = pin.form is PinForm.NAMED
+        return make_finding(
+            self,
+            file,
+            pin.span,
+            message,
+            edits=() if named else (ReplaceText(pin.specifier_span, _specifier(pin, context)),),
+            precondition="the rest of the project bears the torch and transformers that come with it",
+            advice=f"choose an image that has vLLM {target} in it" if named else "",
+        )
+
 
 def _allows(specifier: str, context: Context) -> bool:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - as above
@@ -111,5 +142,7 @@ def _allows(specifier: str, context: Context) -> bool:
 
 
 def _specifier(pin: Pin, context: Context) -> str:
+    if pin.form is not PinForm.REQUIREMENT:
+        return str(context.target.version)
     exact = re.match(r"\s*(===?|~=)", pin.specifier)
     return f"{'==' if exact else '>='}{context.target.version}"
