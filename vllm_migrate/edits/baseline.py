@@ -67,7 +67,7 @@ def read_baseline(file: Path) -> Counter[Entry]:
         value = json.loads(file.read_bytes())
     except OSError as error:
         raise InputError(f"{file}: can't be read: {error.strerror}", hint=_AGAIN) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{file}: not valid JSON: {error}", hint=_AGAIN) from None
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
         raise InputError(f"{file}: not a baseline of the form {SCHEMA!r}", hint=_AGAIN)
