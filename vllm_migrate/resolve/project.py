@@ -129,6 +129,7 @@ class _Builder:
         self._tables = IndexTables()
         self._index = ProjectIndex(self._tables)
         self._module_names: dict[PurePosixPath, list[str]] = {}
+        self._prefixes: dict[PurePosixPath, list[str]] = {}
         self._kept_bytes = 0
 
     def build(self) -> ProjectIndex:
@@ -173,15 +174,21 @@ class _Builder:
         Its package root is the topmost of the enclosing directories that are all packages; outside packages
         any enclosing directory may be on the path.
         """
-        parts = list(path.parts[:-1])
-        stem = [] if path.stem == "__init__" else [path.stem]
-        start = len(parts)
+        stem = "" if path.stem == "__init__" else path.stem
         folder = path.parent
+        if folder not in self._prefixes:
+            self._prefixes[folder] = self._prefixes_of(folder)
+        names = [".".join(filter(None, (prefix, stem))) for prefix in self._prefixes[folder]]
+        return [name for name in names if name] or [path.stem]
+
+    def _prefixes_of(self, folder: PurePosixPath) -> list[str]:
+        """What the names of a folder's modules may start with."""
+        parts = folder.parts
+        start = len(parts)
         while folder in self._packages and start > 0:
             start -= 1
             folder = folder.parent
-        names = [".".join([*parts[i:], *stem]) for i in range(start, -1, -1)]
-        return [name for name in names if name] or [path.stem]
+        return [".".join(parts[i:]) for i in range(start, -1, -1)]
 
     def _textual_imports(self) -> dict[PurePosixPath, set[str]]:
         """What each file imports, read off its text: "module.name", "module.*", or a module as a whole.
