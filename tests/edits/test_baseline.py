@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HEAD = "from vllm import LLM\n\n\ndef f():\n"
 ENTRY = (
     '{"schema": "vllm-migrate/baseline/1", "findings": [{"path": "", "code": "", "snippet": "", "count":'
-    + " %s}]}"
+    " %s}]}"
 )
 CALL = '    LLM("m", swap_space=4)\n'
 
