@@ -10,7 +10,6 @@ import typer
 from vllm_migrate.cli import options
 from vllm_migrate.cli.output import Output, Progress
 from vllm_migrate.cli.reporting import exit_code, show_scan, told_on_error
-from vllm_migrate.cli.stdin import named_paths
 from vllm_migrate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def check(
     with told_on_error(output, output_format):
         if baseline is not None and no_baseline:
             raise UsageError("--baseline and --no-baseline exclude each other")
-        named, content = named_paths(paths, stdin_filename)
+        named, content = options.named_paths(paths, stdin_filename)
         config = options.settings(
             named,
             source=source,

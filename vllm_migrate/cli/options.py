@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -74,6 +75,22 @@ RecipeName = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List everything that was skipped.")]
+
+
+def named_paths(paths: Sequence[Path] | None, filename: Path | None) -> tuple[list[Path], bytes | None]:
+    """The paths of a run, and the content of the one file where `-` says that it comes from standard input.
+
+    Raises:
+        UsageError: where `-` stands beside other paths, or a file name is given without it.
+    """
+    named = list(paths or [Path()])
+    if Path("-") not in named:
+        if filename is not None:
+            raise UsageError("--stdin-filename goes with the path -")
+        return named, None
+    if len(named) > 1:
+        raise UsageError("- can't stand beside other paths")
+    return [filename or Path("stdin.py")], sys.stdin.buffer.read()
 
 
 def settings(

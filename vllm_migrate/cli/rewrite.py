@@ -13,7 +13,6 @@ from vllm_migrate.cli import options
 from vllm_migrate.cli.check import run_scan
 from vllm_migrate.cli.output import Output, Progress, write_file
 from vllm_migrate.cli.reporting import exit_code, show_machine, told_on_error
-from vllm_migrate.cli.stdin import named_paths
 from vllm_migrate.errors import ExitCode, UsageError
 from vllm_migrate.report.style import style_for
 
@@ -58,7 +57,7 @@ def rewrite(
     output = Output(output_file, quiet, verbose)
     only_show = diff or patch is not None
     with told_on_error(output, output_format):
-        named, content = named_paths(paths, stdin_filename)
+        named, content = options.named_paths(paths, stdin_filename)
         if content is not None and not only_show and output_format is not options.Format.TEXT:
             raise UsageError("`rewrite -` writes the rewritten file; other formats go with --diff or --patch")
         config = options.settings(

@@ -17,7 +17,6 @@ from vllm_migrate.files.adapters import read_file
 from vllm_migrate.files.discover import discover, given_file
 from vllm_migrate.files.located import Use
 from vllm_migrate.files.locks import lock_pins
-from vllm_migrate.rules.inside import about_the_file
 from vllm_migrate.rules.reading import Diagnostic, Project, read_project
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import FileFacts, FileKind, Pin
     from vllm_migrate.resolve.project import ProjectIndex
     from vllm_migrate.rules.base import Context
-from vllm_migrate.rules.per_file import ignored_codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +77,8 @@ class Judge:
                     silenced.append(finding)
                 else:
                     kept.append(finding)
+        if facts.parts:
+            from vllm_migrate.rules.inside import about_the_file  # noqa: PLC0415 - most files have none
         for index, part in enumerate(facts.parts):
             for to, found in zip((kept, silenced), self.findings(part.facts), strict=True):
                 to += [about_the_file(finding, facts, index) for finding in found]
@@ -171,7 +171,7 @@ def scan(
         any(_shows_v0(file) for file in running),
         config.source or None,
     )
-    ignored = ignored_codes(discovery.files, config)
+    ignored = _ignored(discovery.files, config)
     judge = _judge(project, source, target, config, ignored) if project.facts else None
     findings: list[Finding] = []
     silenced: list[Finding] = []
@@ -194,6 +194,14 @@ def scan(
         lines=project.lines,
         judge=judge,
     )
+
+
+def _ignored(files: Sequence[SourceFile], config: Config) -> Mapping[PurePosixPath, tuple[str, ...]]:
+    if not config.per_file_ignores:
+        return {}
+    from vllm_migrate.rules.per_file import ignored_codes  # noqa: PLC0415 - most runs have none
+
+    return ignored_codes(files, config)
 
 
 def _judge(
