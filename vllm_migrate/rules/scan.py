@@ -77,9 +77,9 @@ class Judge:
                     silenced.append(finding)
                 else:
                     kept.append(finding)
-        if facts.parts:
-            from vllm_migrate.rules.inside import about_the_file  # noqa: PLC0415 - most files have none
         for index, part in enumerate(facts.parts):
+            from vllm_migrate.rules.inside import about_the_file  # noqa: PLC0415 - most files have no parts
+
             for to, found in zip((kept, silenced), self.findings(part.facts), strict=True):
                 to += [about_the_file(finding, facts, index) for finding in found]
         return sorted(kept, key=lambda finding: (finding.span, finding.code)), silenced
