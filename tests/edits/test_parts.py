@@ -197,3 +197,54 @@ def test_statements_stay_in_their_cells(edit: object, after: tuple[str, ...]) ->
     plan = planned(notebook("a = 1", "b = 2\n", "c = 3"), edit)
     assert not plan.refused
     assert plan.after == notebook(*after)
+
+
+# Dockerfiles
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("FROM vllm/vllm-openai:v0.8.5 AS a\n", "FROM vllm/vllm-openai:v0.32.0 AS a\n"),
+        ("ARG V=v0.8.5\nFROM vllm/vllm-openai:$V\n", "ARG V=v0.32.0\nFROM vllm/vllm-openai:$V\n"),
+        ("FROM x\nENV VLLM_USE_V1=0\nRUN ls\n", "FROM x\nRUN ls\n"),
+        ("FROM x\nENV A=1 VLLM_USE_V1=0 B=2\n", "FROM x\nENV A=1 B=2\n"),
+        ("FROM x\nENV VLLM_USE_V1=0 \\\n    B=2\n", "FROM x\nENV \\\n    B=2\n"),
+        ("FROM x\nENV A=1 \\\n    # old\n    VLLM_USE_V1=0\nRUN ls", "FROM x\nENV A=1\nRUN ls"),
+        ("FROM x\nENV VLLM_USE_V1 0\nENV A b c\n", "FROM x\nENV A b c\n"),
+        ("FROM x\nRUN ls\nENV VLLM_USE_V1=0", "FROM x\nRUN ls\n"),
+        ("FROM x\nARG VLLM_USE_V1=0\nENV VLLM_USE_V1=$VLLM_USE_V1\n", ""),
+        ("FROM x\nRUN pip install \\\n  # c\n  vllm==0.8.5 \\\n  numpy\n",) * 2,
+        ("FROM x\nRUN export VLLM_USE_V1=0 && python a.py\n", "FROM x\nRUN python a.py\n"),
+        ("FROM x\nRUN <<EOF\nexport VLLM_USE_V1=0\nls\nEOF\n", "FROM x\nRUN <<EOF\nls\nEOF\n"),
+        ("FROM x\nRUN <<EOF\nexport VLLM_USE_V1=0\nEOF\n", ""),
+        ("FROM x\nCMD vllm serve m --swap-space 4\n", "FROM x\nCMD vllm serve m\n"),
+        (
+            "FROM x\nCMD vllm serve m \\\n  --swap-space 4 \\\n  --port 1\n",
+            "FROM x\nCMD vllm serve m \\\n  --port 1\n",
+        ),
+        ("FROM x\nCMD vllm serve m \\\n  --swap-space 4\nRUN ls\n", "FROM x\nCMD vllm serve m\nRUN ls\n"),
+        ('FROM x\nCMD ["vllm", "serve", "m", "--swap-space", "4"]\n', 'FROM x\nCMD ["vllm", "serve", "m"]\n'),
+        (
+            'FROM x\nCMD ["vllm","serve","m","--swap-space","4", "--x", "a b"] \n',
+            'FROM x\nCMD ["vllm","serve","m", "--x", "a b"] \n',
+        ),
+        (
+            'FROM x\nENTRYPOINT ["vllm", "serve"]\nCMD ["--swap-space", "4", "m"]\n',
+            'FROM x\nENTRYPOINT ["vllm", "serve"]\nCMD ["m"]\n',
+        ),
+        ('FROM x\nENTRYPOINT ["vllm", "serve"]\nCMD ["--swap-space", "4"]\n', ""),
+        (
+            'FROM x\r\nCMD ["vllm", "serve", "m", "--guided-decoding-backend", "xgrammar"]\r\n',
+            r"""FROM x|CMD ["vllm", "serve", "m", "--structured-outputs-config", "{\"backend\": \"xgrammar\"}"]|""".replace(
+                "|", "\r\n"
+            ),
+        ),
+    ],
+)
+def test_dockerfiles(before: str, after: str) -> None:
+    expected = (after or before).replace("vllm==0.8.5", "vllm==0.32.0")
+    assert rewritten(before.encode(), FileKind.DOCKERFILE, "Dockerfile").decode() == expected
+    windows = rewritten(before.replace("\n", "\r\n").encode(), FileKind.DOCKERFILE, "Dockerfile").decode()
+    if "\r" not in before:
+        assert windows == expected.replace("\n", "\r\n")

@@ -164,8 +164,13 @@ def _outward(part: Part, plan: _PartPlan) -> list[Splice]:
         assert part.whole is not None  # noqa: S101 (it could not go otherwise)
         return [Splice(part.whole.start, part.whole.end, b"")]
     found = []
+    source = part.facts.source
     for splice in plan.splices:
-        place = part.outward(Span(splice.start, splice.end))
+        span = Span(splice.start, splice.end)
+        first = next((s.at for s in part.segments if s.start < s.end), 0)
+        if part.words and not splice.text and span.start < first and source[span.end : span.end + 1] == b" ":
+            span = Span(span.start + 1, span.end + 1)  # the first word goes with the blank behind it
+        place = part.outward(span)
         text = _as_words(splice.text) if part.words else splice.text
         found.append(Splice(place.start, place.end, text))
     return found

@@ -22,6 +22,7 @@ _NEEDLES = {
     FileKind.TOML: re.compile(rb"\b(?:vllm|trl)\b", re.IGNORECASE),
     FileKind.REQUIREMENTS: re.compile(rb"\b(?:vllm|trl)\b", re.IGNORECASE),
     FileKind.SETUP_CFG: re.compile(rb"\b(?:vllm|trl)\b", re.IGNORECASE),
+    FileKind.DOCKERFILE: re.compile(rb"vllm|\btrl\b", re.IGNORECASE),
     FileKind.NOTEBOOK: re.compile(rb"vllm|\btrl\b|llm_engine|model_executor|driver_worker", re.IGNORECASE),
 }
 
@@ -48,6 +49,10 @@ def read_file(
 
         # Whatever is in it: an edited notebook has to have the same parts as before.
         return read_notebook(path, source, lambda kind, text: read_file(path, kind, text, index, target))
+    if kind is FileKind.DOCKERFILE:
+        from vllm_migrate.files.dockerfile import read_dockerfile  # noqa: PLC0415 - loaded for the kinds a tree has
+
+        return read_dockerfile(path, source, lambda kind, text: read_file(path, kind, text, index, target))
     if not may_matter(kind, source):
         return FileFacts(path, kind, source)
     if kind is FileKind.SHELL:

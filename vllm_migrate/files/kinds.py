@@ -27,6 +27,9 @@ _SUFFIXES = {
 _REQUIREMENTS = re.compile(
     r"(?:.*[-_.])?(?:requirements|constraints)(?:[-_.].*)?\.(?:txt|in)|(?:requirements|constraints)-.*\.txt"
 )
+_DOCKERFILE = re.compile(
+    r"(?:dockerfile|containerfile)(?:[._-](?!dockerignore).+)?|.+\.(?:dockerfile|containerfile)", re.IGNORECASE
+)
 _SHELL = re.compile(rb"#![ \t]*\S*/(?:env[ \t]+(?:-\S+[ \t]+)*)?(?:ba|da|z|k)?sh\b")
 _PYTHON = re.compile(rb"#![ \t]*\S*/(?:env[ \t]+(?:-\S+[ \t]+)*)?python[\d.]*\b")
 
@@ -40,6 +43,8 @@ def kind_by_name(name: str) -> FileKind | None:
     kind = _SUFFIXES.get(name.rpartition(".")[2]) if "." in name else None
     if kind is None and name.endswith((".txt", ".in")) and _REQUIREMENTS.fullmatch(name):
         return FileKind.REQUIREMENTS
+    if kind is None and "file" in name.lower() and _DOCKERFILE.fullmatch(name):
+        return FileKind.DOCKERFILE
     return kind
 
 

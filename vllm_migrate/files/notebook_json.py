@@ -13,17 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.errors import InputError
+from vllm_migrate.files.json_places import items, members
 from vllm_migrate.files.located import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BLANK = re.compile(r"[ \t\r\n]*")
 _PIECE = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[^\\]+"
 )
 _FORMAT = 4
-_DECODER = json.JSONDecoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +111,15 @@ def code_cells(source: bytes) -> list[Cell]:
     if _language(notebook).lower() not in ("python", "ipython", "python3", ""):
         return []
     text = source.decode("latin-1")  # one character a byte
-    top = dict(_members(text, _blank(text, mark)))
+    top = dict(members(text, text.index("{", mark)))
     cells: list[Cell] = []
-    for number, place in enumerate(_items(text, top["cells"].start), start=1):
+    for number, place in enumerate(items(text, top["cells"].start), start=1):
         if text[place.start] != "{":
             raise InputError(f"cell {number} is no object", hint="mend the notebook or exclude it")
-        members = dict(_members(text, place.start))
-        kind = members.get("cell_type")
+        found = dict(members(text, place.start))
+        kind = found.get("cell_type")
         if kind is not None and text[kind.start : kind.end] == '"code"':
-            cells.append(_cell(source, text, number, members.get("source")))
+            cells.append(_cell(source, text, number, found.get("source")))
     return cells
 
 
@@ -154,36 +153,9 @@ def _language(notebook: dict[str, Any]) -> str:
     return ""
 
 
-def _blank(text: str, at: int) -> int:
-    match = _BLANK.match(text, at)
-    return match.end() if match else at
-
-
-def _members(text: str, at: int) -> Iterator[tuple[str, Span]]:
-    """The keys of the object at `at` with the places of their values. It is valid JSON."""
-    at = _blank(text, at + 1)
-    while text[at] != "}":
-        key, at = _DECODER.raw_decode(text, at)
-        start = _blank(text, _blank(text, at) + 1)
-        _, end = _DECODER.raw_decode(text, start)
-        yield key, Span(start, end)
-        at = _blank(text, end)
-        at = _blank(text, at + 1) if text[at] == "," else at
-
-
-def _items(text: str, at: int) -> Iterator[Span]:
-    """The places of the elements of the array at `at`. It is valid JSON."""
-    at = _blank(text, at + 1)
-    while text[at] != "]":
-        _, end = _DECODER.raw_decode(text, at)
-        yield Span(at, end)
-        at = _blank(text, end)
-        at = _blank(text, at + 1) if text[at] == "," else at
-
-
 def _cell(source: bytes, text: str, number: int, value: Span | None) -> Cell:
     listed = value is not None and text[value.start] == "["
-    places = list(_items(text, value.start)) if value is not None and listed else [value]
+    places = list(items(text, value.start)) if value is not None and listed else [value]
     elements: list[Element] = []
     runs: list[Run] = []
     pieces: list[str] = []
