@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 _COLLECT_AFTER = 4 * 1024**2
-"""Bytes of source after which unused syntax trees are collected; they take about a hundred times as much."""
+"""Bytes of source after which unused syntax trees are collected; they take about forty times as much."""
 
 _parsed_bytes = 0
 

@@ -39,6 +39,8 @@ def style_for(stream: TextIO) -> Style:
 
 def printable(text: str) -> str:
     """`text` with control characters replaced."""
+    if text.isprintable():
+        return text
     return "".join(
         char if char == "\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.errors import FactsError
@@ -143,8 +144,9 @@ def format_ranges(indices: Iterable[int], count: int) -> str:
     return ",".join(f"{start}-{'' if stop == count else stop}" for start, stop in spans)
 
 
+@lru_cache(maxsize=4096)
 def covers(ranges: str, index: int) -> bool:
-    """Whether an index lies in ranges that `format_ranges` wrote."""
+    """Whether an index lies in ranges that `format_ranges` wrote; few differ, and each stands many times."""
     for span in ranges.split(","):
         start, _, stop = span.partition("-")
         if int(start) <= index and (not stop or index < int(stop)):
