@@ -236,9 +236,9 @@ def test_statements_stay_in_their_cells(edit: object, after: tuple[str, ...]) ->
         ('FROM x\nENTRYPOINT ["vllm", "serve"]\nCMD ["--swap-space", "4"]\n', ""),
         (
             'FROM x\r\nCMD ["vllm", "serve", "m", "--guided-decoding-backend", "xgrammar"]\r\n',
-            r"""FROM x|CMD ["vllm", "serve", "m", "--structured-outputs-config", "{\"backend\": \"xgrammar\"}"]|""".replace(
-                "|", "\r\n"
-            ),
+            'FROM x\r\nCMD ["vllm", "serve", "m", "--structured-outputs-config", '
+            + json.dumps('{"backend": "xgrammar"}')
+            + "]\r\n",
         ),
     ],
 )

@@ -29,14 +29,12 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_kinds_that_have_an_adapter_in_order_of_path(tree: Path) -> None:
-    write(tree, "b.py", "a/run.sh", "c.yaml", "requirements.txt", "pyproject.toml", "README.md", "data.json")
-    assert names(discover([Path()], Config())) == [
-        "a/run.sh",
-        "b.py",
-        "c.yaml",
-        "pyproject.toml",
-        "requirements.txt",
+    read = [
+        *("Dockerfile", "README.md", "a/run.sh", "a/x.dockerfile", "b.py", "c.yaml", "index.rst", "n.ipynb"),
+        *("pyproject.toml", "requirements.txt", "setup.cfg"),
     ]
+    write(tree, *reversed(read), "data.json", "tox.cfg", ".dockerignore", "Makefile")
+    assert names(discover([Path()], Config())) == read
 
 
 def test_default_excludes(tree: Path) -> None:
@@ -166,8 +164,8 @@ def test_paths_outside_the_working_directory(tmp_path: Path, monkeypatch: pytest
 
 
 def test_what_does_not_exist_or_has_no_adapter(tree: Path) -> None:
-    write(tree, "x.md")
-    for path in ("nothing", "x.md"):
+    write(tree, "x.css")
+    for path in ("nothing", "x.css"):
         with pytest.raises(InputError):
             discover([Path(path)], Config())
 

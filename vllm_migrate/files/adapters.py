@@ -23,6 +23,7 @@ _NEEDLES = {
     FileKind.REQUIREMENTS: re.compile(rb"\b(?:vllm|trl)\b", re.IGNORECASE),
     FileKind.SETUP_CFG: re.compile(rb"\b(?:vllm|trl)\b", re.IGNORECASE),
     FileKind.DOCKERFILE: re.compile(rb"vllm|\btrl\b", re.IGNORECASE),
+    FileKind.MARKDOWN: re.compile(rb"vllm|\btrl\b", re.IGNORECASE),
     FileKind.NOTEBOOK: re.compile(rb"vllm|\btrl\b|llm_engine|model_executor|driver_worker", re.IGNORECASE),
 }
 
@@ -55,6 +56,10 @@ def read_file(
         return read_dockerfile(path, source, lambda kind, text: read_file(path, kind, text, index, target))
     if not may_matter(kind, source):
         return FileFacts(path, kind, source)
+    if kind is FileKind.MARKDOWN:
+        from vllm_migrate.files.markdown import read_markdown  # noqa: PLC0415 - loaded for the kinds a tree has
+
+        return read_markdown(path, source, lambda kind, text: read_file(path, kind, text, index, target))
     if kind is FileKind.SHELL:
         from vllm_migrate.files.shell import read_shell as read  # noqa: PLC0415 - loaded for the kinds a tree has
     elif kind is FileKind.YAML:

@@ -91,7 +91,7 @@ def given_file(path: Path, content: bytes) -> Discovery:
 def _unknown_kind(path: Path) -> InputError:
     return InputError(
         f"{path}: not a kind of file that can be checked",
-        hint="Python, shell, YAML, requirements and pyproject.toml files can be",
+        hint="Python, notebooks, shell, YAML, Dockerfiles, Markdown and files with requirements can be",
     )
 
 

@@ -23,12 +23,16 @@ _SUFFIXES = {
     "yaml": FileKind.YAML,
     "yml": FileKind.YAML,
     "ipynb": FileKind.NOTEBOOK,
+    "md": FileKind.MARKDOWN,
+    "mdx": FileKind.MARKDOWN,
+    "rst": FileKind.MARKDOWN,
 }
 _REQUIREMENTS = re.compile(
     r"(?:.*[-_.])?(?:requirements|constraints)(?:[-_.].*)?\.(?:txt|in)|(?:requirements|constraints)-.*\.txt"
 )
 _DOCKERFILE = re.compile(
-    r"(?:dockerfile|containerfile)(?:[._-](?!dockerignore).+)?|.+\.(?:dockerfile|containerfile)", re.IGNORECASE
+    r"(?:dockerfile|containerfile)(?:[._-](?!dockerignore).+)?|.+\.(?:dockerfile|containerfile)",
+    re.IGNORECASE,
 )
 _SHELL = re.compile(rb"#![ \t]*\S*/(?:env[ \t]+(?:-\S+[ \t]+)*)?(?:ba|da|z|k)?sh\b")
 _PYTHON = re.compile(rb"#![ \t]*\S*/(?:env[ \t]+(?:-\S+[ \t]+)*)?python[\d.]*\b")
