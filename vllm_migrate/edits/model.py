@@ -61,8 +61,7 @@ class RemoveArgument:
 
 @dataclass(frozen=True, slots=True)
 class RenameArgument:
-    """The keyword argument or dictionary entry at `span` gets another name and, if `value` is given,
-    value."""
+    """The keyword argument or dictionary entry at `span` is renamed; it gets `value` where one is given."""
 
     span: Span
     name: str
