@@ -123,6 +123,9 @@ def test_the_bytes_of_the_rest_stay_as_they_are() -> None:
         ("!vllm serve m \\\n  --swap-space 4 \\\n  --port 1", "!vllm serve m \\\n  --port 1"),
         ("if x:\n    %env VLLM_USE_V1=0\n    pass", "if x:\n    pass"),
         ("if x:\n    %env VLLM_USE_V1=0", "if x:\n    %env VLLM_USE_V1=0"),
+        ("    %env VLLM_USE_V1=0\n    x = 1", "    x = 1"),
+        ("    x = 1\n    !vllm serve m --swap-space 4\n    y = 2", "    x = 1\n    !vllm serve m\n    y = 2"),
+        ("    x = 1\n    os.environ['VLLM_USE_V1'] = '0'\n    y = 2",) * 2,  # what is left would be misplaced
         ("y = !VLLM_USE_V1=0 python a.py", "y = !python a.py"),
         ("%%writefile run.sh\nexport VLLM_USE_V1=0\nls\n", "%%writefile run.sh\nls\n"),
         ("%%writefile run.sh\nexport VLLM_USE_V1=0\n", "%%writefile run.sh\nexport VLLM_USE_V1=0\n"),

@@ -139,6 +139,14 @@ def test_cells_of_other_languages_hold_no_python() -> None:
     assert commands(source) == []
 
 
+def test_a_cell_may_be_indented_as_a_whole() -> None:
+    source = notebook(
+        "\n    !pip install vllm==0.8.5\n    x = 1\n    if x:\n        y = !ls\n  # odd\n", "z = 2"
+    )
+    assert module(source) == "\nNone\nx = 1\nif x:\n    y = None\n  # odd\n\nz = 2\n"
+    assert commands(source) == ["pip install vllm==0.8.5", "ls"]
+
+
 def test_a_cell_with_only_magics_and_empty_cells() -> None:
     assert module(notebook("%matplotlib inline\n%load_ext autoreload\n%autoreload 2", "", "\n")) == (
         "None\nNone\nNone\n\n\n\n"

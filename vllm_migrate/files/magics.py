@@ -8,7 +8,7 @@ inside a bracket or string.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.python import parse_text
@@ -25,6 +25,7 @@ _OTHER = frozenset(
 _COMMANDS = frozenset({"pip", "conda", "mamba", "micromamba", "uv"})
 _VARIABLES = frozenset({"env", "set_env"})
 
+_INDENT = re.compile(r"(?:[ \t]*\r?\n)*([ \t]+)(?=\S)")
 _REST = r"(?:[^\\\n]|\\\r?\n|\\)*"
 _CELL_MAGIC = re.compile(r"\s*%%([\w.]+|!)([^\n]*)(?:\n|\Z)")
 _LINE = re.compile(rf"[ \t]*([%!?]{_REST})")
@@ -76,6 +77,9 @@ class Contents:
 
 def contents(text: str) -> Contents:
     """Take a cell apart."""
+    indent = _INDENT.match(text)
+    if indent is not None:
+        return _indented(text, indent[1], indent.start(1))
     found = Contents()
     magic = _CELL_MAGIC.match(text)
     if magic is None:
@@ -96,6 +100,38 @@ def contents(text: str) -> Contents:
         found.commands.append(Command("file", body, len(text), None, magic[2].split()[-1].strip("\"'")))
     elif name in ("python", "python3"):
         found.commands.append(Command("file", body, len(text), None, "cell.py"))
+    return found
+
+
+def _indented(text: str, indent: str, first: int) -> Contents:
+    """A cell that begins indented: IPython takes that much off every line that has it."""
+    places: list[int] = []  # where each character of the dedented text stands
+    at = 0
+    for line in text.splitlines(keepends=True):
+        skip = len(indent) if at >= first and line.startswith(indent) else 0
+        places += range(at + skip, at + len(line))
+        at += len(line)
+    inner = contents("".join(text[place] for place in places))
+    places.append(len(text))
+    found = Contents()
+    for code in inner.code:
+        start = code.start
+        for index in range(code.start, code.end):
+            if not code.masked and places[index + 1] != places[index] + 1:
+                found.code.append(Code(places[start], places[index] + 1))
+                start = index + 1
+        if start < code.end:
+            found.code.append(Code(places[start], places[code.end - 1] + 1, code.masked))
+    for command in inner.commands:
+        start, end = places[command.start], places[command.end - 1] + 1 if command.end > command.start else 0
+        if text.count("\n", start, end):
+            continue  # its other lines are not as they are written
+        whole = command.whole
+        if whole is not None:
+            last = places[whole[1]]
+            last = last if last == len(text) else text.rfind("\n", 0, last) + 1
+            whole = (text.rfind("\n", 0, places[whole[0]]) + 1, last)
+        found.commands.append(replace(command, start=start, end=max(start, end), whole=whole))
     return found
 
 
