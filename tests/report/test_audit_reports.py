@@ -78,11 +78,10 @@ def test_text_is_never_markup():
     assert "[bold red]no[/bold red] :warning: [/x]" in render_text(result)
 
 
-def test_colour_follows_the_terminal_and_no_color(monkeypatch):
+@pytest.mark.parametrize("surroundings", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"FORCE_COLOR": "1"}])
+def test_colour_is_the_caller_s_choice(monkeypatch, surroundings):
     result = dataclasses.replace(STOPPED, verdict=Verdict.FAIL, reason="divergence")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("TERM", "xterm-256color")
-    assert "\x1b[1;31m" in render_text(result, terminal=True)
+    for name, value in surroundings.items():
+        monkeypatch.setenv(name, value)
+    assert "\x1b[1;31m" in render_text(result, colour=True)
     assert "\x1b" not in render_text(result)
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert "\x1b[1;31m" not in render_text(result, terminal=True)

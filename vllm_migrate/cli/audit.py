@@ -19,6 +19,7 @@ from vllm_migrate.audit.run import INTERRUPTED, not_judged, run_audit
 from vllm_migrate.cli.audit_progress import ArmProgress
 from vllm_migrate.cli.output import write_error_line
 from vllm_migrate.errors import ExitCode, InputError, UsageError, VllmMigrateError
+from vllm_migrate.report.style import style_for
 from vllm_migrate.reward.load import parse_reward
 from vllm_migrate.workers.protocol import SamplingSettings
 
@@ -162,13 +163,15 @@ def _report(
         if hint:
             write_error_line(f"  {hint}")
     if output_format is not AuditFormat.TEXT or result.verdict is not None:
-        sys.stdout.write(_render(result, output_format, terminal=sys.stdout.isatty()))
+        text = _render(result, output_format, colour=style_for(sys.stdout).enabled)
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
     if failed is not None:
         raise InputError(f"{failed.filename}: can't be written: {failed.strerror}")
 
 
-def _render(result: AuditResult, kind: AuditFormat, *, terminal: bool = False) -> str:
+def _render(result: AuditResult, kind: AuditFormat, *, colour: bool = False) -> str:
     # Each report is imported when asked for; rich and the plots take their time.
     if kind is AuditFormat.JSON:
         from vllm_migrate.report.audit_json import render_json  # noqa: PLC0415 - see above
@@ -180,4 +183,4 @@ def _render(result: AuditResult, kind: AuditFormat, *, terminal: bool = False) -
         return render_html(result)
     from vllm_migrate.report.audit_terminal import render_text  # noqa: PLC0415 - see above
 
-    return render_text(result, terminal=terminal)
+    return render_text(result, colour=colour)

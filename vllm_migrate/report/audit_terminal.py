@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 
 from rich.console import Console
 from rich.table import Table
@@ -25,14 +24,15 @@ _LEGEND = (
 )
 
 
-def render_text(result: AuditResult, *, terminal: bool = False) -> str:
-    """The result as text; with colour where it goes to a terminal and NO_COLOR is not set."""
+def render_text(result: AuditResult, *, colour: bool = False) -> str:
+    """The result as text, 80 columns wide."""
     buffer = io.StringIO()
     console = Console(
         file=buffer,
         width=WIDTH,
-        force_terminal=terminal,
-        no_color=not terminal or "NO_COLOR" in os.environ,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
         highlight=False,
         markup=False,
         emoji=False,
