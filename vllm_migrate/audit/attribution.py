@@ -104,12 +104,16 @@ def _share(before: Floats, after: Floats, floor: float) -> Floats:
     return 1.0 - left / excess
 
 
+def _nats(value: float) -> str:
+    return f"{value:.1e} nats" if value else "exactly 0"
+
+
 def name_cause(signature: Signature | None, removed: Removed | None, *, failed: bool) -> tuple[Cause, str]:
     """The cause, and one sentence of evidence with its figures."""
     raw = signature is not None and signature.raw
     if raw and signature is not None and removed is not None and _explains(removed):
         return Cause.RAW_LOGPROBS, (
-            f"the candidate's logprobs are its own raw ones (mean difference {signature.to_raw:.1e} nats,"
+            f"the candidate's logprobs are its own raw ones (mean difference {_nats(signature.to_raw)},"
             f" against {signature.to_reference:.3f} from the reference's); setting"
             f" logprobs_mode=processed_logprobs alone removes {removed.share:.1%} of the excess (95% interval"
             f" {removed.low:.1%} to {removed.high:.1%}), leaving mean |Δlogp| {removed.after:.4f}"
