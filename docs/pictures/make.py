@@ -8,6 +8,7 @@ Feed it what a command printed with `FORCE_COLOR=1`, for example
 from __future__ import annotations
 
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -23,7 +24,9 @@ def main() -> None:
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     for line in sys.stdin.read().splitlines():
         console.print(Text.from_ansi(line), soft_wrap=False)
-    target.write_text(console.export_svg(title=title, unique_id=target.stem), encoding="utf-8")
+    picture = console.export_svg(title=title, unique_id=target.stem)
+    picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # fetched from elsewhere
+    target.write_text(re.sub(r"<!--.*?-->\s*", "", picture), encoding="utf-8")
 
 
 if __name__ == "__main__":

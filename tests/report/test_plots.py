@@ -13,7 +13,7 @@ import pytest
 
 from vllm_migrate.report import bins, plots, svg
 from vllm_migrate.report.html import render_html
-from vllm_migrate.report.markup import given, number, percent, seconds, text, visible
+from vllm_migrate.report.markup import given, limit, number, percent, seconds, text, visible
 from vllm_migrate.report.settings_code import python_keywords, serve_flags
 
 if TYPE_CHECKING:
@@ -150,9 +150,11 @@ def test_shares_margins_and_durations():
     assert percent(0.16349) == "16.3%"
     assert percent(0.0) == "0%"
     assert percent(1.0) == "100%"
-    assert given(0.02) == "0.02"
-    assert given(0.001, "share") == "0.1%"
+    assert limit(0.02) == "0.02"
+    assert limit(0.030419823) == "0.0304"
+    assert limit(0.001, "share") == "0.1%"
     assert given(1 - 0.2) == "0.8"
+    assert given(1 + 3e-4) == "1.0003"
     assert seconds(12.04) == "12.0 s"
     assert seconds(185) == "3 min 05 s"
     assert seconds(59.99) == "60.0 s"

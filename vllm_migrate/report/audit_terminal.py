@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -49,7 +50,7 @@ def print_audit(result: AuditResult, console: Console) -> None:
     if result.cause is not Cause.NONE:
         console.print(Text.assemble(("cause: ", "bold"), result.cause.value))
     if result.cause_evidence:
-        console.print(Text(f"  {result.cause_evidence}"))
+        console.print(Padding(Text(result.cause_evidence), (0, 0, 0, 2)))
     if result.settings:
         console.print(Text("add to LLM(...):", style="bold"))
         for name, value in result.settings.items():

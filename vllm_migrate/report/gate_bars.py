@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from vllm_migrate.report import svg
-from vllm_migrate.report.markup import given, in_unit, interval
+from vllm_migrate.report.markup import in_unit, interval, limit
 from vllm_migrate.report.words import words_for
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def gate_bar(check: Check, css: str, key: str) -> str:
     body = [svg.line(_SCALE(1), 1, _SCALE(1), _HEIGHT - 1, "clip")]
     bounds = interval(check.low, check.high, words.unit)
     described = f"{in_unit(check.value, words.unit)} {bounds}".strip()
-    described += f", margin {given(check.margin, words.unit)}, {check.verdict.value}"
+    described += f", margin {limit(check.margin, words.unit)}, {check.verdict.value}"
     margin = abs(check.margin - words.ideal)
     if margin > 0 and math.isfinite(check.value):
         value = _place(abs(check.value - words.ideal) / margin)

@@ -9,7 +9,7 @@ from vllm_migrate.audit.result import Arm, AuditResult, Reward, Verdict
 from vllm_migrate.report import html_tables as tables
 from vllm_migrate.report import plots
 from vllm_migrate.report.html_figures import figures
-from vllm_migrate.report.markup import count, estimate, given, number, phrase, text, visible
+from vllm_migrate.report.markup import count, estimate, given, limit, number, phrase, text, visible
 from vllm_migrate.report.settings_code import python_keywords, serve_flags
 from vllm_migrate.report.words import (
     arm_label,
@@ -154,7 +154,7 @@ def _reward(reward: Reward) -> str:
     return (
         f"<p>{tables.verdict_mark(reward.verdict)} candidate {number(reward.candidate)}, reference "
         f"{number(reward.reference)}, difference {estimate(reward.difference)}{named}</p>"
-        f'<p class="small">Margin ±{given(reward.margin)}; smallest difference this run could have detected '
+        f'<p class="small">Margin ±{limit(reward.margin)}; smallest difference this run could have detected '
         f"{number(reward.smallest_detectable)}. Paired by prompt; judged apart from the logprobs.</p>"
     )
 

@@ -10,9 +10,9 @@ from vllm_migrate.report.gate_bars import gate_axis, gate_bar
 from vllm_migrate.report.markup import (
     count,
     estimate,
-    given,
     in_unit,
     interval,
+    limit,
     number,
     phrase,
     seconds,
@@ -96,7 +96,7 @@ def metrics_table(
             for (_, metrics), found in zip(chosen, checks, strict=True)
         ]
         if margins:
-            cells.append(f'<td class="n">{given(margins[name], words.unit) if name in margins else ""}</td>')
+            cells.append(f'<td class="n">{limit(margins[name], words.unit) if name in margins else ""}</td>')
         why = "" if explained is None else f'<span class="why">{text(meaning(name, explained))}</span>'
         rows.append(f'<tr><th scope="row">{phrase(words.label)}{why}</th>{"".join(cells)}</tr>')
     for name in ("tokens", "prompts"):
@@ -146,7 +146,7 @@ def _gate_row(check: Check, css: str, key: str) -> str:
         f"<td>{verdict_mark(check.verdict)}</td>"
         f'<td class="n">{in_unit(check.value, words.unit, words.digits)}</td>'
         f'<td class="n">{interval(check.low, check.high, words.unit) or "none"}</td>'
-        f'<td class="n">{given(check.margin, words.unit)}</td>'
+        f'<td class="n">{limit(check.margin, words.unit)}</td>'
         f'<td class="bar">{gate_bar(check, css, key)}</td></tr>'
     )
 
@@ -155,7 +155,7 @@ def _margin_sources(arms: Sequence[Arm]) -> str:
     """Each margin and its source once, in order of first use."""
     said = dict.fromkeys((c.metric, c.margin, c.source) for arm in arms for c in arm.checks if c.source)
     items = "".join(
-        f"<li>{text(words_for(metric).label)} {given(margin, words_for(metric).unit)}: {text(source)}</li>"
+        f"<li>{text(words_for(metric).label)} {limit(margin, words_for(metric).unit)}: {text(source)}</li>"
         for metric, margin, source in said
     )
     return f'<h3>Where the margins come from</h3><ul class="plain small">{items}</ul>' if items else ""

@@ -64,9 +64,14 @@ def number(value: float, digits: int = 3) -> str:
     return f"{mantissa}e{exponent}"
 
 
-def given(value: float, unit: str = "") -> str:
-    """A figure that was chosen, not measured, such as a margin: without trailing zeros."""
-    return f"{value * 100:.6g}%" if unit == "share" else f"{value:.6g}"
+def given(value: float) -> str:
+    """A figure that was chosen, not measured, such as a clip range: without trailing zeros."""
+    return f"{value:.6g}"
+
+
+def limit(value: float, unit: str = "") -> str:
+    """A margin: chosen, or a multiple of a measured noise floor; three digits, without trailing zeros."""
+    return f"{value * 100:.3g}%" if unit == "share" else f"{value:.3g}"
 
 
 def percent(share: float) -> str:

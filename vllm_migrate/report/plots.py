@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vllm_migrate.report import bins, svg
-from vllm_migrate.report.markup import count, given, number, percent
+from vllm_migrate.report.markup import count, given, limit, number, percent
 from vllm_migrate.report.words import arm_label
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def exceedance(drawn: Sequence[Curve], margin: float | None, floor: float | None
     if floor:
         body.append(_upright(area, floor, f"noise floor {number(floor)}", to_the_left=floor_first))
     if margin:
-        body.append(_upright(area, margin, f"margin {given(margin)}", to_the_left=not floor_first))
+        body.append(_upright(area, margin, f"margin {limit(margin)}", to_the_left=not floor_first))
     said = "; ".join(_spread(curve.arm) for curve in drawn)
     return svg.picture(svg.Caption("exceedance", "Distribution of |Δlogp| by arm", said), body, area.height)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Estimate, Metrics, Verdict
-from vllm_migrate.report.markup import given, in_unit, number, percent
+from vllm_migrate.report.markup import given, in_unit, limit, number, percent
 
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✕", Verdict.INCONCLUSIVE: "?"}
 
@@ -161,7 +161,7 @@ _WHERE = {
 
 def _check_in_words(check: Check) -> str:
     words = words_for(check.metric)
-    return f"{words.label} {in_unit(check.value, words.unit)} (margin {given(check.margin, words.unit)})"
+    return f"{words.label} {in_unit(check.value, words.unit)} (margin {limit(check.margin, words.unit)})"
 
 
 CAUSES = {
