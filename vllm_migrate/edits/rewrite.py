@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from vllm_migrate.edits.diagnostic import REFUSED, Diagnostic
 from vllm_migrate.edits.model import Safety
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.located import FileKind
 from vllm_migrate.files.shell_lines import joined_line
-from vllm_migrate.rules.reading import REFUSED, Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.suppress import suppressions
 from vllm_migrate.files.located import FileFacts, FileKind
 from vllm_migrate.files.pins import pin_in
+from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.files.text import as_latin1, newline_of
 
 if TYPE_CHECKING:

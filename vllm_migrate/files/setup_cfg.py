@@ -6,10 +6,10 @@ import configparser
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.suppress import suppressions
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.located import FileFacts, FileKind
 from vllm_migrate.files.pins import pin_in
+from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.files.text import as_latin1, newline_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.suppress import suppressions
 from vllm_migrate.files.images import image_pin
 from vllm_migrate.files.located import (
     UNRESOLVED,
@@ -29,6 +28,7 @@ from vllm_migrate.files.located import (
 from vllm_migrate.files.pins import pin_in
 from vllm_migrate.files.shell_flags import flags
 from vllm_migrate.files.shell_words import Command, Word, commands, unquote
+from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.files.text import as_latin1, newline_of, shown, whole_lines
 
 if TYPE_CHECKING:

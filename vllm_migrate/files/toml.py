@@ -8,10 +8,10 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.suppress import suppressions
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.located import FileFacts, FileKind, Pin, Span
 from vllm_migrate.files.pins import canonical, pin_in
+from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.files.text import as_latin1, newline_of
 
 if sys.version_info >= (3, 11):

@@ -6,7 +6,6 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.suppress import suppressions
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.images import image_pin
 from vllm_migrate.files.located import (
@@ -24,6 +23,7 @@ from vllm_migrate.files.located import (
 )
 from vllm_migrate.files.pins import pin_in
 from vllm_migrate.files.shell import script_facts
+from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.files.text import as_latin1, newline_of, shown, whole_lines
 from vllm_migrate.files.yaml_lines import Entry, entries, literal
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import PurePosixPath
 
+    from vllm_migrate.edits.diagnostic import Diagnostic
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.rules.reading import Diagnostic
     from vllm_migrate.rules.scan import ScanResult
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'

@@ -27,11 +27,11 @@ from vllm_migrate.rules.registry import all_rules
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
+    from vllm_migrate.edits.diagnostic import Diagnostic
     from vllm_migrate.edits.fingerprint import Fingerprint
     from vllm_migrate.edits.model import Finding, Position
     from vllm_migrate.files.located import FileFacts, Span
     from vllm_migrate.rules.base import Rule
-    from vllm_migrate.rules.reading import Diagnostic
     from vllm_migrate.rules.scan import ScanResult
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"

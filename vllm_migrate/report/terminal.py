@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import PurePosixPath
 
+    from vllm_migrate.edits.diagnostic import Diagnostic
     from vllm_migrate.facts.model import Source, Target
     from vllm_migrate.report.style import Style
-    from vllm_migrate.rules.reading import Diagnostic
     from vllm_migrate.rules.scan import ScanResult
 
 _SHOWN_SKIPPED = 10

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.suppress import suppressions
 from vllm_migrate.files.located import FileFacts, FileKind
 from vllm_migrate.files.positions import newline_of
 from vllm_migrate.files.python import parse_python
+from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.resolve.calls import CallReader
 from vllm_migrate.resolve.environment import EnvironmentReader
 from vllm_migrate.resolve.insides import InsideReader

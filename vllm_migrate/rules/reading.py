@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vllm_migrate.edits.diagnostic import UNPARSABLE, UNREADABLE, Diagnostic
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.adapters import may_matter, read_file
 from vllm_migrate.files.located import FileKind
@@ -19,30 +20,6 @@ if TYPE_CHECKING:
     from vllm_migrate.files.discover import SourceFile
     from vllm_migrate.files.located import FileFacts
     from vllm_migrate.resolve.project import ProjectIndex
-
-UNREADABLE = "VM001"
-UNPARSABLE = "VM002"
-REFUSED = "VM003"
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
-    """Something the tool could not do to one file.
-
-    Attributes:
-        code: `UNREADABLE`, `UNPARSABLE` or `REFUSED`.
-        line: 1-based, 0 where it is about the file as a whole.
-    """
-
-    code: str
-    path: PurePosixPath
-    message: str
-    line: int = 0
-
-    @property
-    def unjudged(self) -> bool:
-        """Whether the file's findings are unknown, so that a clean result would be a lie."""
-        return self.code != REFUSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from vllm_migrate.files.adapters import read_file
 from vllm_migrate.files.discover import discover, given_file
 from vllm_migrate.files.located import Use
 from vllm_migrate.files.locks import lock_pins
-from vllm_migrate.rules.reading import Diagnostic, Project, read_project
+from vllm_migrate.rules.reading import Project, read_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.config import Config
     from vllm_migrate.edits.baseline import Known
+    from vllm_migrate.edits.diagnostic import Diagnostic
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.model import Source, Target
     from vllm_migrate.files.discover import SourceFile

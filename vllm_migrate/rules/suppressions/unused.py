@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.edits.positions import position_of
-from vllm_migrate.edits.suppress import ALL, UNUSED, Code, comment_at, silencing
+from vllm_migrate.edits.suppress import UNUSED, silencing
 from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.suppressions import ALL, Code, comment_at
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 
