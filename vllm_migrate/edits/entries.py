@@ -12,6 +12,8 @@ from vllm_migrate.edits.blocks import RefusedError
 from vllm_migrate.edits.changes import position
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vllm_migrate.edits.changes import Changes
     from vllm_migrate.edits.model import AddArgument, RenameArgument
     from vllm_migrate.files.located import Span
@@ -42,6 +44,16 @@ class EntryEdits:
             self._entry(holder).removed.add(index)
             return
         self._changes.line(self._document.statement(span)).removed = True
+
+    def remove_items(self, span: Span) -> None:
+        """The items of a list or tuple that stand within a place go."""
+        items = self._document.items_within(span)
+        if not items:
+            raise RefusedError("no items of a list at the place of the edit")
+        for item in items:
+            holder = self._document.parents[item]
+            assert isinstance(holder, (cst.List, cst.Tuple))  # noqa: S101 (items stand nowhere else)
+            self._entry(holder).removed.add(position(holder.elements, item))
 
     def rename(self, edit: RenameArgument) -> None:
         """An argument or entry gets another name."""
@@ -94,12 +106,13 @@ class EntryEdits:
         return self._entries[holder]
 
     def _with_entries(self, node: Any, change: _EntryChange) -> Any:
-        call = isinstance(node, cst.Call)
-        layout = lay.of_call(node) if call else lay.of_dict(node)
+        of, into = _LAYOUTS[type(node)]
+        layout = of(node)
         for index, (name, value) in change.renamed.items():
             item = layout.items[index]
             if isinstance(item, cst.Arg):
-                item = item.with_changes(keyword=cst.Name(name))
+                equal = item.equal if item.keyword is not None else _equal()
+                item = item.with_changes(keyword=cst.Name(name), equal=equal)
             else:
                 item = item.with_changes(key=_renamed_string(item.key, name))
             if value is not None:
@@ -109,13 +122,21 @@ class EntryEdits:
             layout.remove(index)
         for name, value in change.added.items():
             stars = (i for i, arg in enumerate(layout.items) if arg.star == "**")
-            new = cst.Arg(
-                self._changes.expression(value),
-                cst.Name(name),
-                cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
-            )
+            new = cst.Arg(self._changes.expression(value), cst.Name(name), _equal())
             layout.insert(next(stars, len(layout.items)), new)
-        return lay.into_call(node, layout) if call else lay.into_dict(node, layout)
+        return into(node, layout)
+
+
+_LAYOUTS: dict[type, tuple[Callable[[Any], lay.Layout], Callable[[Any, lay.Layout], Any]]] = {
+    cst.Call: (lay.of_call, lay.into_call),
+    cst.Dict: (lay.of_dict, lay.into_dict),
+    cst.List: (lay.of_list, lay.into_list),
+    cst.Tuple: (lay.of_tuple, lay.into_tuple),
+}
+
+
+def _equal() -> cst.AssignEqual:
+    return cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
 
 
 def _renamed_string(node: Any, name: str) -> Any:

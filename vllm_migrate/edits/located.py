@@ -51,7 +51,7 @@ class Document:
             span = Span(place.start, place.start + place.length)
             self._spans[node] = span
             self._by_span[span].append(node)
-            if isinstance(node, cst.DictElement) or (isinstance(node, cst.Arg) and node.keyword is not None):
+            if isinstance(node, cst.DictElement) or (isinstance(node, cst.Arg) and not node.star):
                 self._entries[span.start].append(node)
 
     # From the file's bytes to the rendered tree's
@@ -110,13 +110,40 @@ class Document:
         return found if found is not None and found.lpar else None
 
     def keyword_or_entry(self, span: Span) -> cst.Arg | cst.DictElement | None:
-        """The keyword argument or the dictionary entry that begins at a place and lies in it."""
+        """The argument or the dictionary entry that begins at a place and lies in it.
+
+        A positional argument has to be all that stands there, since others may begin at the same place.
+        """
         wanted = self.place(span)
         for node in self._entries.get(wanted.start, ()):
+            if isinstance(node, cst.Arg) and node.keyword is None:
+                if self._spans[node] == wanted:
+                    return node
+                continue
             # A value in parentheses ends behind the expression that the span ends with.
             if self._spans[node].end <= wanted.end or self._text.source[span.end :].lstrip()[:1] == b")":
                 return node
         return None
+
+    def items_within(self, span: Span) -> list[cst.CSTNode]:
+        """The elements of lists and tuples that stand within a place, not those inside of others."""
+        wanted = self.place(span)
+        found = [
+            node
+            for node, place in self._spans.items()
+            if isinstance(node, (cst.Element, cst.StarredElement))
+            and wanted.start <= place.start
+            and place.end <= wanted.end
+            and isinstance(self.parents[node], (cst.List, cst.Tuple))
+        ]
+        inner = {below for node in found for below in found if below is not node and self._lies_in(below, node)}
+        return [node for node in found if node not in inner]
+
+    def _lies_in(self, node: cst.CSTNode, outer: cst.CSTNode) -> bool:
+        above = self.parents.get(node)
+        while above is not None and above is not outer:
+            above = self.parents.get(above)
+        return above is outer
 
     def statement(self, span: Span) -> cst.CSTNode:
         """The small or compound statement at a place.

@@ -54,14 +54,24 @@ class ReplaceExpression:
 
 @dataclass(frozen=True, slots=True)
 class RemoveArgument:
-    """The keyword argument or dictionary entry at `span` goes, with its comma."""
+    """The argument or dictionary entry at `span` goes, with its comma."""
+
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveItems:
+    """The items of a list or tuple that stand within `span` go, with their commas."""
 
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class RenameArgument:
-    """The keyword argument or dictionary entry at `span` is renamed; it gets `value` where one is given."""
+    """The argument or dictionary entry at `span` is renamed; it gets `value` where one is given.
+
+    A positional argument becomes a keyword by it, so that all positional ones behind it have to, too.
+    """
 
     span: Span
     name: str
@@ -145,6 +155,7 @@ Edit = (
     ReplaceText
     | ReplaceExpression
     | RemoveArgument
+    | RemoveItems
     | RenameArgument
     | AddArgument
     | MoveImport

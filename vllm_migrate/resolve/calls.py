@@ -80,6 +80,8 @@ class CallReader:
             arguments += [self._entry(e, owner, index, certainty) for e in entries]
         open_ended = open_ended or any(isinstance(a, ast.Starred) for a in positional)
         if forward is not None:
+            if forward != Forward(target):
+                positional = []  # they are the wrapper's own, not those of what it hands on to
             if not arguments and callee is not None and callee.kind is Kind.FUNCTION:
                 return None
             open_ended = open_ended or forward.fixes

@@ -1,0 +1,127 @@
+"""VM402: arguments of engines and their methods given by position, which the target takes otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding, one_line
+from vllm_migrate.rules.positional import shifted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.rules.base import Context
+    from vllm_migrate.rules.positional import Shifted
+
+_ENGINES = ("vllm.LLM", "vllm.EngineArgs", "vllm.AsyncEngineArgs")
+_METHODS = tuple(
+    f"{engine}.{method}"
+    for engine, methods in (
+        ("vllm.LLM", ("generate", "chat", "encode", "embed", "classify", "score", "beam_search")),
+        ("vllm.AsyncLLMEngine", ("generate", "encode", "add_request")),
+        ("vllm.LLMEngine", ("add_request",)),
+    )
+    for method in methods
+)
+_CALLS = frozenset({*_ENGINES, *_METHODS})
+
+
+class PositionalArguments(Rule):
+    """Arguments of an engine or its methods are given by position, and the target takes them otherwise.
+
+    ## What it does
+    Writes them as keywords of what they mean on the source, from the first on that the target reads
+    otherwise. Those that give an argument that is gone its old default go.
+
+    ## Why it matters
+    `LLM(model, tokenizer)` and `generate(prompts, params, None, False)` raise a TypeError: since 0.9.1 and
+    0.10.2 what follows is taken by name only. Where an argument came in between, as `priority` did in
+    `chat()` in 0.32.0, nothing raises and a chat template becomes a priority.
+
+    ## Fix safety
+    Safe: the names are those of the source's own signature, and both releases take them by name. Where an
+    argument asks for something that the target doesn't take, it is left to a person.
+    """
+
+    code = "VM402"
+    name = "positional-arguments"
+    summary = "arguments given by position are taken otherwise"
+    level = Level.ERROR
+    safety = Safety.SAFE
+    examples = (
+        Example(
+            before='from vllm import LLM\n\nllm = LLM("m", "m-tokenizer", seed=1)\n',
+            after='from vllm import LLM\n\nllm = LLM("m", tokenizer="m-tokenizer", seed=1)\n',
+        ),
+        Example(
+            before=(
+                "from vllm import LLM\n\n\ndef rollout(llm: LLM, prompts, params):\n"
+                "    return llm.generate(prompts, params, None, False)\n"
+            ),
+            after=(
+                "from vllm import LLM\n\n\ndef rollout(llm: LLM, prompts, params):\n"
+                "    return llm.generate(prompts, params, use_tqdm=False)\n"
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                'from vllm import LLM\n\nllm = LLM("m")\n'
+                'outputs = llm.chat([{"role": "user", "content": "hi"}], None, True, None, "template")\n'
+            ),
+            after=(
+                'from vllm import LLM\n\nllm = LLM("m")\n'
+                'outputs = llm.chat([{"role": "user", "content": "hi"}], None, True, None, '
+                'chat_template="template")\n'
+            ),
+        ),
+        Example(
+            before=(
+                'from vllm import LLM\n\nllm = LLM("m")\noutputs = llm.generate(None, None, [[1, 2, 3]])\n'
+            ),
+        ),
+        Example(
+            before=('from vllm import LLM\n\nllm = LLM("m", seed=1)\noutputs = llm.generate(["a"], None)\n'),
+            unchanged=True,
+        ),
+        Example(
+            before='from vllm import LLM\n\nllm = LLM("m", "m-tokenizer")\n',
+            unchanged=True,
+            target="0.8.5",
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield calls whose positional arguments the target takes otherwise."""
+        for call in file.calls:
+            if call.target not in _CALLS or call.dead or len(call.positional) < 2:  # noqa: PLR2004 (the first stayed first)
+                continue
+            found = shifted(call, context)
+            if found is None:
+                continue
+            name, value, _ = found.arguments[0]
+            callee = call.target.removeprefix("vllm.")
+            now = f"{found.now} there" if found.now else "taken by name only"
+            yield make_finding(
+                self,
+                file,
+                found.span,
+                f"{one_line(value.source)} is {name} of {callee}() on vLLM {context.source.version} and {now}"
+                f" on {context.target.version}",
+                level=Level.WARNING if found.now else Level.ERROR,
+                edits=found.edits,
+                advice=_advice(found),
+                precondition=f"the code was written for vLLM {context.source.version}'s order",
+                certainty=call.certainty,
+            )
+
+
+def _advice(found: Shifted) -> str:
+    said = f"write {one_line(found.as_keywords)}" if found.as_keywords else "leave it out"
+    if "prompt_token_ids" in found.lost:
+        return f"{said}, and token ids as prompts=[TokensPrompt(prompt_token_ids=ids) for ids in ...]"
+    return f"{said}; {', '.join(found.lost)} is gone" if found.lost else said
