@@ -68,15 +68,14 @@ def read(path: Path) -> list[Rollout]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise RolloutError(f"no {path.name}: {error}") from error
-    found = []
-    for number, line in enumerate(lines, 1):
-        try:
-            found.append(_rollout(json.loads(line)))
-        except (ValueError, KeyError, TypeError) as error:
-            raise RolloutError(
-                f"{path.name} line {number} can't be judged: {type(error).__name__} {error}"
-            ) from error
-    return found
+    return [_read_line(line, f"{path.name} line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _read_line(line: str, place: str) -> Rollout:
+    try:
+        return _rollout(json.loads(line))
+    except (ValueError, KeyError, TypeError) as error:
+        raise RolloutError(f"{place} can't be judged: {type(error).__name__} {error}") from error
 
 
 def _rollout(row: dict[str, Any]) -> Rollout:

@@ -1,0 +1,13 @@
+#!/bin/bash
+# Best-of-N completions for one round of expert iteration.
+#   MODEL=... PROMPTS=... OUT=... ./run.sh [--keep 2 --best-of 8]
+set -eu
+cd "$(dirname "$0")"
+export VLLM_USE_V1=0
+export VLLM_WORKER_MULTIPROC_METHOD=spawn
+export TOKENIZERS_PARALLELISM=false
+exec python3 generate.py \
+    --model "$MODEL" \
+    --prompts "$PROMPTS" \
+    --output "$OUT/rollouts.jsonl" \
+    "$@"

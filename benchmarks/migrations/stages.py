@@ -1,0 +1,204 @@
+"""The runs of one project: on V0, then on V1 unchanged, after the safe edits and after all edits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import judged
+from checks import CHECKS
+from execute import last_error, run
+from rollouts import RolloutError, read
+from tolerance import TOLERANCES
+
+if TYPE_CHECKING:
+    from case import Case
+
+    from vllm_migrate.engines.environment import EngineEnvironment
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ("v0", "before", "safe", "unsafe")
+_REWRITES = {"safe": (), "unsafe": ("--unsafe-fixes",)}
+_HARNESS = ("judge_child.py", "judged.py", "checks.py", "rollouts.py", "tolerance.py", "execute.py")
+
+
+@dataclass
+class Outcome:
+    """What one run showed.
+
+    Attributes:
+        digest: of the tree that ran, its case and the harness; equal digests mean the run can be reused.
+        exit_code: None where it ran out of time or was not run.
+        wrong: why it does not pass; empty where it passes.
+        numerics: the figures of `judged.Numerics`.
+        edited: files the rewrite changed.
+        remaining: findings left after it: code, place, safety, message, advice.
+    """
+
+    stage: str
+    engine: str
+    digest: str
+    passed: bool = False
+    crashed: bool = False
+    exit_code: int | None = None
+    seconds: float = 0.0
+    rollouts: int = 0
+    wrong: list[str] = field(default_factory=list)
+    numerics: dict[str, float | None] | None = None
+    edited: list[str] = field(default_factory=list)
+    remaining: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """pass, crash (it did not end well) or wrong (it did, with other results)."""
+        return "pass" if self.passed else "crash" if self.crashed else "wrong"
+
+    @property
+    def explained(self) -> bool:
+        """Whether a finding that needs a person remains and says what to do."""
+        return any(entry["safety"] == "manual" and entry["advice"] for entry in self.remaining)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all runs share: the engines, the judge's engine, the target, the folder to work in."""
+
+    v0: EngineEnvironment
+    v1: EngineEnvironment
+    judge: EngineEnvironment
+    target: str
+    work: Path
+    again: bool = False
+
+
+def run_stage(case: Case, stage: str, setting: Setting) -> Outcome:
+    """One run of one project, or what it showed the last time the same tree ran.
+
+    Raises:
+        judged.JudgeError: the judge itself failed.
+    """
+    engine = setting.v0 if stage == "v0" else setting.v1
+    folder = setting.work / case.name / (stage if stage == "v0" else f"{stage}-{setting.target}")
+    folder.mkdir(parents=True, exist_ok=True)
+    project = folder / "project"
+    shutil.rmtree(project, ignore_errors=True)
+    shutil.copytree(case.tree, project, ignore=shutil.ignore_patterns("__pycache__"))
+    original = _contents(project)
+    remaining: list[dict[str, Any]] = []
+    if stage in _REWRITES:
+        remaining = rewrite(project, setting.target, _REWRITES[stage])
+    rewritten = _contents(project)
+    outcome = Outcome(
+        stage=stage,
+        engine=f"{engine.package} ({engine.device})",
+        digest=_digest(case, rewritten, engine),
+        edited=sorted(
+            name for name in original.keys() | rewritten.keys() if original.get(name) != rewritten.get(name)
+        ),
+        remaining=remaining,
+    )
+    known = _known(folder / "outcome.json", outcome)
+    if known is not None and not setting.again:
+        return known
+    _run(case, outcome, folder, engine, setting.judge)
+    if case.control and outcome.edited:
+        outcome.passed = False
+        outcome.wrong.append(f"a control was edited: {', '.join(outcome.edited)}")
+    (folder / "outcome.json").write_text(json.dumps(asdict(outcome), indent=1) + "\n", encoding="utf-8")
+    return outcome
+
+
+def rewrite(project: Path, target: str, options: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Rewrite in place, as a user does, and return the findings that remain."""
+    for command in (("rewrite", "--allow-dirty", "--quiet", *options), ("check", "--output-format", "json")):
+        done = subprocess.run(
+            [sys.executable, "-m", "vllm_migrate", *command, "--to", target, "."],
+            cwd=project,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if done.returncode not in (0, 1):
+            sys.exit(f"{command[0]} ended with {done.returncode} in {project}: {done.stderr[-2000:]}")
+    keys = ("code", "path", "line", "level", "safety", "message", "advice")
+    return [{key: entry[key] for key in keys} for entry in json.loads(done.stdout)["findings"]]
+
+
+def _run(
+    case: Case, outcome: Outcome, folder: Path, engine: EngineEnvironment, judge: EngineEnvironment
+) -> None:
+    """Run and judge; fills the outcome in."""
+    out = folder / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    given = {
+        "MODEL": str(ROOT / "fixtures" / "model"),
+        "PROMPTS": str(ROOT / "fixtures" / "prompts.jsonl"),
+    }
+    ran = run(case, folder / "project", out, folder / "log.txt", engine, given)
+    outcome.exit_code, outcome.seconds = ran.exit_code, ran.seconds
+    if ran.exit_code != 0:
+        outcome.crashed = True
+        how = f"ran out of {case.timeout} s" if ran.exit_code is None else f"exit {ran.exit_code}"
+        outcome.wrong = [f"{how}: {last_error(ran.tail)}"]
+        return
+    try:
+        found = read(out / "rollouts.jsonl")
+        outcome.rollouts = len(found)
+        if len(found) != case.rollouts:
+            outcome.wrong.append(f"{len(found)} rollouts instead of {case.rollouts}")
+        if not found:
+            return
+        scored = judged.score(found, out / "rollouts.jsonl", ROOT / "fixtures" / "model", case.dtype, judge)
+    except RolloutError as error:
+        outcome.wrong.append(str(error))
+        return
+    tolerance = TOLERANCES[case.dtype]
+    figures = judged.numerics(scored, tolerance)
+    outcome.numerics = judged.as_row(figures)
+    outcome.wrong += judged.problems(figures, tolerance)
+    for name in case.files:
+        if not (out / name).is_file() or (out / name).stat().st_size == 0:
+            outcome.wrong.append(f"{name} was not written")
+    for name in case.checks:
+        outcome.wrong += [f"{name}: {problem}" for problem in CHECKS[name](scored, tolerance)]
+    outcome.passed = not outcome.wrong
+
+
+def _known(path: Path, outcome: Outcome) -> Outcome | None:
+    """The outcome of an earlier run of the same tree, with today's findings."""
+    try:
+        earlier = Outcome(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    if earlier.digest != outcome.digest:
+        return None
+    earlier.remaining, earlier.edited = outcome.remaining, outcome.edited
+    return earlier
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _digest(case: Case, contents: dict[str, bytes], engine: EngineEnvironment) -> str:
+    """Of everything the outcome depends on."""
+    digest = hashlib.sha256(repr((case, engine.package, engine.device)).encode())
+    for name, data in contents.items():
+        digest.update(repr((name, data)).encode())
+    for name in _HARNESS:
+        digest.update(Path(__file__).with_name(name).read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,111 @@
+"""Prints what the runs showed: a table of at most 80 columns, pass rates with exact intervals."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from case import Case
+    from stages import Outcome
+
+V1_STAGES = ("before", "safe", "unsafe")
+CONFIDENCE = 0.95
+_WIDTH = 78
+
+
+def interval(passed: int, runs: int) -> tuple[float, float]:
+    """Two-sided 95% interval of a pass rate (C. Clopper and E. Pearson, 1934), by bisection on the tails."""
+    tail = (1.0 - CONFIDENCE) / 2.0
+    if not runs:
+        return 0.0, 1.0
+
+    def at_least(share: float) -> float:
+        return sum(_term(runs, k, share) for k in range(passed, runs + 1))
+
+    def at_most(share: float) -> float:
+        return sum(_term(runs, k, share) for k in range(passed + 1))
+
+    lower, upper = 0.0, 1.0
+    if passed > 0:
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            middle = (low + high) / 2.0
+            low, high = (middle, high) if at_least(middle) < tail else (low, middle)
+        lower = low
+    if passed < runs:
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            middle = (low + high) / 2.0
+            low, high = (middle, high) if at_most(middle) > tail else (low, middle)
+        upper = high
+    return lower, upper
+
+
+def _term(runs: int, k: int, share: float) -> float:
+    return math.comb(runs, k) * share**k * (1.0 - share) ** (runs - k)
+
+
+def rates(cases: list[Case], outcomes: dict[str, dict[str, Outcome]]) -> dict[str, dict[str, float]]:
+    """Pass rates over the projects that are no controls, by stage."""
+    found = {}
+    for stage in V1_STAGES:
+        ran = [
+            outcomes[case.name][stage] for case in cases if not case.control and stage in outcomes[case.name]
+        ]
+        passed = sum(outcome.passed for outcome in ran)
+        low, high = interval(passed, len(ran))
+        found[stage] = {"passed": passed, "runs": len(ran), "low": round(low, 4), "high": round(high, 4)}
+    return found
+
+
+def show(cases: list[Case], outcomes: dict[str, dict[str, Outcome]], target: str) -> None:
+    """The table, then every failure with what the tool says about it, then the rates."""
+    print(f"{'project':<22}{'V0 mean':>9}  {'before':<8}{'safe':<8}{'unsafe':<8}{'mean':>9}{'left':>6}")
+    for case in cases:
+        rows = outcomes[case.name]
+        last = rows.get("unsafe")
+        marks = "".join(f"{_mark(case, stage, rows.get(stage)):<8}" for stage in V1_STAGES)
+        left = len([e for e in last.remaining if e["safety"] == "manual"]) if last else ""
+        print(f"{case.name:<22}{_mean(rows.get('v0')):>9}  {marks}{_mean(last):>9}{left:>6}".rstrip())
+    print("* not what the author expected; left: findings that need a person")
+    for case in cases:
+        for stage, outcome in outcomes[case.name].items():
+            if outcome.wrong and not (stage == "before" and case.before != "pass"):
+                _explain(case, stage, outcome)
+    print(f"\npass rate on V1 {target}, {CONFIDENCE:.0%} Clopper-Pearson interval")
+    for stage, rate in rates(cases, outcomes).items():
+        if rate["runs"]:
+            share = rate["passed"] / rate["runs"]
+            print(
+                f"  {stage:<8}{rate['passed']:>3} of {rate['runs']:<3}{share:>6.0%}"
+                f"  [{rate['low']:.0%}, {rate['high']:.0%}]"
+            )
+
+
+def _mark(case: Case, stage: str, outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "-"
+    wanted = getattr(case, stage)
+    as_wanted = outcome.verdict == wanted or (wanted == "fail" and not outcome.passed)
+    return outcome.verdict + ("" if as_wanted else "*")
+
+
+def _mean(outcome: Outcome | None) -> str:
+    mean = (outcome.numerics or {}).get("mean") if outcome else None
+    return "-" if mean is None else f"{mean:.1e}"
+
+
+def _explain(case: Case, stage: str, outcome: Outcome) -> None:
+    print(f"\n{case.name}, {stage}:")
+    for line in outcome.wrong:
+        print(f"  {_cut(line)}")
+    for entry in outcome.remaining:
+        if entry["safety"] == "manual":
+            place = f"{entry['path']}:{entry['line']}"
+            print("  " + _cut(f"{place} {entry['code']} {entry['message']}"))
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 3] + "..."
