@@ -114,7 +114,7 @@ def _scored(rollout: Rollout, answer: dict[str, list[float]]) -> Scored:
 
 
 def _beyond(value: float, low: float, high: float) -> float:
-    """Distance from `[low, high]`; infinite for a token that can't be sampled or a logprob that is no number."""
+    """Distance from `[low, high]`; infinite for what can't be sampled or is no number."""
     if not math.isfinite(value) or high == -math.inf:
         return 0.0 if value == high else math.inf
     return max(low - value, value - high, 0.0)

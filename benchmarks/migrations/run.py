@@ -24,7 +24,7 @@ from stages import ROOT, STAGES, Outcome, Setting, run_stage
 from table import rates, show
 
 from vllm_migrate.engines import registry
-from vllm_migrate.engines.paths import engines_root
+from vllm_migrate.engines.paths import cache_root
 
 HELD_TO = 0.9
 """Share of projects that must pass on V1 after all edits."""
@@ -90,7 +90,7 @@ def main() -> int:
     parser.add_argument("--stage", action="append", default=[], choices=STAGES)
     parser.add_argument("--again", action="store_true", help="also what has run before")
     parser.add_argument("--list", action="store_true")
-    parser.add_argument("--work", type=Path, default=engines_root().parent / "migrations")
+    parser.add_argument("--work", type=Path, default=cache_root() / "migrations")
     parser.add_argument(
         "--json", type=Path, help="where results go; by default benchmarks/results, if all ran"
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import judged
 from checks import CHECKS
-from execute import last_error, run
+from execute import Ran, last_error, run
 from rollouts import RolloutError, read
 from tolerance import TOLERANCES
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from vllm_migrate.engines.environment import EngineEnvironment
 
 ROOT = Path(__file__).resolve().parents[2]
+MODEL = ROOT / "fixtures" / "model"
 STAGES = ("v0", "before", "safe", "unsafe")
 _REWRITES = {"safe": (), "unsafe": ("--unsafe-fixes",)}
-_HARNESS = ("judge_child.py", "judged.py", "checks.py", "rollouts.py", "tolerance.py", "execute.py")
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Outcome:
     """What one run showed.
 
     Attributes:
-        digest: of the tree that ran, its case and the harness; equal digests mean the run can be reused.
+        digest: of the tree that ran, its command and its engine; a run with an equal one is not repeated.
         exit_code: None where it ran out of time or was not run.
         wrong: why it does not pass; empty where it passes.
         numerics: the figures of `judged.Numerics`.
@@ -104,14 +104,14 @@ def run_stage(case: Case, stage: str, setting: Setting) -> Outcome:
         ),
         remaining=remaining,
     )
-    known = _known(folder / "outcome.json", outcome)
-    if known is not None and not setting.again:
-        return known
-    _run(case, outcome, folder, engine, setting.judge)
+    ran = None if setting.again else _earlier(folder / "ran.json", outcome.digest)
+    if ran is None:
+        ran = _run(case, outcome.digest, folder, engine)
+    outcome.exit_code, outcome.seconds = ran.exit_code, ran.seconds
+    _judge(case, outcome, ran, folder / "out", setting.judge)
     if case.control and outcome.edited:
         outcome.passed = False
         outcome.wrong.append(f"a control was edited: {', '.join(outcome.edited)}")
-    (folder / "outcome.json").write_text(json.dumps(asdict(outcome), indent=1) + "\n", encoding="utf-8")
     return outcome
 
 
@@ -133,19 +133,29 @@ def rewrite(project: Path, target: str, options: tuple[str, ...]) -> list[dict[s
     return [{key: entry[key] for key in keys} for entry in json.loads(done.stdout)["findings"]]
 
 
-def _run(
-    case: Case, outcome: Outcome, folder: Path, engine: EngineEnvironment, judge: EngineEnvironment
-) -> None:
-    """Run and judge; fills the outcome in."""
-    out = folder / "out"
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
-    given = {
-        "MODEL": str(ROOT / "fixtures" / "model"),
-        "PROMPTS": str(ROOT / "fixtures" / "prompts.jsonl"),
-    }
-    ran = run(case, folder / "project", out, folder / "log.txt", engine, given)
-    outcome.exit_code, outcome.seconds = ran.exit_code, ran.seconds
+def _run(case: Case, digest: str, folder: Path, engine: EngineEnvironment) -> Ran:
+    """Run into an empty folder, and keep how it ended beside what it wrote."""
+    kept = folder / "ran.json"
+    kept.unlink(missing_ok=True)
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    (folder / "out").mkdir()
+    given = {"MODEL": str(MODEL), "PROMPTS": str(ROOT / "fixtures" / "prompts.jsonl")}
+    ran = run(case, folder, engine, given)
+    kept.write_text(json.dumps({"digest": digest, **asdict(ran)}, indent=1) + "\n", encoding="utf-8")
+    return ran
+
+
+def _earlier(path: Path, digest: str) -> Ran | None:
+    """How the same tree ended when it ran before."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return Ran(**kept) if kept.pop("digest") == digest else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _judge(case: Case, outcome: Outcome, ran: Ran, out: Path, judge: EngineEnvironment) -> None:
+    """Say what is wrong with a run; fills the outcome in."""
     if ran.exit_code != 0:
         outcome.crashed = True
         how = f"ran out of {case.timeout} s" if ran.exit_code is None else f"exit {ran.exit_code}"
@@ -158,7 +168,7 @@ def _run(
             outcome.wrong.append(f"{len(found)} rollouts instead of {case.rollouts}")
         if not found:
             return
-        scored = judged.score(found, out / "rollouts.jsonl", ROOT / "fixtures" / "model", case.dtype, judge)
+        scored = judged.score(found, out / "rollouts.jsonl", MODEL, case.dtype, judge)
     except RolloutError as error:
         outcome.wrong.append(str(error))
         return
@@ -174,18 +184,6 @@ def _run(
     outcome.passed = not outcome.wrong
 
 
-def _known(path: Path, outcome: Outcome) -> Outcome | None:
-    """The outcome of an earlier run of the same tree, with today's findings."""
-    try:
-        earlier = Outcome(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-    if earlier.digest != outcome.digest:
-        return None
-    earlier.remaining, earlier.edited = outcome.remaining, outcome.edited
-    return earlier
-
-
 def _contents(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
@@ -195,10 +193,8 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 def _digest(case: Case, contents: dict[str, bytes], engine: EngineEnvironment) -> str:
-    """Of everything the outcome depends on."""
-    digest = hashlib.sha256(repr((case, engine.package, engine.device)).encode())
+    """Of everything a run depends on."""
+    digest = hashlib.sha256(repr((case.command, case.timeout, engine.package, engine.device)).encode())
     for name, data in contents.items():
         digest.update(repr((name, data)).encode())
-    for name in _HARNESS:
-        digest.update(Path(__file__).with_name(name).read_bytes())
     return digest.hexdigest()[:16]
