@@ -31,13 +31,15 @@ class Subject(str, Enum):
     IMPORT = "import"  # a module or a name in one: "vllm.utils.get_open_port"
     ENGINE_ARGUMENT = "engine-argument"  # keyword of LLM / EngineArgs, its flag, its YAML key
     SAMPLING_ARGUMENT = "sampling-argument"  # field of SamplingParams
-    METHOD_ARGUMENT = "method-argument"  # "LLM.generate.prompt_token_ids"
+    METHOD = "method"  # "LLM.set_tokenizer"
+    METHOD_ARGUMENT = "method-argument"  # of a method or a class: "generate.lora_request", "LoRARequest.lora_path"
     VARIABLE = "environment-variable"
     FLAG = "flag"  # a server flag with no engine argument behind it
     ATTRIBUTE = "attribute"  # "llm_engine.model_executor"
     DEFAULT = "default"  # what holds when the user says nothing: "logprobs", "prefix-caching"
     BEHAVIOUR = "behaviour"  # what the engine does, whatever the user says
     TRL_ARGUMENT = "trl-argument"
+    TRL_DEFAULT = "trl-default"  # "GRPOConfig.temperature"
 
 
 class Effect(str, Enum):
@@ -47,6 +49,7 @@ class Effect(str, Enum):
     SILENT = "silent"  # runs on, with a wrong training signal
     DEPRECATED = "deprecated"
     SLOW = "slow"
+    NONE = "none"  # it stayed as it was, or only became possible: worth knowing, nothing to repair
 
 
 class Remedy(str, Enum):

@@ -19,6 +19,7 @@ _LEVELS = {
     Effect.SILENT: Level.WARNING,
     Effect.DEPRECATED: Level.NOTE,
     Effect.SLOW: Level.NOTE,
+    Effect.NONE: Level.NOTE,
 }
 
 
