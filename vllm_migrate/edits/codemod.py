@@ -92,6 +92,8 @@ class Codemod:
             self._replace_expression(edit)
         elif isinstance(edit, edits.RemoveArgument):
             self._entries.remove(edit.span)
+        elif isinstance(edit, edits.RemoveItems):
+            self._entries.remove_items(edit.span)
         elif isinstance(edit, edits.RenameArgument):
             self._entries.rename(edit)
         elif isinstance(edit, edits.AddArgument):

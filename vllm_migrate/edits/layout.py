@@ -124,6 +124,48 @@ def into_dict(literal: cst.Dict, layout: Layout) -> cst.Dict:
     )
 
 
+def of_list(literal: cst.List) -> Layout:
+    """The elements of a list literal."""
+    first, closing = literal.lbracket.whitespace_after, literal.rbracket.whitespace_before
+    gaps: list[Gap] = [first, *(_after(e.comma) for e in literal.elements)]
+    gaps[-1] = _joined(gaps[-1], closing)
+    return Layout(list(literal.elements), gaps, isinstance(literal.elements[-1].comma, cst.Comma))
+
+
+def into_list(literal: cst.List, layout: Layout) -> cst.List:
+    """The list literal with these elements."""
+    empty = not layout.items
+    return literal.with_changes(
+        elements=layout.separated(closing_after_comma=False),
+        lbracket=literal.lbracket.with_changes(whitespace_after=layout.gaps[0]),
+        rbracket=literal.rbracket.with_changes(whitespace_before=_NOTHING if empty else layout.gaps[-1]),
+    )
+
+
+def of_tuple(literal: cst.Tuple) -> Layout:
+    """The elements of a tuple, in parentheses or not."""
+    first = literal.lpar[0].whitespace_after if literal.lpar else _NOTHING
+    closing = literal.rpar[0].whitespace_before if literal.rpar else _NOTHING
+    gaps: list[Gap] = [first, *(_after(e.comma) for e in literal.elements)]
+    gaps[-1] = _joined(gaps[-1], closing)
+    return Layout(list(literal.elements), gaps, isinstance(literal.elements[-1].comma, cst.Comma))
+
+
+def into_tuple(literal: cst.Tuple, layout: Layout) -> cst.Tuple:
+    """The tuple with these elements; one alone keeps its comma, and none need parentheses."""
+    layout.trailing = layout.trailing or len(layout.items) == 1
+    elements = layout.separated(closing_after_comma=False)
+    if not literal.lpar:
+        none = {"lpar": [cst.LeftParen()], "rpar": [cst.RightParen()]}
+        return literal.with_changes(elements=elements, **({} if elements else none))
+    gap = layout.gaps[-1] if elements else _NOTHING
+    return literal.with_changes(
+        elements=elements,
+        lpar=[literal.lpar[0].with_changes(whitespace_after=layout.gaps[0]), *literal.lpar[1:]],
+        rpar=[literal.rpar[0].with_changes(whitespace_before=gap), *literal.rpar[1:]],
+    )
+
+
 def of_import(statement: cst.ImportFrom) -> Layout:
     """The names of a `from` import that has no star."""
     names = statement.names

@@ -136,7 +136,9 @@ class Document:
             and place.end <= wanted.end
             and isinstance(self.parents[node], (cst.List, cst.Tuple))
         ]
-        inner = {below for node in found for below in found if below is not node and self._lies_in(below, node)}
+        inner = {
+            below for node in found for below in found if below is not node and self._lies_in(below, node)
+        }
         return [node for node in found if node not in inner]
 
     def _lies_in(self, node: cst.CSTNode, outer: cst.CSTNode) -> bool:

@@ -153,6 +153,9 @@ class Argument:
             value).
         name_span: the name as written (for a flag without the leading dashes).
         call: index into `FileFacts.calls` of the call that takes it, or -1.
+        items: what goes with it where its words are items of a list (`["--swap-space", "4"]`), else None.
+        fixed: it can be told but not edited where it stands: a default that others read, words that lie
+            apart, a string with escapes.
     """
 
     owner: str
@@ -165,6 +168,8 @@ class Argument:
     call: int = -1
     certainty: Certainty = Certainty.CERTAIN
     dead: bool = False
+    items: Span | None = None
+    fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

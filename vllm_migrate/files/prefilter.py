@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 # vLLM's variables, and the insides of an engine that are recognised whatever they hang on.
-_WORDS = (b"VLLM_", b"llm_engine", b"model_executor", b"driver_worker", b"vllm-migrate:")
+_WORDS = (
+    b"VLLM_", b"llm_engine", b"model_executor", b"driver_worker", b"vllm-migrate:",
+    b"vllm serve", b"vllm-serve",  # a server that is started as a shell would start it
+    b"guided_",  # fields of requests to the server, in clients that need not name vLLM
+)  # fmt: skip
+_SERVE = (b'"serve"', b"'serve'")  # or by a list of words: "vllm", "serve"
 # "vllm" alone is mostly a configuration value or a comment. What matters imports it, or names it in a
 # string: the target of a patch, a module to import, a requirement.
 # An import stands at the start of a line, behind `;` or `:`, or behind a byte order mark.
@@ -40,6 +45,7 @@ def worth_parsing(source: bytes, extra: AbstractSet[str] = frozenset()) -> bool:
     """
     return (
         any(word in source for word in _WORDS)
+        or (any(word in source for word in _SERVE) and b"vllm" in source)
         or any(_on_a_line(package, mention, source) for package, _, mention in _PACKAGES)
         or any(name.encode() in source for name in extra)
     )

@@ -30,13 +30,13 @@ def flags(text: str, found: Sequence[Command]) -> Iterator[Argument]:
             continue
         trl = any(word.bare in ("trl", "vllm-serve") for word in command.words[:start])
         rest = command.words[start:]
-        yield from _of_words(text, rest, owner, values_always=trl)
+        yield from flags_among(text, rest, owner, values_always=trl)
         for word in rest:
             for name in _NAMED.findall(word.text):
                 if name not in seen:
                     seen.add(name)
                     for inside in lists.get(name, ()):
-                        yield from _of_words(text, words_within(text, *inside), owner, values_always=trl)
+                        yield from flags_among(text, words_within(text, *inside), owner, values_always=trl)
 
 
 def server_flags_from(words: Sequence[Word]) -> tuple[int, str]:
@@ -71,7 +71,15 @@ def _lists(found: Sequence[Command]) -> dict[str, list[tuple[int, int]]]:
     return lists
 
 
-def _of_words(text: str, words: Sequence[Word], owner: str, *, values_always: bool) -> Iterator[Argument]:
+def flags_among(text: str, words: Sequence[Word], owner: str, *, values_always: bool) -> Iterator[Argument]:
+    """The flags among the words of a command, or of a list that is added to one.
+
+    Args:
+        text: what the words' offsets lead into.
+        words: those behind the name of the program.
+        owner: what takes the flags, as in `Argument.owner`.
+        values_always: no flag stands alone, as TRL's parser has it.
+    """
     index = 0
     while index < len(words):
         word = words[index]

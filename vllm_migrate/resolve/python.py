@@ -9,15 +9,19 @@ from vllm_migrate.files.positions import newline_of
 from vllm_migrate.files.python import parse_python
 from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.resolve.calls import CallReader
+from vllm_migrate.resolve.commands import CommandReader
 from vllm_migrate.resolve.environment import EnvironmentReader
 from vllm_migrate.resolve.insides import InsideReader
 from vllm_migrate.resolve.mappings import Mappings
 from vllm_migrate.resolve.names import Names
 from vllm_migrate.resolve.patches import PatchReader
 from vllm_migrate.resolve.references import ReferenceReader
+from vllm_migrate.resolve.requests import RequestReader
 from vllm_migrate.resolve.syntax import Syntax
 from vllm_migrate.resolve.usage import read_use
 from vllm_migrate.resolve.versions import VersionGates
+from vllm_migrate.resolve.weight_updates import WeightUpdateReader
+from vllm_migrate.resolve.workers import worker_classes
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
@@ -53,10 +57,19 @@ def read_python(
     )
     reader = CallReader(syntax, names, text, Mappings(syntax), gates)
     calls, arguments = reader.read()
+    if b"guided_" in source:
+        arguments = (*arguments, *RequestReader(syntax, text, gates, reader).arguments())
     insides = InsideReader(syntax, names, text)
     references = ReferenceReader(syntax, names, text, gates, reader)
     attributes = insides.attributes()
     variables = EnvironmentReader(syntax, names, text, gates, reader).variables()
+    commands = CommandReader(syntax, text, gates, reader).read()
+    if commands.arguments:
+        arguments = tuple(sorted((*arguments, *commands.arguments), key=lambda a: a.span))
+    if commands.variables:
+        variables = tuple(sorted((*variables, *commands.variables), key=lambda v: (v.span, v.name_span)))
+    chains = insides.chains()
+    updates = WeightUpdateReader(syntax, names, text, gates, chains).updates()
     return FileFacts(
         path=path,
         kind=FileKind.PYTHON,
@@ -67,11 +80,13 @@ def read_python(
         references=references.references(),
         calls=calls,
         arguments=arguments,
-        chains=insides.chains(),
+        chains=chains,
         attributes=attributes,
         classes=references.classes(),
         functions=syntax.function_lines(),
         patches=PatchReader(syntax, names, text).patches(),
+        updates=updates,
+        workers=worker_classes(path, syntax, names, text),
         variables=variables,
         pins=references.pins() if path.name == "setup.py" else (),
         comparisons=gates.compared_as_text(text),
@@ -83,6 +98,8 @@ def read_python(
             arguments=arguments,
             attributes=attributes,
             variables=variables,
+            updates=updates,
+            path=path,
         ),
         suppressions=suppressions(source),
     )

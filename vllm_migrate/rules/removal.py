@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.model import RemoveArgument, RemoveStatement, ReplaceText
+from vllm_migrate.edits.model import RemoveArgument, RemoveItems, RemoveStatement, ReplaceText
 from vllm_migrate.files.located import FileKind, Form, Span
 
 if TYPE_CHECKING:
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 def remove_argument(file: FileFacts, argument: Argument) -> Edit | None:
     """The edit that takes the argument out, or None where that takes a reader."""
+    if argument.fixed:
+        return None
+    if argument.items is not None:
+        python = file.kind is FileKind.PYTHON
+        return RemoveItems(argument.items) if python else ReplaceText(argument.items, "")
     if argument.form in (Form.KEYWORD, Form.DICT):
         return RemoveArgument(argument.span)
     if file.kind is FileKind.SHELL or argument.form is Form.FLAG:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import AddArgument, RenameArgument, ReplaceText
 from vllm_migrate.facts.model import Remedy
-from vllm_migrate.files.located import UNRESOLVED, FileKind, Form
+from vllm_migrate.files.located import UNRESOLVED, FileKind, Form, Span
 from vllm_migrate.rules.removal import remove_argument
 
 if TYPE_CHECKING:
@@ -81,8 +81,12 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
 
 def _rename(file: FileFacts, argument: Argument, name: str, value: str | None) -> tuple[Edit, ...]:
+    if argument.fixed:
+        return ()
     if argument.form in (Form.KEYWORD, Form.DICT):
         return (RenameArgument(argument.span, name, value),)
+    if argument.items is not None:
+        return _renamed_items(file, argument, name.replace("_", "-"), value)
     if file.kind is FileKind.SHELL and argument.form is Form.FLAG:
         flag = name.replace("_", "-")
         if value is None:
@@ -95,6 +99,23 @@ def _rename(file: FileFacts, argument: Argument, name: str, value: str | None) -
             yaml = {"True": "true", "False": "false", "None": "null"}.get(value, value)
             return (ReplaceText(argument.name_span, name), ReplaceText(argument.value_span, yaml))
     return ()
+
+
+def _renamed_items(file: FileFacts, argument: Argument, flag: str, value: str | None) -> tuple[Edit, ...]:
+    """Another name, and value, for a flag whose words are items of a list, quoted or not."""
+    named = ReplaceText(argument.name_span, flag)
+    if value is None:
+        return (named,)
+    place = argument.value_span
+    literal = ast.literal_eval(value)
+    if place is None or isinstance(literal, bool):
+        return ()  # an item more or less
+    word = json.dumps(literal) if isinstance(literal, dict) else str(literal)
+    around = Span(place.start - 1, place.end + 1)
+    quote = file.text(around)[:1]
+    if quote in ("'", '"') and file.text(around)[-1:] == quote:
+        return (named, ReplaceText(around, f"'{word}'" if '"' in word else f"{quote}{word}{quote}"))
+    return () if word != word.strip() or set(word) & set("{}[],:#\"'") else (named, ReplaceText(place, word))
 
 
 def _shell_value(value: str) -> str:
