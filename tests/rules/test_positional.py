@@ -15,7 +15,7 @@ HEAD = "from vllm import LLM, SamplingParams\n\n\n"
 
 def edited(code: str, text: str, **route: str) -> str:
     facts = read(text.encode(), "train.py", route.get("target", "0.32.0"))
-    findings = find(by_code(code), text, **route)  # type: ignore[arg-type] - only versions are given
+    findings = find(by_code(code), text, **route)  # type: ignore[arg-type]  # versions alone are given
     plan = plan_file(facts, findings, unsafe=True)
     assert not plan.refused
     ast.parse(plan.after)
