@@ -16,6 +16,7 @@ from vllm_migrate.resolve.mappings import Mappings
 from vllm_migrate.resolve.names import Names
 from vllm_migrate.resolve.patches import PatchReader
 from vllm_migrate.resolve.references import ReferenceReader
+from vllm_migrate.resolve.requests import RequestReader
 from vllm_migrate.resolve.syntax import Syntax
 from vllm_migrate.resolve.usage import read_use
 from vllm_migrate.resolve.versions import VersionGates
@@ -54,6 +55,8 @@ def read_python(
     )
     reader = CallReader(syntax, names, text, Mappings(syntax), gates)
     calls, arguments = reader.read()
+    if b"guided_" in source:
+        arguments = (*arguments, *RequestReader(syntax, text, gates, reader).arguments())
     insides = InsideReader(syntax, names, text)
     references = ReferenceReader(syntax, names, text, gates, reader)
     attributes = insides.attributes()
