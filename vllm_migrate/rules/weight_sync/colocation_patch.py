@@ -13,10 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
-    from vllm_migrate.files.located import FileFacts, PatchItem, WithPatch
+    from vllm_migrate.files.located import FileFacts, PatchItem, Reference, WithPatch
     from vllm_migrate.rules.base import Context
 
 _PROFILING = "vllm.worker.worker.Worker._assert_memory_footprint_increased_during_profiling"
+_REMOVE = {
+    "patch": "remove the patch",
+    "assign": "remove the assignment; a worker's methods go into a class that "
+    'worker_extension_cls="module.Class" names, a scheduler\'s into one that scheduler_cls names',
+}
 _WORLD = ("torch.distributed.get_world_size", "torch.distributed.get_rank")
 
 
@@ -25,7 +30,8 @@ class ColocationPatch(Rule):
 
     ## What it does
     Takes `patch("vllm.worker.worker.Worker...")` out of the `with` statement, and the statement that bound
-    it. The patch of `torch.distributed.get_world_size` is reported with what V1 offers instead.
+    it. The patch of `torch.distributed.get_world_size` is reported with what V1 offers instead, and so is a
+    method that is assigned to a class which is gone.
 
     ## Why it matters
     The target of the patch is gone, so entering the block raises; and a patch in the trainer's process
@@ -71,6 +77,12 @@ class ColocationPatch(Rule):
         ),
         Example(
             before=(
+                "from vllm.core.scheduler import Scheduler\n\n\ndef keep(self, request):\n"
+                "    return None\n\n\nScheduler.abort_seq_group = keep\n"
+            ),
+        ),
+        Example(
+            before=(
                 "from unittest.mock import patch\n\nimport train\n\n\ndef test():\n"
                 '    with patch("torch.distributed.get_world_size", return_value=1):\n'
                 "        train.main()\n"
@@ -89,19 +101,22 @@ class ColocationPatch(Rule):
                     seen.append(item.binding)
                 yield from self._item(file, block, item, context)
         for reference in file.references:
-            if reference.context != "patch" or any(s.start <= reference.span.start < s.end for s in seen):
+            if reference.context not in ("patch", "assign") or reference.dead:
+                continue
+            if any(place.start <= reference.span.start < place.end for place in seen):
                 continue
             found = context.facts.import_state(reference.qualified, context.target)
-            if found:
-                yield make_finding(
-                    self,
-                    file,
-                    reference.span,
-                    f"the patched {reference.qualified} is gone{since(found[1])}",
-                    safety=Safety.MANUAL,
-                    advice="remove the patch",
-                    certainty=reference.certainty,
-                )
+            if not found or (reference.context == "assign" and not _hangs_on_import(reference, file)):
+                continue  # an assignment to a dotted name is the name's affair
+            yield make_finding(
+                self,
+                file,
+                reference.span,
+                f"the patched {reference.qualified} is gone{since(found[1])}",
+                safety=Safety.MANUAL,
+                advice=_REMOVE[reference.context],
+                certainty=reference.certainty,
+            )
 
     def _item(
         self, file: FileFacts, block: WithPatch, item: PatchItem, context: Context
@@ -134,6 +149,14 @@ class ColocationPatch(Rule):
                 advice='remove the patch and pass distributed_executor_backend="external_launcher", '
                 "which runs the engine in the trainer's processes",
             )
+
+
+def _hangs_on_import(reference: Reference, file: FileFacts) -> bool:
+    """Whether an import that is reported itself brings the class."""
+    return any(
+        name.name and not name.dead and reference.qualified.startswith(f"{name.qualified}.")
+        for name in file.imports
+    )
 
 
 def _uses(file: FileFacts, item: PatchItem) -> int:
