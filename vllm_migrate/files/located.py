@@ -286,6 +286,71 @@ class ClassDefinition:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerMethod:
+    """A method that runs on the workers: of a worker extension, or of a class derived from a Worker.
+
+    Attributes:
+        parameters: their names without `self`; `body` the first statement after the docstring.
+    """
+
+    name: str
+    name_span: Span
+    parameters: tuple[str, ...]
+    body: Span
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerClass:
+    """A class whose methods run on the workers, as far as the file tells.
+
+    Attributes:
+        qualified: "package.module.Class", from the file's place in the project.
+        named: some string in this file names it.
+        derived: it derives from a class of vLLM's.
+    """
+
+    name: str
+    qualified: str
+    name_span: Span
+    methods: tuple[WorkerMethod, ...]
+    named: bool = False
+    derived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WeightUpdate:
+    """A call on the trainer's side that changes an engine's weights.
+
+    Attributes:
+        engine: the expression that holds the engine, as text ("self.llm").
+        owner: its class ("vllm.LLM", "vllm.AsyncLLMEngine"), "ray:vllm.LLM" for an actor, "" where unknown.
+        span: the call.
+        point: the statement after which the last tensor is in place; None where the code doesn't show it.
+        unclear: why it doesn't: "returned", "expression", "one-tensor" (its callers send the others).
+        headers: `for` and `if` headers, outermost first, that belong around what is done after `point`.
+        is_async: it stands in an `async def`.
+        function: qualified name of the function around it, "" at module level.
+        reset: the prefix cache is reset after it, by this function, its callers or a method beside it.
+        woken: the engine is woken up before it in the same function.
+        paused: generation is paused before it in the same function.
+    """
+
+    engine: str
+    owner: str
+    span: Span
+    point: Span | None = None
+    unclear: str = ""
+    headers: tuple[str, ...] = ()
+    is_async: bool = False
+    function: str = ""
+    reset: bool = False
+    woken: bool = False
+    paused: bool = False
+    certainty: Certainty = Certainty.CERTAIN
+    dead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class WithPatch:
     """A `with` block whose items patch something by name, as TRL's first colocated generation did.
 
@@ -378,6 +443,12 @@ class Use:
         main_guard: the file has `if __name__ == "__main__":`.
         resets_cache: calls reset_prefix_cache.
         engine_in_process: sets VLLM_ENABLE_V1_MULTIPROCESSING=0 or uses external_launcher.
+        pickles: sets VLLM_ALLOW_INSECURE_SERIALIZATION.
+        cache_on, cache_off, cache_default, cache_open: builds an engine with a prefix cache that isn't
+            literally off; is off; without a word about it; with arguments that can't be followed and may say.
+        updates_located: changes the weights of an engine that is known (`FileFacts.updates`).
+        extensions: classes named by `worker_extension_cls` or `worker_cls`, as written.
+        rpc_names: names of worker methods called through `collective_rpc`, each with the file it is in.
     """
 
     reads_logprobs: bool = False
@@ -386,6 +457,14 @@ class Use:
     main_guard: bool = False
     resets_cache: bool = False
     engine_in_process: bool = False
+    pickles: bool = False
+    cache_on: bool = False
+    cache_off: bool = False
+    cache_default: bool = False
+    cache_open: bool = False
+    updates_located: bool = False
+    extensions: frozenset[str] = frozenset()
+    rpc_names: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,6 +492,8 @@ class FileFacts:
     classes: tuple[ClassDefinition, ...] = ()
     functions: tuple[tuple[int, int], ...] = ()  # first and last line, from 1; lambdas, too
     patches: tuple[WithPatch, ...] = ()
+    updates: tuple[WeightUpdate, ...] = ()
+    workers: tuple[WorkerClass, ...] = ()
     variables: tuple[Variable, ...] = ()
     pins: tuple[Pin, ...] = ()
     comparisons: tuple[VersionComparison, ...] = ()

@@ -20,6 +20,8 @@ from vllm_migrate.resolve.requests import RequestReader
 from vllm_migrate.resolve.syntax import Syntax
 from vllm_migrate.resolve.usage import read_use
 from vllm_migrate.resolve.versions import VersionGates
+from vllm_migrate.resolve.weight_updates import WeightUpdateReader
+from vllm_migrate.resolve.workers import worker_classes
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
@@ -66,6 +68,8 @@ def read_python(
         arguments = tuple(sorted((*arguments, *commands.arguments), key=lambda a: a.span))
     if commands.variables:
         variables = tuple(sorted((*variables, *commands.variables), key=lambda v: (v.span, v.name_span)))
+    chains = insides.chains()
+    updates = WeightUpdateReader(syntax, names, text, gates, chains).updates()
     return FileFacts(
         path=path,
         kind=FileKind.PYTHON,
@@ -76,11 +80,13 @@ def read_python(
         references=references.references(),
         calls=calls,
         arguments=arguments,
-        chains=insides.chains(),
+        chains=chains,
         attributes=attributes,
         classes=references.classes(),
         functions=syntax.function_lines(),
         patches=PatchReader(syntax, names, text).patches(),
+        updates=updates,
+        workers=worker_classes(path, syntax, names, text),
         variables=variables,
         pins=references.pins() if path.name == "setup.py" else (),
         comparisons=gates.compared_as_text(text),
@@ -92,6 +98,8 @@ def read_python(
             arguments=arguments,
             attributes=attributes,
             variables=variables,
+            updates=updates,
+            path=path,
         ),
         suppressions=suppressions(source),
     )

@@ -7,11 +7,13 @@ import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.located import Use
+from vllm_migrate.resolve import vocabulary as known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import PurePosixPath
 
-    from vllm_migrate.files.located import Argument, Attribute, Call, Variable
+    from vllm_migrate.files.located import Argument, Attribute, Call, Variable, WeightUpdate
     from vllm_migrate.resolve.calls import CallReader
     from vllm_migrate.resolve.names import Names
     from vllm_migrate.resolve.syntax import Syntax
@@ -35,8 +37,16 @@ def read_use(
     arguments: Sequence[Argument],
     attributes: Sequence[Attribute],
     variables: Sequence[Variable],
+    updates: Sequence[WeightUpdate] = (),
+    path: PurePosixPath | None = None,
 ) -> Use:
     """Sum a file up."""
+    engines = [
+        (call, call.argument("enable_prefix_caching"))
+        for call in calls
+        if call.target in known.ENGINE_ARGUMENTS and not call.dead
+    ]
+    unsaid = [call for call, written in engines if written is None]
     methods = {call.func.attr for call in syntax.all(ast.Call) if isinstance(call.func, ast.Attribute)}
     called = methods | {call.func.id for call in syntax.all(ast.Call) if isinstance(call.func, ast.Name)}
     rpcs = {
@@ -69,6 +79,22 @@ def read_use(
             a.name == "distributed_executor_backend" and a.value.literal == "external_launcher"
             for a in arguments
         ),
+        pickles=any(
+            v.name == "VLLM_ALLOW_INSECURE_SERIALIZATION" and v.value.literal != "0" for v in variables
+        ),
+        cache_on=any(w is not None and w.value.literal is not False for _, w in engines),
+        cache_off=any(w is not None and w.value.literal is False for _, w in engines),
+        cache_default=any(not call.open_ended for call in unsaid),
+        cache_open=any(call.open_ended for call in unsaid),
+        updates_located=any(not update.dead for update in updates),
+        extensions=frozenset(
+            str(a.value.literal)
+            for a in arguments
+            if a.owner == "engine"
+            and a.name in ("worker_extension_cls", "worker_cls")
+            and isinstance(a.value.literal, str)
+        ),
+        rpc_names=frozenset((str(path), str(name)) for name in rpcs),
     )
 
 

@@ -223,10 +223,10 @@ def _judge(
 
 
 def project_use(uses: Iterable[Use]) -> Use:
-    """The signs of use of all files together: each is true where any file shows it."""
-    signs = {sign.name: False for sign in fields(Use)}
+    """The signs of use of all files together: each is true where any file shows it; names are collected."""
+    signs = {sign.name: getattr(Use(), sign.name) for sign in fields(Use)}
     for use in uses:
-        signs = {name: known or getattr(use, name) for name, known in signs.items()}
+        signs = {name: known | getattr(use, name) for name, known in signs.items()}
     return Use(**signs)
 
 

@@ -195,6 +195,19 @@ class Surface:
             if not name.startswith("_")
         )
 
+    def defined(self, qualified: str) -> frozenset[str]:
+        """Everything a class itself has once it is defined, private methods included, special ones not.
+
+        That is what `hasattr(class, name)` sees of it statically: methods and properties, its bases' of the
+        same package too, but no attribute that only instances get.
+        """
+        return frozenset(
+            name
+            for owner in self._lineage(qualified)
+            for name in self._methods_of(owner)
+            if not name.startswith("__")
+        )
+
     def members(self, qualified: str) -> frozenset[str]:
         """Attributes of a class that static reading sees: methods, fields, class and instance attributes."""
         place = self.locate(qualified)

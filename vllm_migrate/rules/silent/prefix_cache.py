@@ -27,8 +27,8 @@ class PrefixCacheOverWeightUpdate(Rule):
 
     ## What it does
     Adds `enable_prefix_caching=False` where an engine is built in a project that changes the weights of
-    running engines, as V0 had it. With `--recipe fast` the cache stays on and the reset it needs is written
-    out instead.
+    running engines, as V0 had it. With `recipe = "fast"` the cache stays on, and missing-cache-reset puts a
+    reset behind each weight update it can locate; where there is none, the reset is written out here.
 
     ## Why it matters
     V1 caches by default and no weight update clears the cache. GRPO repeats its prompts, so the next
@@ -63,13 +63,16 @@ class PrefixCacheOverWeightUpdate(Rule):
         use = context.project
         if change is None or not use.syncs_weights:
             return
+        fast = context.recipe == "fast"
+        if fast and (use.updates_located or use.resets_cache):
+            return
         name, _ = setting(change)
         for call, written in calls_with(file, name):
             if written is not None and (written.value.literal is False or use.resets_cache):
                 continue
             what = f"{name}={written.value.source}" if written else f"no {name}"
             message = f"{built(call)}(...) with {what}: {change.fact.because}"
-            keep = use.resets_cache or context.recipe == "fast" or written is not None
+            keep = use.resets_cache or fast or written is not None
             yield make_finding(
                 self,
                 file,

@@ -1,0 +1,114 @@
+"""Classes whose methods run on the workers: worker extensions, and classes derived from a Worker."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from vllm_migrate.files.located import Span, WorkerClass, WorkerMethod
+from vllm_migrate.resolve.meaning import Kind, Meaning
+from vllm_migrate.resolve.syntax import FUNCTIONS
+
+if TYPE_CHECKING:
+    from pathlib import PurePosixPath
+
+    from vllm_migrate.files.positions import SourceText
+    from vllm_migrate.resolve.names import Names
+    from vllm_migrate.resolve.syntax import Function, Syntax
+
+_WORKER = re.compile(r"^vllm\.(?:v1\.)?(?:worker|engine)\.[\w.]*Worker\w*$")
+_DOTTED = re.compile(r"^(?:\w+[.:])+\w+$")
+
+
+def worker_classes(
+    path: PurePosixPath, syntax: Syntax, names: Names, text: SourceText
+) -> tuple[WorkerClass, ...]:
+    """The classes of a file whose methods run on the workers, in source order.
+
+    A class counts where it derives from a Worker of vLLM's, where a string in the file names it as
+    `module.Class`, or where its methods use `self.model_runner` and it doesn't set that itself.
+    """
+    if b"class " not in text.source or not (b"model_runner" in text.source or b"orker" in text.source):
+        return ()
+    found = []
+    named = _named_in_strings(syntax)
+    for class_ in syntax.in_order(ast.ClassDef):
+        derived = _derives_from_worker(class_, names)
+        is_named = class_.name in named
+        if derived or is_named or _uses_the_runner(class_, syntax):
+            methods = tuple(_method(m, text) for m in class_.body if isinstance(m, FUNCTIONS))
+            found.append(
+                WorkerClass(
+                    name=class_.name,
+                    qualified=f"{module_name(path)}.{class_.name}".lstrip("."),
+                    name_span=_name_span(class_, b"class", text),
+                    methods=methods,
+                    named=is_named,
+                    derived=derived,
+                )
+            )
+    return tuple(found)
+
+
+def module_name(path: PurePosixPath) -> str:
+    """The file's module name as far as its path tells it."""
+    parts = [part for part in path.with_suffix("").parts if re.fullmatch(r"[A-Za-z_]\w*", part)]
+    parts = parts[1:] if parts[:1] == ["src"] else parts
+    return ".".join(parts[:-1] if parts[-1:] == ["__init__"] else parts)
+
+
+def _named_in_strings(syntax: Syntax) -> set[str]:
+    return {
+        re.split(r"[.:]", constant.value)[-1]
+        for constant in syntax.all(ast.Constant)
+        if isinstance(constant.value, str) and _DOTTED.match(constant.value)
+    }
+
+
+def _derives_from_worker(class_: ast.ClassDef, names: Names) -> bool:
+    for base in class_.bases:
+        meaning = names.of(base)
+        if meaning is not None and meaning.kind is Kind.CLASS:
+            inherited = names.user.vllm_base(meaning)
+            meaning = Meaning(Kind.NAME, inherited.name) if inherited is not None else None
+        if meaning is not None and meaning.kind is Kind.NAME and _WORKER.match(meaning.name):
+            return True
+    return False
+
+
+def _uses_the_runner(class_: ast.ClassDef, syntax: Syntax) -> bool:
+    if "model_runner" in syntax.attribute_bindings.get(class_, {}) or class_.bases:
+        return False
+    return any(
+        isinstance(node, ast.Attribute)
+        and node.attr == "model_runner"
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
+        for node in ast.walk(class_)
+    )
+
+
+def _method(function: Function, text: SourceText) -> WorkerMethod:
+    arguments = function.args
+    parameters = [p.arg for p in (*arguments.posonlyargs, *arguments.args)][1:]
+    body = function.body
+    documented = (
+        isinstance(body[0], ast.Expr)
+        and isinstance(body[0].value, ast.Constant)
+        and isinstance(body[0].value.value, str)
+    )
+    first = body[1] if documented and len(body) > 1 else body[0]
+    return WorkerMethod(
+        function.name,
+        _name_span(function, b"def", text),
+        (*parameters, *(p.arg for p in arguments.kwonlyargs)),
+        text.span(first),
+    )
+
+
+def _name_span(node: Function | ast.ClassDef, keyword: bytes, text: SourceText) -> Span:
+    name = text.encode(node.name)
+    start = text.source.index(keyword, text.span(node).start) + len(keyword)
+    start = text.source.index(name, start)
+    return Span(start, start + len(name))
