@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
@@ -24,10 +25,13 @@ from vllm_migrate.files.located import (
 from vllm_migrate.files.pins import pin_in
 from vllm_migrate.files.shell import script_facts
 from vllm_migrate.files.suppressions import suppressions
-from vllm_migrate.files.text import as_latin1, newline_of, shown, whole_lines
+from vllm_migrate.files.text import as_latin1, newline_of, shown
+from vllm_migrate.files.yaml_commands import command_flags, flat
 from vllm_migrate.files.yaml_lines import Entry, entries, literal
+from vllm_migrate.files.yaml_places import entry_span, item_span
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import PurePosixPath
 
 _CERTAIN = frozenset(
@@ -35,6 +39,8 @@ _CERTAIN = frozenset(
 )
 _LIKELY = frozenset({"vllm", "vllm_config", "rollout", "vllm_engine"})
 _SAMPLING = frozenset({"sampling_params", "sampling_kwargs", "sampling_config"})
+_HYDRA = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_", "defaults"})
+_NOWHERE: Mapping[tuple[str, ...], str] = MappingProxyType({})
 _BACKENDS = frozenset({"vllm", "sglang", "hf", "trtllm"})
 _ENVIRONMENT = frozenset({"env", "envs", "env_vars", "environment", "environment_variables", "variables"})
 _SCRIPTS = frozenset(
@@ -45,24 +51,43 @@ _VARIABLE_NAME = re.compile(r"VLLM_[A-Z0-9_]+")
 _ITEM = re.compile(r"""["']?([A-Za-z_]\w*)=""")
 
 
-def read_yaml(path: PurePosixPath, source: bytes) -> FileFacts:
+_TARGETS = {
+    "LLM": "engine",
+    "EngineArgs": "engine",
+    "AsyncEngineArgs": "engine",
+    "SamplingParams": "sampling",
+}
+"""Classes that Hydra's `_target_` builds with the keys beside it."""
+
+
+def read_yaml(
+    path: PurePosixPath, source: bytes, reached: Mapping[tuple[str, ...], str] = _NOWHERE
+) -> FileFacts:
     """What a YAML file says about vLLM.
+
+    Args:
+        path: of the file.
+        source: its bytes.
+        reached: for key paths whose entries the project's code hands on as keywords, what takes them, as in
+            `Argument.owner`.
 
     Raises:
         InputError: where it can't be followed line by line (a template, tabs, an open bracket).
     """
     text = as_latin1(source)
-    return _Reader(text, entries(text)).facts(path, source)
+    return _Reader(text, entries(text), reached).facts(path, source)
 
 
 class _Reader:
-    def __init__(self, text: str, found: list[Entry]) -> None:
+    def __init__(self, text: str, found: list[Entry], reached: Mapping[tuple[str, ...], str]) -> None:
         self.text = text
         self.found = found
         self.arguments: list[Argument] = []
         self.variables: list[Variable] = []
         self.pins: list[Pin] = []
         self.trains = False
+        self.reached = reached
+        self.targets = dict(self._built()) if "_target_" in text else {}
         self.trl = any(entry.key == "use_vllm" and not entry.path for entry in found)
 
     def facts(self, path: PurePosixPath, source: bytes) -> FileFacts:
@@ -71,6 +96,7 @@ class _Reader:
                 self._mapping(entry)
             else:
                 self._item(entry)
+        self._add(command_flags(self.text, self.found))
         in_process = any(
             v.name == "VLLM_ENABLE_V1_MULTIPROCESSING" and str(v.value.literal) == "0" for v in self.variables
         )
@@ -86,12 +112,31 @@ class _Reader:
             suppressions=suppressions(source),
         )
 
+    def _add(self, more: Iterable[Argument]) -> None:
+        """Take on what a command holds, where it isn't known already as a part of a script."""
+        known = {argument.name_span for argument in self.arguments}
+        self.arguments += [argument for argument in more if argument.name_span not in known]
+        self.arguments.sort(key=lambda argument: argument.span)
+
+    def _built(self) -> Iterator[tuple[int, str]]:
+        """The entries whose keys Hydra hands to a class of vLLM's, and what takes them."""
+        for entry in self.found:
+            value = literal(self.text[entry.value.start : entry.value.end])
+            if entry.key == "_target_" and isinstance(value, str) and value.startswith("vllm."):
+                owner = _TARGETS.get(value.rpartition(".")[2])
+                if owner:
+                    yield entry.parent, owner
+
     def _mapping(self, entry: Entry) -> None:
         above = entry.path[-1] if entry.path else ""
         if entry.key in ("name", "value") and entry.parent >= 0 and not self.found[entry.parent].key:
             self._named(entry)
         elif _VARIABLE_NAME.fullmatch(entry.key) or (above in _ENVIRONMENT and not self._has_children(entry)):
             self._variable(entry, entry.key, entry.key_span, entry.value)
+        elif entry.parent in self.targets and entry.key not in _HYDRA:
+            self._argument(entry, self.targets[entry.parent], Certainty.CERTAIN)
+        elif entry.path in self.reached and entry.key not in _HYDRA:
+            self._argument(entry, self.reached[entry.path], Certainty.CERTAIN)
         elif above in _CERTAIN or (above == "vllm" and len(entry.path) > 1 and entry.path[-2] in _CERTAIN):
             if entry.key not in _BACKENDS:
                 self._argument(entry, "engine", Certainty.CERTAIN)
@@ -125,7 +170,7 @@ class _Reader:
             start = entry.value.start
             value = Span(start + match.end(), entry.value.end - quote)
             self._variable(entry, match[1], Span(start + match.start(1), start + match.end(1)), value)
-        elif above in _SCRIPTS and not entry.flow:
+        elif above in _SCRIPTS and (not entry.flow or (quote and " " in written)):
             self._script(entry)
 
     def _named(self, entry: Entry) -> None:
@@ -136,7 +181,7 @@ class _Reader:
         value = next((e for e in self.found if e.parent == entry.parent and e.key == "value"), None)
         item = self.found[entry.parent] if entry.parent >= 0 else entry
         if value is not None and not item.key:
-            span = self._item_span(item)
+            span = item_span(self.text, item)
             self.variables.append(Variable(name, self._value(value.value), "set", span, entry.value))
 
     def _image(self, entry: Entry) -> None:
@@ -159,7 +204,9 @@ class _Reader:
             self.pins.append(pin)
 
     def _variable(self, entry: Entry, name: str, name_span: Span, value: Span) -> None:
-        self.variables.append(Variable(name, self._value(value), "set", self._span(entry), name_span))
+        self.variables.append(
+            Variable(name, self._value(value), "set", entry_span(self.text, self.found, entry), name_span)
+        )
 
     def _argument(self, entry: Entry, owner: str, certainty: Certainty) -> None:
         value = entry.value if entry.value.end > entry.value.start else None
@@ -168,7 +215,7 @@ class _Reader:
             entry.key,
             self._value(entry.value, nested=entry.children > 0),
             Form.KEY,
-            self._span(entry),
+            entry_span(self.text, self.found, entry),
             entry.key_span,
             value,
             certainty=certainty,
@@ -180,27 +227,6 @@ class _Reader:
         found = UNRESOLVED if nested else literal(written)
         return Value(shown(written), shown(found) if isinstance(found, str) else found)
 
-    def _span(self, entry: Entry) -> Span:
-        """What goes with an entry: its lines, its part of a flow collection, or its place behind a dash."""
-        if entry.flow:
-            if entry.next_start >= 0:
-                return Span(entry.start, entry.next_start)
-            return Span(entry.previous_end if entry.previous_end >= 0 else entry.start, entry.end)
-        if not entry.key:
-            return self._item_span(entry)
-        if entry.opens_item:
-            if entry.next_start >= 0:
-                return Span(entry.start, entry.next_start)
-            return self._item_span(self.found[entry.parent])
-        return whole_lines(self.text, entry.line, entry.end)
-
-    def _item_span(self, item: Entry) -> Span:
-        if item.flow:
-            return self._span(item)
-        if self.text[item.line : item.start].strip():
-            return Span(item.start, item.end)  # a sequence inside a sequence, on one line
-        return whole_lines(self.text, item.line, item.end)
-
     def _script(self, entry: Entry) -> None:
         start, end = entry.value.start, entry.value.end
         if not entry.block and self.text[start : start + 1] in ("'", '"'):
@@ -208,7 +234,8 @@ class _Reader:
         if b"vllm" not in self.text[start:end].lower().encode("latin-1"):
             return
         try:
-            inside = script_facts(self.text, start, end, whole_lines=entry.block)
+            text = flat(self.text, entry)
+            inside = script_facts(text, start, end, whole_lines=entry.block and text is self.text)
         except InputError:
             return  # no shell script: prose, or another language
         self.arguments.extend(inside.arguments)
