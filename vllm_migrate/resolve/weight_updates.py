@@ -155,13 +155,12 @@ class WeightUpdateReader:
 
     def _is_one_tensor(self, call: ast.Call, function: Function) -> bool:
         """Whether the name of a tensor, which the function was given, is what the call sends first."""
-        sent = next((k.value for k in call.keywords if k.arg == "args"), None)
-        first = sent.elts[0] if isinstance(sent, (ast.Tuple, ast.List)) and sent.elts else None
-        if first is None and len(call.args) > 1:
-            first = call.args[1]
-        if first is None and call.args and isinstance(call.args[0], ast.List) and call.args[0].elts:
-            pair = call.args[0].elts[0]  # load_weights([(name, tensor)])
-            first = pair.elts[0] if isinstance(pair, ast.Tuple) and pair.elts else None
+        sent = [k.value for k in call.keywords if k.arg == "args"] or call.args
+        pairs = [
+            n for part in sent for n in ast.walk(part) if isinstance(n, (ast.Tuple, ast.List)) and n.elts
+        ]
+        named = [n.elts[0] for n in pairs if not isinstance(n.elts[0], (ast.Tuple, ast.List))]
+        first = named[0] if named else call.args[1] if len(call.args) > 1 else None
         if not isinstance(first, ast.Name) or not _NAMES_A_TENSOR.search(first.id):
             return False
         parameters = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
