@@ -54,7 +54,8 @@ def read_file(
         from vllm_migrate.files.dockerfile import read_dockerfile  # noqa: PLC0415 - loaded for the kinds a tree has
 
         return read_dockerfile(path, source, lambda kind, text: read_file(path, kind, text, index, target))
-    if not may_matter(kind, source):
+    reached = index.reached(path) if kind is FileKind.YAML and index is not None else {}
+    if not reached and not may_matter(kind, source):
         return FileFacts(path, kind, source)
     if kind is FileKind.MARKDOWN:
         from vllm_migrate.files.markdown import read_markdown  # noqa: PLC0415 - loaded for the kinds a tree has
@@ -63,7 +64,9 @@ def read_file(
     if kind is FileKind.SHELL:
         from vllm_migrate.files.shell import read_shell as read  # noqa: PLC0415 - loaded for the kinds a tree has
     elif kind is FileKind.YAML:
-        from vllm_migrate.files.yaml import read_yaml as read  # noqa: PLC0415 - loaded for the kinds a tree has
+        from vllm_migrate.files.yaml import read_yaml  # noqa: PLC0415 - loaded for the kinds a tree has
+
+        return read_yaml(path, source, reached)
     elif kind is FileKind.TOML:
         from vllm_migrate.files.toml import read_toml as read  # noqa: PLC0415 - loaded for the kinds a tree has
     elif kind is FileKind.SETUP_CFG:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import PurePosixPath
 
+    from vllm_migrate.files.configurations import Configuration
     from vllm_migrate.files.parts import Part
 
 
@@ -476,6 +477,7 @@ class FileFacts:
         source: the file's bytes, unchanged.
         encoding: how `source` decodes; `newline` its line ending as most lines have it.
         parts: the files inside it, whose facts are theirs and not repeated here.
+        configurations: the mappings of other files that it hands on as keywords.
     """
 
     path: PurePosixPath
@@ -500,6 +502,7 @@ class FileFacts:
     use: Use = field(default_factory=Use)
     suppressions: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
+    configurations: tuple[Configuration, ...] = ()
 
     @property
     def running(self) -> Iterator[FileFacts]:

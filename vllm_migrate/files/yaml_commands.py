@@ -67,14 +67,14 @@ def command_flags(text: str, found: list[Entry]) -> Iterator[Argument]:
                 yield from _written_out(text, entry)
             continue
         if before is None and image and _is_flag(words.items[:1]):
-            yield from _flags(text, found, words, Server(0, "engine", trl=False))
+            yield from _flags(text, words, Server(0, "engine", trl=False))
             continue
         ahead = words_of(before)
         server = server_in([*(ahead.items if ahead else []), *words.items])
         if server is not None:
             skipped = len(ahead.items) if ahead else 0
             own = replace(server, start=max(0, server.start - skipped))
-            yield from _flags(text, found, words, own)
+            yield from _flags(text, words, own)
 
 
 def flat(text: str, entry: Entry) -> str:
@@ -110,7 +110,7 @@ def _item(text: str, entry: Entry) -> Item:
     return Item(None if computed else written, span, inside)
 
 
-def _flags(text: str, found: list[Entry], words: _Words, server: Server) -> Iterator[Argument]:
+def _flags(text: str, words: _Words, server: Server) -> Iterator[Argument]:
     items, entries = words.items[server.start :], words.entries[server.start :]
     starts = {item.span.start: index for index, item in enumerate(items)}
     ends = {item.span.end: index for index, item in enumerate(items)}

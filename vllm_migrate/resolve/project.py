@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
+from vllm_migrate.files.configurations import reached
 from vllm_migrate.files.located import Certainty
 from vllm_migrate.files.prefilter import imports_directly
 from vllm_migrate.files.python import parse_python
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import PurePosixPath
 
+    from vllm_migrate.files.configurations import Configuration
     from vllm_migrate.files.python import ParsedPython
 
 # An import at the start of a line, or behind `;` or `:` or a byte order mark.
@@ -67,6 +69,15 @@ class ProjectIndex:
 
     def __init__(self, tables: IndexTables) -> None:
         self._tables = tables
+        self._configurations: tuple[Configuration, ...] = ()
+
+    def learn(self, configurations: Iterable[Configuration]) -> None:
+        """Take on which settings the project's modules hand on as keywords, once they are read."""
+        self._configurations = tuple(configurations)
+
+    def reached(self, path: PurePosixPath) -> dict[tuple[str, ...], str]:
+        """Which mappings of a file of settings are handed on, and what takes them."""
+        return reached(self._configurations, path) if self._configurations else {}
 
     @property
     def names(self) -> frozenset[str]:

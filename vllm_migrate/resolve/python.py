@@ -10,6 +10,7 @@ from vllm_migrate.files.python import parse_python
 from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.resolve.calls import CallReader
 from vllm_migrate.resolve.commands import CommandReader
+from vllm_migrate.resolve.configurations import ConfigurationReader
 from vllm_migrate.resolve.environment import EnvironmentReader
 from vllm_migrate.resolve.insides import InsideReader
 from vllm_migrate.resolve.mappings import Mappings
@@ -102,6 +103,7 @@ def read_python(
             path=path,
         ),
         suppressions=suppressions(source),
+        configurations=ConfigurationReader(syntax, names, text, path).read(calls),
     )
 
 

@@ -13,13 +13,17 @@ from vllm_migrate.files.located import FileKind
 from vllm_migrate.files.prefilter import syncs_weights, trains, worth_parsing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import PurePosixPath
 
     from vllm_migrate.facts.model import Target
     from vllm_migrate.files.discover import SourceFile
     from vllm_migrate.files.located import FileFacts
     from vllm_migrate.resolve.project import ProjectIndex
+
+
+_CODE = (FileKind.PYTHON, FileKind.NOTEBOOK)
+"""Read first: which settings of other files matter stands in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +65,27 @@ def read_project(
         except OSError as error:  # noqa: PERF203 - one bad file must not end the run
             diagnostics.append(Diagnostic(UNREADABLE, file.relative, f"can't be read: {error.strerror}"))
     chosen, index = _worth_reading(sources)
-    facts: list[FileFacts] = []
-    for done, file in enumerate(chosen, start=1):
-        if progress:
-            progress(done, len(chosen))
-        try:
-            facts.append(read_file(file.relative, file.kind, sources[file], index, target))
-        except InputError as error:
-            diagnostics.append(_unparsable(file.relative, error.message))
+    found: dict[SourceFile, FileFacts] = {}
+
+    def read_all(some: Sequence[SourceFile]) -> None:
+        for done, file in enumerate(some, start=len(found) + 1):
+            if progress:
+                progress(done, len(chosen))
+            try:
+                found[file] = read_file(file.relative, file.kind, sources[file], index, target)
+            except InputError as error:
+                diagnostics.append(_unparsable(file.relative, error.message))
+
+    code = [file for file in chosen if file.kind in _CODE]
+    read_all(code)
+    settings = set(chosen) - set(code)
+    if index is not None:
+        index.learn(
+            one for file in found.values() for inside in file.running for one in inside.configurations
+        )
+        settings |= {file for file in sources if file.kind is FileKind.YAML and index.reached(file.relative)}
+    read_all([file for file in sources if file in settings])
+    facts = [found[file] for file in sources if file in found]
     read = set(chosen)
     python = {file: text for file, text in sources.items() if file.kind is FileKind.PYTHON}
     others = [text for file, text in python.items() if file not in read] if facts else []
