@@ -31,7 +31,9 @@ def _groups(scored: list[Scored]) -> dict[tuple[Any, int], list[Scored]]:
 
 
 def _mean(values: list[float]) -> float:
-    return sum(values) / len(values) if values else math.nan
+    """Tokens outside the distribution, infinitely far away, are counted in `judged.problems`, not here."""
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else math.nan
 
 
 def weights_used(scored: list[Scored], tolerance: Tolerance) -> list[str]:

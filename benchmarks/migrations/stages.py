@@ -117,18 +117,18 @@ def run_stage(case: Case, stage: str, setting: Setting) -> Outcome:
 
 def rewrite(project: Path, target: str, options: tuple[str, ...]) -> list[dict[str, Any]]:
     """Rewrite in place, as a user does, and return the findings that remain."""
-    for command in (("rewrite", "--allow-dirty", "--quiet", *options), ("check", "--output-format", "json")):
-        done = subprocess.run(
-            [sys.executable, "-m", "vllm_migrate", *command, "--to", target, "."],
-            cwd=project,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        if done.returncode not in (0, 1):
-            sys.exit(f"{command[0]} ended with {done.returncode} in {project}: {done.stderr[-2000:]}")
+    command = ("rewrite", "--allow-dirty", "--output-format", "json", "--to", target, *options, ".")
+    done = subprocess.run(
+        [sys.executable, "-m", "vllm_migrate", *command],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if done.returncode not in (0, 1):
+        sys.exit(f"rewrite ended with {done.returncode} in {project}: {done.stderr[-2000:]}")
     keys = ("code", "path", "line", "level", "safety", "message", "advice")
     return [{key: entry[key] for key in keys} for entry in json.loads(done.stdout)["findings"]]
 
