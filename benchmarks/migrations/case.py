@@ -16,7 +16,7 @@ PROJECTS = Path(__file__).resolve().parent / "projects"
 OUTCOMES = {"before": ("crash", "wrong", "pass"), "safe": ("pass", "fail"), "unsafe": ("pass", "fail")}
 DTYPES = ("bfloat16", "float32")
 _KEYS = {"title", "style", "command", "dtype", "timeout", "targets", "expect"}
-_EXPECT = {"rollouts", "files", "checks", "control", *OUTCOMES}
+_EXPECT = {"rollouts", "files", "checks", "control", "v0", *OUTCOMES}
 
 
 class CaseError(Exception):
@@ -39,6 +39,7 @@ class Case:
         checks: names of functions in `checks`.
         before, safe, unsafe: what the author expects of the three V1 runs.
         control: a project that a rewrite must leave alone.
+        on_v0: whether it runs on V0; false for a control that was written for V1.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Case:
     safe: str
     unsafe: str
     control: bool
+    on_v0: bool
 
     @property
     def tree(self) -> Path:
@@ -94,6 +96,7 @@ def read(folder: Path) -> Case:
         safe=_one_of(path, expect, "safe", OUTCOMES["safe"]),
         unsafe=_one_of(path, expect, "unsafe", OUTCOMES["unsafe"], "pass"),
         control=bool(expect.get("control", False)),
+        on_v0=bool(expect.get("v0", True)),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -181,6 +182,17 @@ def best_chosen(scored: list[Scored], tolerance: Tolerance) -> list[str]:
     return [f"in {wrong} of {len(groups)} groups another was chosen"] if wrong else []
 
 
+def likeliest_first(scored: list[Scored], tolerance: Tolerance) -> list[str]:
+    """Samples of a prompt come in the order of their sums of logprobs, as V0's best_of ranked them."""
+    del tolerance
+    groups = [group for group in _groups(scored).values() if len(group) > 1]
+    if not groups:
+        return ["no prompt has several samples"]
+    sums = [[sum(entry.rollout.logprobs or ()) for entry in group] for group in groups]
+    off = sum(any(first < second - 1e-6 for first, second in pairwise(totals)) for totals in sums)
+    return [f"in {off} of {len(groups)} groups a likelier sample comes later"] if off else []
+
+
 def logprobs_read(scored: list[Scored], tolerance: Tolerance) -> list[str]:
     """Every rollout has logprobs, none of them zero throughout."""
     del tolerance
@@ -202,6 +214,7 @@ CHECKS: dict[str, Check] = {
         stop_strings,
         lengths,
         best_chosen,
+        likeliest_first,
         logprobs_read,
     )
 }

@@ -47,6 +47,8 @@ def measure(cases: list[Case], stages: tuple[str, ...], setting: Setting) -> dic
     for case in cases:
         outcomes[case.name] = {}
         for stage in stages:
+            if stage == "v0" and not case.on_v0:
+                continue
             print(f"{case.name}: {stage} ...", end=" ", file=sys.stderr, flush=True)
             outcome = run_stage(case, stage, setting)
             outcomes[case.name][stage] = outcome

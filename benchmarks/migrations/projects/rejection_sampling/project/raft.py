@@ -62,6 +62,7 @@ class Sampler:
                             "temperature": self.args.temperature,
                             "top_p": self.args.top_p,
                             "top_k": -1,
+                            "n": self.args.k,
                             "banned_token_ids": self.banned,
                         },
                         "weights_version": version,

@@ -31,7 +31,7 @@ def main(model, prompts_file, out_dir, limit=10):
                 "token_ids": c.token_ids,
                 "logprobs": c.logprobs,
                 # scored under the model itself, whatever drew it
-                "sampling": {"temperature": 1.0, "top_p": 1.0, "top_k": -1},
+                "sampling": {"temperature": 1.0, "top_p": 1.0, "top_k": -1, "n": N},
                 "weights_version": 0,
                 "engine_score": c.engine_score,
                 "drawn_with": SAMPLING,

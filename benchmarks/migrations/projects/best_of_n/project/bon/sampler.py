@@ -63,7 +63,8 @@ class BestOfNSampler:
                 "temperature": decoding.temperature,
                 "top_p": decoding.top_p,
                 "top_k": decoding.top_k,
-                "best_of": decoding.best_of,
+                "max_tokens": decoding.max_new_tokens,
+                "n": decoding.keep,
             },
             "weights_version": 0,
         }

@@ -22,7 +22,8 @@ class ScoringEngine:
         self.tokenizer = self.llm.get_tokenizer()
 
     def draw(self, prompt_ids: List[List[int]], n: int, temperature: float, top_p: float, max_tokens: int):
-        params = SamplingParams(n=n, temperature=temperature, top_p=top_p, max_tokens=max_tokens, detokenize=True)
+        # logprobs: cumulative_logprob is None without
+        params = SamplingParams(n=n, temperature=temperature, top_p=top_p, max_tokens=max_tokens, logprobs=0)
         return self.llm.generate(prompt_token_ids=prompt_ids, sampling_params=params, use_tqdm=False)
 
     def loglikelihood(self, pairs: List[Tuple[List[int], List[int]]]) -> List[List[float]]:

@@ -1,0 +1,3 @@
+from .loop import Reinforce, ReinforceConfig
+
+__all__ = ["Reinforce", "ReinforceConfig"]
