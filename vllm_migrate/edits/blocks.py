@@ -93,8 +93,10 @@ class BlockChange:
         following = [s for code in change.after for s in self.parse(code)]
         if inserted and kept:
             blank = _leading_blank(lead)
-            inserted[0] = inserted[0].with_changes(leading_lines=blank)
-            kept[0] = kept[0].with_changes(leading_lines=lead[len(blank) :])
+            asked = list(inserted[0].leading_lines)
+            inserted[0] = inserted[0].with_changes(leading_lines=_merged(blank, asked))
+            apart = [cst.EmptyLine(indent=False)] if change.before[-1].endswith("\n\n") else []
+            kept[0] = kept[0].with_changes(leading_lines=[*apart, *lead[len(blank) :]])
         elif (inserted or following) and not kept:
             new = [*inserted, *following]
             new[0] = new[0].with_changes(leading_lines=lead)
@@ -118,7 +120,7 @@ class BlockChange:
 
     def parse(self, code: str) -> list[Any]:
         """Statements written by a rule, as nodes for this module."""
-        parsed = cst.parse_module(code.strip("\n") + "\n", self._module.config_for_parsing)
+        parsed = cst.parse_module(code.rstrip("\n") + "\n", self._module.config_for_parsing)
         body: list[Any] = list(parsed.body)
         if parsed.header and body:
             body[0] = body[0].with_changes(leading_lines=[*parsed.header, *body[0].leading_lines])

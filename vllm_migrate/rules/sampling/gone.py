@@ -19,15 +19,16 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import Argument, FileFacts
     from vllm_migrate.rules.base import Context
 
-# Renamed rather than gone: the rule on constrained decoding writes the new name.
-_ELSEWHERE = frozenset({"guided_decoding"})
+# Rules of their own: what is only called otherwise, and processors, which have to move into the engine.
+_RENAMED = frozenset({"guided_decoding"})
+_MOVED = frozenset({"logits_processors"})
 
 
 class GoneSamplingArgument(Rule):
     """A sampling parameter is given that the target doesn't take.
 
     ## What it does
-    Finds `best_of`, `use_beam_search`, per-request `logits_processors`, `truncate_prompt_tokens` and others
+    Finds `best_of`, `use_beam_search`, `truncate_prompt_tokens` and others
     in calls of `SamplingParams` and in dictionaries that reach them. Those that ask for nothing
     (`best_of=1`, `best_of` equal to `n`, `use_beam_search=False`) are dropped.
 
@@ -71,7 +72,8 @@ class GoneSamplingArgument(Rule):
             ),
         ),
         Example(
-            before="from vllm import SamplingParams\n\nparams = SamplingParams(logits_processors=[print])\n"
+            before="from vllm import SamplingParams\n\nparams = SamplingParams(logits_processors=[])\n",
+            after="from vllm import SamplingParams\n\nparams = SamplingParams()\n",
         ),
         Example(
             before="from vllm import SamplingParams\n\nparams = SamplingParams(truncate_prompt_tokens=512)\n"
@@ -87,7 +89,9 @@ class GoneSamplingArgument(Rule):
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield the parameters that are gone."""
         for argument in file.arguments:
-            if argument.owner != "sampling" or argument.dead or argument.name in _ELSEWHERE:
+            if argument.owner != "sampling" or argument.dead or argument.name in _RENAMED:
+                continue
+            if argument.name in _MOVED and argument.value.literal not in (None, []):
                 continue
             found = context.facts.on_target(Subject.SAMPLING_ARGUMENT, argument.name, context.target)
             if found is None:

@@ -1,0 +1,1 @@
+"""Logits processors that V0 took with each request."""

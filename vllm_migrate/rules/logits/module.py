@@ -1,0 +1,95 @@
+"""The names a processor can be built from: what a module binds, and what a function binds once."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+class Module:
+    """One parsed file.
+
+    Attributes:
+        tree: its syntax tree.
+        definitions: functions and classes at module level, by name.
+        names: all names bound at module level outside an `if __name__ == "__main__":`, which is what the
+            engine's process has, too.
+    """
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.tree = tree
+        self.definitions: dict[str, ast.stmt] = {}
+        self.names: set[str] = set()
+        self._parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        for statement in _running(tree.body):
+            if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+                self.definitions[statement.name] = statement
+                self.names.add(statement.name)
+            elif isinstance(statement, (ast.Import, ast.ImportFrom)):
+                self.names.update(a.asname or a.name.partition(".")[0] for a in statement.names)
+            else:
+                self.names.update(_assigned(statement))
+
+    def scope(self, node: ast.AST) -> ast.AST:
+        """The innermost function around a node, or the module."""
+        while node in self._parents:
+            node = self._parents[node]
+            if isinstance(node, _FUNCTIONS):
+                return node
+        return self.tree
+
+    def value(self, name: ast.Name) -> ast.expr | None:
+        """What a local name is assigned, where that happens exactly once and before it is used."""
+        scope = self.scope(name)
+        found = [
+            node
+            for node in ast.walk(scope)
+            if isinstance(node, ast.Name)
+            and node.id == name.id
+            and isinstance(node.ctx, ast.Store)
+            and self.scope(node) is scope
+        ]
+        if len(found) != 1 or found[0].lineno > name.lineno:
+            return None
+        statement = self._parents[found[0]]
+        if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            return statement.value
+        return None
+
+    def definition(self, name: ast.Name) -> ast.FunctionDef | None:
+        """The function a name stands for, defined in the same function or at module level, once."""
+        scope = self.scope(name)
+        for place in (scope, self.tree):
+            found = [
+                node
+                for node in ast.walk(place)
+                if isinstance(node, ast.FunctionDef) and node.name == name.id and self.scope(node) is place
+            ]
+            if found:
+                return found[0] if len(found) == 1 else None
+        return None
+
+
+def _running(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a module that run on import, those under `if` and `try` included."""
+    for statement in body:
+        if isinstance(statement, ast.If):
+            if "__main__" not in ast.dump(statement.test):
+                yield from _running([*statement.body, *statement.orelse])
+        elif isinstance(statement, ast.Try):
+            handled = [s for handler in statement.handlers for s in handler.body]
+            yield from _running([*statement.body, *handled, *statement.orelse, *statement.finalbody])
+        else:
+            yield statement
+
+
+def _assigned(statement: ast.stmt) -> Iterator[str]:
+    if isinstance(statement, (ast.Assign, ast.AnnAssign)):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        for target in targets:
+            yield from (node.id for node in ast.walk(target) if isinstance(node, ast.Name))
