@@ -153,8 +153,8 @@ class Plan:
             f"make {source} in a class of a module that the engine can import: from {_HOME} import {_BASE};"
             " is_argmax_invariant() returns False, new_req_logits_processor(self, params) returns what"
             " params.extra_args ask for, or None; what needs a tokenizer makes it in"
-            " __init__(self, vllm_config, device, is_pin_memory) from vllm_config.model_config.tokenizer; build the engine with"
-            f" {NAME}=[ThatClass] and give the request extra_args={{...}}{self._runner()}"
+            " __init__(self, vllm_config, device, is_pin_memory) from vllm_config.model_config.tokenizer; build"
+            f" the engine with {NAME}=[ThatClass] and give the request extra_args={{...}}{self._runner()}"
         )
 
     def _runner(self) -> str:
