@@ -23,6 +23,7 @@ from vllm_migrate.resolve.alternatives import (
 from vllm_migrate.resolve.annotations import Annotations
 from vllm_migrate.resolve.invocations import PASS_THROUGH, Invocations
 from vllm_migrate.resolve.meaning import Kind, Meaning
+from vllm_migrate.resolve.parameters import Parameters
 from vllm_migrate.resolve.syntax import FUNCTIONS, Binding, Syntax
 from vllm_migrate.resolve.user_code import UserCode
 
@@ -49,6 +50,7 @@ class Names:
         self.user = UserCode(self)
         self.invocations = Invocations(self)
         self.annotations = Annotations(self)
+        self._parameters = Parameters(self)
         self._stars = self._star_modules()
 
     # Modules and imports
@@ -208,7 +210,7 @@ class Names:
         if binding.kind == "function":
             return Meaning(Kind.FUNCTION, node=node)
         if binding.kind == "parameter" and binding.annotation is None:
-            return self._self(binding)
+            return self._self(binding) or self._parameters.of(binding)
         meaning = self.of(node) if binding.kind in ("value", "element", "enter") else None
         if meaning is not None and binding.kind == "element":
             meaning = element_of(meaning) if meaning.kind is Kind.MANY else self._zipped(node, binding.path)
