@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from vllm_migrate.files.positions import SourceText
     from vllm_migrate.resolve.names import Names
     from vllm_migrate.resolve.syntax import Syntax
+    from vllm_migrate.resolve.versions import VersionGates
 
 
 class InsideReader:
-    """Finds chains and record attributes."""
+    """Finds chains and record attributes, except where the target never comes."""
 
-    def __init__(self, syntax: Syntax, names: Names, text: SourceText) -> None:
+    def __init__(self, syntax: Syntax, names: Names, text: SourceText, gates: VersionGates) -> None:
         self._syntax = syntax
         self._names = names
         self._text = text
+        self._gates = gates
         self._calls_by_receiver: defaultdict[str, list[ast.Call]] = defaultdict(list)
         for call in syntax.all(ast.Call):
             if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
@@ -37,7 +39,7 @@ class InsideReader:
             if isinstance(self._syntax.parents[node], ast.Attribute):
                 continue
             chain = self._chain(node)
-            if chain is not None:
+            if chain is not None and not self._gates.is_dead(node):
                 found.append(chain)
         return tuple(found)
 
@@ -47,6 +49,8 @@ class InsideReader:
         for node in self._syntax.in_order(ast.Attribute):
             base = self._names.of(node.value)
             if base is None or base.kind is not Kind.INSTANCE or base.name not in known.RECORDS:
+                continue
+            if self._gates.is_dead(node):
                 continue
             found.append(
                 Attribute(

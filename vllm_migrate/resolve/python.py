@@ -60,7 +60,7 @@ def read_python(
     calls, arguments = reader.read()
     if b"guided_" in source:
         arguments = (*arguments, *RequestReader(syntax, text, gates, reader).arguments())
-    insides = InsideReader(syntax, names, text)
+    insides = InsideReader(syntax, names, text, gates)
     references = ReferenceReader(syntax, names, text, gates, reader)
     attributes = insides.attributes()
     variables = EnvironmentReader(syntax, names, text, gates, reader).variables()
