@@ -319,6 +319,27 @@ class WorkerClass:
 
 
 @dataclass(frozen=True, slots=True)
+class RpcArgument:
+    """Something sent to the workers by `collective_rpc` or `apply_model` that isn't plain data.
+
+    Attributes:
+        kind: "function", "dtype" or "tensor".
+        method: the worker's method that gets it, "" where a function is called instead.
+        place: its index among the arguments, as text, or its keyword; "" for the function that is called.
+        span: the expression, `source` its text; `call` the whole call.
+    """
+
+    kind: str
+    method: str
+    place: str
+    span: Span
+    source: str
+    call: Span
+    certainty: Certainty = Certainty.CERTAIN
+    dead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class WeightUpdate:
     """A call on the trainer's side that changes an engine's weights.
 
@@ -450,6 +471,8 @@ class Use:
         updates_located: changes the weights of an engine that is known (`FileFacts.updates`).
         extensions: classes named by `worker_extension_cls` or `worker_cls`, as written.
         rpc_names: names of worker methods called through `collective_rpc`, each with the file it is in.
+        sends_dtype: worker methods that are sent a dtype, each with the place of the argument.
+        worker_methods: methods of classes that run on the workers.
     """
 
     reads_logprobs: bool = False
@@ -466,6 +489,8 @@ class Use:
     updates_located: bool = False
     extensions: frozenset[str] = frozenset()
     rpc_names: frozenset[tuple[str, str]] = frozenset()
+    sends_dtype: frozenset[tuple[str, str]] = frozenset()
+    worker_methods: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -496,6 +521,7 @@ class FileFacts:
     patches: tuple[WithPatch, ...] = ()
     updates: tuple[WeightUpdate, ...] = ()
     workers: tuple[WorkerClass, ...] = ()
+    sent: tuple[RpcArgument, ...] = ()
     variables: tuple[Variable, ...] = ()
     pins: tuple[Pin, ...] = ()
     comparisons: tuple[VersionComparison, ...] = ()

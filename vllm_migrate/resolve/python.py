@@ -18,6 +18,7 @@ from vllm_migrate.resolve.names import Names
 from vllm_migrate.resolve.patches import PatchReader
 from vllm_migrate.resolve.references import ReferenceReader
 from vllm_migrate.resolve.requests import RequestReader
+from vllm_migrate.resolve.rpc_arguments import RpcArgumentReader
 from vllm_migrate.resolve.syntax import Syntax
 from vllm_migrate.resolve.usage import read_use
 from vllm_migrate.resolve.versions import VersionGates
@@ -71,6 +72,8 @@ def read_python(
         variables = tuple(sorted((*variables, *commands.variables), key=lambda v: (v.span, v.name_span)))
     chains = insides.chains()
     updates = WeightUpdateReader(syntax, names, text, gates, chains).updates()
+    workers = worker_classes(path, syntax, names, text)
+    sent = RpcArgumentReader(syntax, names, text, gates).arguments()
     return FileFacts(
         path=path,
         kind=FileKind.PYTHON,
@@ -87,7 +90,8 @@ def read_python(
         functions=syntax.function_lines(),
         patches=PatchReader(syntax, names, text).patches(),
         updates=updates,
-        workers=worker_classes(path, syntax, names, text),
+        workers=workers,
+        sent=sent,
         variables=variables,
         pins=references.pins() if path.name == "setup.py" else (),
         comparisons=gates.compared_as_text(text),
@@ -100,6 +104,8 @@ def read_python(
             attributes=attributes,
             variables=variables,
             updates=updates,
+            workers=workers,
+            sent=sent,
             path=path,
         ),
         suppressions=suppressions(source),

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import PurePosixPath
 
-    from vllm_migrate.files.located import Argument, Attribute, Call, Variable, WeightUpdate
+    from vllm_migrate.files.located import (
+        Argument,
+        Attribute,
+        Call,
+        RpcArgument,
+        Variable,
+        WeightUpdate,
+        WorkerClass,
+    )
     from vllm_migrate.resolve.calls import CallReader
     from vllm_migrate.resolve.names import Names
     from vllm_migrate.resolve.syntax import Syntax
@@ -38,6 +46,8 @@ def read_use(
     attributes: Sequence[Attribute],
     variables: Sequence[Variable],
     updates: Sequence[WeightUpdate] = (),
+    workers: Sequence[WorkerClass] = (),
+    sent: Sequence[RpcArgument] = (),
     path: PurePosixPath | None = None,
 ) -> Use:
     """Sum a file up."""
@@ -95,6 +105,8 @@ def read_use(
             and isinstance(a.value.literal, str)
         ),
         rpc_names=frozenset((str(path), str(name)) for name in rpcs),
+        sends_dtype=frozenset((s.method, s.place) for s in sent if s.kind == "dtype" and not s.dead),
+        worker_methods=frozenset(method.name for worker in workers for method in worker.methods),
     )
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from vllm_migrate.edits.model import InsertStatement, Level, RemoveStatement, ReplaceExpression, Safety
+from vllm_migrate.edits.model import Level, RemoveStatement, ReplaceExpression, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
-from vllm_migrate.rules.engines import ENGINE_CALLS
 from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.weight_sync.rpc import PRIVATE_CALLS
+from vllm_migrate.rules.weight_sync.switch import switch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,10 +26,7 @@ _RELOADS_WHAT_IT_IS_GIVEN = Version(
     "0.16.0"
 )  # Worker.reload_weights(weights_iterator=...); before, its own files
 _INSIDES = ("model_executor", "driver_worker", "model_runner")
-_SWITCH = (
-    'os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # the engine '
-    "stays in this process, as on V0"
-)
+_IN_PROCESS = ("VLLM_ENABLE_V1_MULTIPROCESSING", "0", "the engine stays in this process, as on V0")
 
 
 class DriverWorkerChain(Rule):
@@ -76,6 +73,7 @@ class DriverWorkerChain(Rule):
                 "\n"
                 'os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # the engine '
                 "stays in this process, as on V0\n"
+                "\n"
                 "from vllm import LLM\n"
                 "\n"
                 "\n"
@@ -153,13 +151,13 @@ class DriverWorkerChain(Rule):
         if change is None or file.use.engine_in_process:
             return
         in_process = context.project.engine_in_process
-        switch = _switch(file)
+        in_process_switch = switch(file, *_IN_PROCESS)
         for chain in file.chains:
             if not any(name in chain.attributes for name in _INSIDES) or _is_private_call(chain):
                 continue
             edits = () if in_process else _edits(file, chain, context)
-            if edits and switch:
-                edits, switch = (*edits, switch), None
+            if edits and in_process_switch:
+                edits, in_process_switch = (*edits, in_process_switch), None
             walk = ".".join((chain.root, *chain.attributes))
             receiver = _receiver(chain)
             method = chain.method_calls[0].method if chain.method_calls else ""
@@ -240,16 +238,3 @@ def _is_whole_model(arguments: str) -> bool:
     if not isinstance(call, ast.Call) or len(call.args) != 1 or call.keywords:
         return False
     return not isinstance(call.args[0], (ast.List, ast.Tuple, ast.Set, ast.Starred))
-
-
-def _switch(file: FileFacts) -> Edit | None:
-    """The statement that keeps the engine in this process, where this file builds it."""
-    if not any(call.target in ENGINE_CALLS for call in file.calls):
-        return None
-    first = next(
-        (name.statement for name in file.imports if name.module.startswith("vllm") and not name.dead), None
-    )
-    if first is None:
-        return None
-    has_os = re.search(rb"(?m)^import os[ \t]*(#.*)?\r?$", file.source[: first.start])
-    return InsertStatement(first, _SWITCH if has_os else f"import os\n\n{_SWITCH}", before=True)

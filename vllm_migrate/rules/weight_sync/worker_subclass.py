@@ -87,7 +87,7 @@ class WorkerSubclass(Rule):
             if not is_worker(definition):
                 continue
             edits: tuple[Edit, ...] = ()
-            if can_extend(definition):
+            if can_extend(definition, context):
                 edits = (SetBases(definition.span, ()), *(RemoveImport(span) for span in sorted(removed)))
                 removed = frozenset()  # the import goes once, with the first class
             yield make_finding(
@@ -97,12 +97,12 @@ class WorkerSubclass(Rule):
                 f"{definition.name} derives from V0's Worker: {change.fact.because}",
                 fact=change.fact,
                 edits=edits,
-                advice=_advice(file, definition),
+                advice=_advice(file, definition, context),
             )
 
 
-def _advice(file: FileFacts, definition: ClassDefinition) -> str:
-    taken = taken_methods(definition)
+def _advice(file: FileFacts, definition: ClassDefinition, context: Context) -> str:
+    taken = taken_methods(definition, context)
     name = f"{module_of(file)}.{definition.name}"
     if taken or definition.calls_super or "__init__" in definition.methods:
         why = f"it overrides {', '.join(taken)}" if taken else "it calls or replaces the base's constructor"

@@ -1,0 +1,147 @@
+"""VM506: a worker extension has a method that V1's worker has too."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, ReplaceExpression, ReplaceText, Safety
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.weight_sync.extension import taken_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Edit, Finding
+    from vllm_migrate.files.located import FileFacts, WorkerClass, WorkerMethod
+    from vllm_migrate.rules.base import Context
+
+_CLASS = "class Sync:\n    def {}(self, names):\n        self.model_runner.model.load_weights(names)\n\n\n"
+_HEAD = "from vllm import LLM\n\n\n"
+_USE = (
+    "def sync(names):\n"
+    '    llm = LLM("m", worker_extension_cls="train.Sync")\n'
+    '    llm.collective_rpc("{}", args=(names,))\n'
+)
+
+
+class ExtensionNames(Rule):
+    """A class given to `worker_extension_cls` defines a method by a name that the target's Worker has.
+
+    ## What it does
+    Renames the method to `rl_<name>`, and with it the name in every `collective_rpc` of the file, where the
+    whole project's calls of it are there.
+
+    ## Why it matters
+    V1 adds the extension to its Worker and asserts beforehand that no name is in both, so the engine doesn't
+    start. Each release's Worker has more of them than the one before: `update_weights` and
+    `init_weight_transfer_engine` came with 0.16.0, `start_weight_update` with 0.21.0. The names are those of
+    the target's own Worker, from its wheel.
+
+    ## Fix safety
+    Unsafe: somebody outside the project may call the method by its old name. Where other files call it, or
+    nobody in sight does, the new name and the places are given.
+    """
+
+    code = "VM506"
+    name = "extension-names"
+    summary = "a worker extension has a method that V1's worker has too"
+    level = Level.ERROR
+    safety = Safety.UNSAFE
+    examples = (
+        Example(
+            before=_HEAD + _CLASS.format("update_weights") + _USE.format("update_weights"),
+            after=_HEAD + _CLASS.format("rl_update_weights") + _USE.format("rl_update_weights"),
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                f'{_HEAD}{_CLASS.format("update_weights")}llm = LLM("m", worker_extension_cls="train.Sync")\n'
+            ),
+        ),
+        Example(
+            before=_HEAD + _CLASS.format("update_weights") + _USE.format("update_weights"),
+            unchanged=True,
+            target="0.15.1",
+        ),
+        Example(
+            before=_HEAD + _CLASS.format("update_weight") + _USE.format("update_weight"),
+            unchanged=True,
+        ),
+        Example(
+            before=(
+                "from vllm.v1.worker.gpu_worker import Worker\n\n\n"
+                "class Mine(Worker):\n    def load_model(self):\n        super().load_model()\n"
+            ),
+            unchanged=True,
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield methods whose names are taken."""
+        for worker in file.workers:
+            if worker.derived or not _is_extension(worker, context):
+                continue
+            taken = taken_names(context)
+            for method in worker.methods:
+                if method.name in taken:
+                    yield self._method(file, context, worker, method)
+
+    def _method(
+        self, file: FileFacts, context: Context, worker: WorkerClass, method: WorkerMethod
+    ) -> Finding:
+        new = _new_name(worker, method.name, context)
+        elsewhere = sorted(
+            path for path, name in context.project.rpc_names if name == method.name and path != str(file.path)
+        )
+        edits = () if elsewhere else _renamed(file, method, new)
+        where = f" in {', '.join(elsewhere)}" if elsewhere else ", wherever it is called"
+        return make_finding(
+            self,
+            file,
+            method.name_span,
+            f"{worker.name}.{method.name}: the Worker of vLLM {context.target.version} has a {method.name} "
+            "itself and refuses the extension",
+            edits=edits,
+            advice=f'call it {new}, and write collective_rpc("{new}", ...){where}',
+            precondition="nothing outside the project calls the method",
+        )
+
+
+def _is_extension(worker: WorkerClass, context: Context) -> bool:
+    """Whether some engine of the project is given the class."""
+    for name in context.project.extensions:
+        dotted = name.replace(":", ".")
+        ours, theirs = f".{worker.qualified}", f".{dotted}"
+        if ours.endswith(theirs) or theirs.endswith(ours):
+            return True
+    return False
+
+
+def _new_name(worker: WorkerClass, name: str, context: Context) -> str:
+    """A name that neither the Worker nor the extension has."""
+    used = taken_names(context) | {method.name for method in worker.methods}
+    new = f"rl_{name.lstrip('_')}"
+    while new in used:
+        new = f"{new}_"
+    return new
+
+
+def _renamed(file: FileFacts, method: WorkerMethod, new: str) -> tuple[Edit, ...]:
+    """The edits that rename a method; none where its callers are not all in sight as collective_rpc."""
+    calls = [
+        (span, value.source)
+        for call in file.calls
+        if call.target.endswith(".collective_rpc")
+        for value, span in call.positional[:1]
+        if value.literal == method.name
+    ]
+    text = file.source.decode(file.encoding)
+    # The definition and the strings; anything else by that name may be a call of it, or of the Worker's own.
+    if not calls or len(re.findall(rf"\b{method.name}\b", text)) != 1 + len(calls):
+        return ()
+    return (
+        ReplaceText(method.name_span, new),
+        *(ReplaceExpression(span, source.replace(method.name, new)) for span, source in calls),
+    )
