@@ -221,6 +221,7 @@ class Chain:
             `load_weights`.
         patched: True where the chain is the target of an assignment.
         escapes: the name it is bound to is also used otherwise than in `method_calls`.
+        dead: in a branch that the target version never takes; rules don't get to see such a chain.
     """
 
     root: str
@@ -233,6 +234,7 @@ class Chain:
     patched: bool = False
     certainty: Certainty = Certainty.CERTAIN
     escapes: bool = False
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class InsideReader:
-    """Finds chains and record attributes, except where the target never comes."""
+    """Finds chains and record attributes; of those, none where the target never comes."""
 
     def __init__(self, syntax: Syntax, names: Names, text: SourceText, gates: VersionGates) -> None:
         self._syntax = syntax
@@ -39,7 +39,7 @@ class InsideReader:
             if isinstance(self._syntax.parents[node], ast.Attribute):
                 continue
             chain = self._chain(node)
-            if chain is not None and not self._gates.is_dead(node):
+            if chain is not None:
                 found.append(chain)
         return tuple(found)
 
@@ -103,6 +103,7 @@ class InsideReader:
             patched=isinstance(outer.ctx, ast.Store),
             certainty=certainty,
             escapes=escapes,
+            dead=self._gates.is_dead(outer),
         )
 
     def _start(self, links: list[ast.Attribute]) -> tuple[int | None, Certainty]:

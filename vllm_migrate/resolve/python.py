@@ -84,7 +84,7 @@ def read_python(
         references=references.references(),
         calls=calls,
         arguments=arguments,
-        chains=chains,
+        chains=tuple(chain for chain in chains if not chain.dead),
         attributes=attributes,
         classes=references.classes(),
         functions=syntax.function_lines(),
