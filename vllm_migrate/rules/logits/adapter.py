@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vllm_migrate.rules.logits.module import Module
+    from vllm_migrate.rules.module import Module
 
 _NOT_SENT = ("tokenizer", "tok", "model", "llm", "self", "processor")
 """Names of objects that can't be sent to the engine's process with a request."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vllm_migrate.rules.logits.module import Module
+    from vllm_migrate.rules.module import Module
 
 _ADDS, _BANS = "adds", "bans"
 _ONE_ID = ("eos_token_id", "bos_token_id", "pad_token_id", "unk_token_id", "sep_token_id", "cls_token_id")

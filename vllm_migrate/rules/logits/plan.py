@@ -18,7 +18,7 @@ from vllm_migrate.rules.engines import engine_calls
 from vllm_migrate.rules.finding import one_line
 from vllm_migrate.rules.logits.adapter import read_processors
 from vllm_migrate.rules.logits.constant import as_parameter
-from vllm_migrate.rules.logits.module import Module
+from vllm_migrate.rules.module import Module
 from vllm_migrate.rules.logits.sites import NAME
 
 if TYPE_CHECKING:
@@ -153,8 +153,8 @@ class Plan:
             f"make {source} in a class of a module that the engine can import: from {_HOME} import {_BASE};"
             " is_argmax_invariant() returns False, new_req_logits_processor(self, params) returns what"
             " params.extra_args ask for, or None; what needs a tokenizer makes it in"
-            " __init__(self, vllm_config, device, is_pin_memory) from vllm_config.model_config.tokenizer; build"
-            f" the engine with {NAME}=[ThatClass] and give the request extra_args={{...}}{self._runner()}"
+            " __init__(self, vllm_config, device, is_pin_memory) from vllm_config.model_config.tokenizer;"
+            f" build the engine with {NAME}=[ThatClass], give the request extra_args={{...}}{self._runner()}"
         )
 
     def _runner(self) -> str:

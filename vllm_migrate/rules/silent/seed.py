@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.edits.model import AddArgument, Level, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, is_rl
 from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.silent.defaults import calls_with, default_change
+from vllm_migrate.rules.silent.replicas import may_have_replicas, replica_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,23 +25,38 @@ class Seed(Rule):
     """An RL project builds an engine without a seed.
 
     ## What it does
-    Reports engines built without `seed=` in a project that trains on rollouts.
+    Finds engines built without `seed=` in a project that trains on rollouts, and seeds them with what tells
+    one replica from the other where that is in sight: the index of the loop that builds them, or a rank that
+    the function around has. Ranks of one tensor-parallel group under `external_launcher`, which must agree,
+    are divided by its size.
 
     ## Why it matters
-    V0 left the seed alone. V1 seeds every engine with 0: replicas draw the same rollouts, which halves or
-    worse what a group of them is worth, and an engine in the trainer's process resets the trainer's random
-    state.
+    V0 left the seed alone. V1 seeds every engine with 0: replicas draw the same rollouts for the same
+    prompts, which halves or worse what a group of them is worth.
 
     ## Fix safety
-    Left to a person: V0's None has no equal, and a constant would be wrong for replicas. Pass the rank.
+    Unsafe: V0's None has no equal, and a number that looks like a rank may be another. Where none is in
+    sight it is left to a person, because a constant would be wrong for replicas; where nothing in the file
+    speaks of replicas it is a note. What a seed does to a trainer in the same process is VM807's.
     """
 
     code = "VM705"
     name = "seed"
     summary = "every engine is seeded with 0"
     level = Level.WARNING
-    safety = Safety.MANUAL
+    safety = Safety.UNSAFE
     examples = (
+        Example(
+            before=(
+                "from vllm import LLM\n\n\ndef build(weights, rank):\n"
+                f'    llm = LLM("m", enable_prefix_caching=False, async_scheduling=False)\n{_SYNC}'
+            ),
+            after=(
+                "from vllm import LLM\n\n\ndef build(weights, rank):\n"
+                f'    llm = LLM("m", enable_prefix_caching=False, async_scheduling=False, seed=rank)\n{_SYNC}'
+            ),
+            unsafe=True,
+        ),
         Example(
             before=(
                 "from vllm import LLM\n\n\ndef build(weights):\n"
@@ -63,12 +79,18 @@ class Seed(Rule):
         if change is None or not is_rl(context.project):
             return
         for call, written in calls_with(file, "seed"):
-            if written is None:
-                yield make_finding(
-                    self,
-                    file,
-                    call.callee,
-                    f"{built(call)}(...) without seed: {change.fact.because}",
-                    fact=change.fact,
-                    certainty=call.certainty,
-                )
+            if written is not None:
+                continue
+            number = "" if call.open_ended else replica_number(file, call)
+            yield make_finding(
+                self,
+                file,
+                call.callee,
+                f"{built(call)}(...) without seed: {change.fact.because}",
+                fact=change.fact,
+                level=None if number or may_have_replicas(file) else Level.NOTE,
+                safety=Safety.UNSAFE,
+                edits=(AddArgument(call.span, "seed", number),) if number else (),
+                precondition=f"{number} is another number for each engine that draws rollouts of its own",
+                certainty=call.certainty,
+            )

@@ -1,4 +1,4 @@
-"""The names a processor can be built from: what a module binds, and what a function binds once."""
+"""The names of a parsed file: what its module binds, and what a function binds once."""
 
 from __future__ import annotations
 
@@ -35,13 +35,15 @@ class Module:
             else:
                 self.names.update(_assigned(statement))
 
-    def scope(self, node: ast.AST) -> ast.AST:
-        """The innermost function around a node, or the module."""
+    def around(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The nodes around a node, innermost first."""
         while node in self._parents:
             node = self._parents[node]
-            if isinstance(node, _FUNCTIONS):
-                return node
-        return self.tree
+            yield node
+
+    def scope(self, node: ast.AST) -> ast.AST:
+        """The innermost function around a node, or the module."""
+        return next((above for above in self.around(node) if isinstance(above, _FUNCTIONS)), self.tree)
 
     def value(self, name: ast.Name) -> ast.expr | None:
         """What a local name is assigned, where that happens exactly once and before it is used."""

@@ -1,0 +1,58 @@
+"""What tells one replica from another, as far as the code around an engine shows it."""
+
+from __future__ import annotations
+
+import pytest
+from rule_support import by_code, find
+
+from vllm_migrate.edits.model import AddArgument, Level, Safety
+from vllm_migrate.files.located import Use
+
+RL = Use(syncs_weights=True, trains=True)
+HEAD = "import os\nimport ray\nfrom vllm import LLM\n\n\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "seed"),
+    [
+        ("def build(rank):\n    return LLM('m')\n", "rank"),
+        ("def build(n):\n    return [LLM('m') for i in range(n)]\n", "i"),
+        ("def build(names):\n    return {n: LLM(n) for k, n in enumerate(names)}\n", "k"),
+        ("def build(n):\n    made = []\n    for i in range(n):\n        made.append(LLM('m'))\n", "i"),
+        ("def build(rank, dp_rank):\n    return LLM('m')\n", "dp_rank"),
+        ("def build():\n    rank = int(os.environ['RANK'])\n    return LLM('m')\n", "rank"),
+        (
+            "def build(rank, tp):\n    return LLM('m', tensor_parallel_size=tp,"
+            " distributed_executor_backend='external_launcher')\n",
+            "rank // tp",
+        ),
+        ("def build(rank, tp):\n    return LLM('m', tensor_parallel_size=tp)\n", "rank"),
+    ],
+)
+def test_a_number_in_sight_becomes_the_seed(code: str, seed: str) -> None:
+    (finding,) = find(by_code("VM705"), HEAD + code, use=RL)
+    assert finding.safety is Safety.UNSAFE
+    (edit,) = finding.edits
+    assert isinstance(edit, AddArgument)
+    assert (edit.name, edit.value) == ("seed", seed)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def build(local_rank):\n    return LLM('m')\n",  # the same on every node
+        "def build(**more):\n    rank = 1\n    return LLM('m', **more)\n",
+        "def build():\n    llm = LLM('m')\n    rank = 1\n    return llm, rank\n",
+        "def build(n):\n    for _ in range(n):\n        yield LLM('m')\n",
+        "llm = LLM('m')\n",
+    ],
+)
+def test_no_number_in_sight_is_left_to_a_person(code: str) -> None:
+    (finding,) = find(by_code("VM705"), HEAD + code + "world_size = 2\n", use=RL)
+    assert finding.safety is Safety.MANUAL
+    assert finding.level is Level.WARNING
+
+
+def test_one_engine_is_a_note() -> None:
+    (finding,) = find(by_code("VM705"), "from vllm import LLM\n\nllm = LLM('m')\n", use=RL)
+    assert finding.level is Level.NOTE

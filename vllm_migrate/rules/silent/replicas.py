@@ -1,0 +1,106 @@
+"""Which replica an engine is: the number that tells it from the others where it is built."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from vllm_migrate.files.python import parse_python
+from vllm_migrate.rules.module import Module
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.files.located import Call, FileFacts
+
+# Best first: what tells replicas apart whatever else there is comes before what counts processes.
+_RANKS = (
+    *(
+        "dp_rank",
+        "data_parallel_rank",
+        "replica_rank",
+        "replica_id",
+        "engine_id",
+        "engine_rank",
+        "engine_idx",
+    ),
+    *("actor_id", "actor_rank", "worker_id", "worker_idx", "worker_rank"),
+    *("rank", "global_rank", "world_rank", "process_index", "process_idx"),
+)
+_SIGNS = re.compile(
+    rb"\b(?:ray\.remote|ray\.get|get_rank|process_index|RANK|d?p?_?rank|world_size|data_parallel\w*"
+    rb"|ActorGroup|placement_group|num_engines)\b"
+)
+
+
+def may_have_replicas(file: FileFacts) -> bool:
+    """Whether anything in a file speaks of several processes that do the same."""
+    return _SIGNS.search(file.source) is not None
+
+
+def replica_number(file: FileFacts, call: Call) -> str:
+    """The expression for it at the call, "" where none is in sight.
+
+    Engines of one tensor-parallel group under `external_launcher` have to agree on their seed, so that
+    their ranks are divided by the size of the group.
+    """
+    parsed = parse_python(file.path, file.source)
+    node = next(
+        (n for n in ast.walk(parsed.module) if isinstance(n, ast.Call) and parsed.text.span(n) == call.span),
+        None,
+    )
+    if node is None:
+        return ""
+    module = Module(parsed.module)
+    found = _loop_index(node, module) or _named(node, module)
+    if not found:
+        return ""
+    size, launcher = call.argument("tensor_parallel_size"), call.argument("distributed_executor_backend")
+    alone = size is None or size.value.literal == 1
+    if alone or launcher is None or launcher.value.literal != "external_launcher":
+        return found
+    simple = size is not None and re.fullmatch(r"[\w.]+", size.value.source)
+    return f"{found} // {simple[0]}" if simple else ""
+
+
+def _loop_index(node: ast.AST, module: Module) -> str:
+    """The index of the loop that builds one engine a turn, in the same function."""
+    scope = module.scope(node)
+    for around in module.around(node):
+        if around is scope:
+            return ""
+        loops: list[tuple[ast.expr, ast.expr]] = []
+        if isinstance(around, ast.For):
+            loops = [(around.target, around.iter)]
+        elif isinstance(around, (ast.ListComp, ast.GeneratorExp, ast.DictComp)):
+            loops = [(one.target, one.iter) for one in around.generators]
+        for target, over in loops:
+            called = over.func.id if isinstance(over, ast.Call) and isinstance(over.func, ast.Name) else ""
+            if called == "range" and isinstance(target, ast.Name) and target.id != "_":
+                return target.id
+            if (
+                called == "enumerate"
+                and isinstance(target, ast.Tuple)
+                and isinstance(target.elts[0], ast.Name)
+            ):
+                return target.elts[0].id
+    return ""
+
+
+def _named(node: ast.AST, module: Module) -> str:
+    """A rank by its usual name that the function around the call is given, or binds before it."""
+    scope = module.scope(node)
+    if not isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return ""
+    seen = set(_bound(scope, node))
+    return next((name for name in _RANKS if name in seen), "")
+
+
+def _bound(function: ast.FunctionDef | ast.AsyncFunctionDef, node: ast.AST) -> Iterator[str]:
+    every = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+    yield from (parameter.arg for parameter in every)
+    line = getattr(node, "lineno", 0)
+    for statement in function.body:
+        if isinstance(statement, ast.Assign) and statement.lineno < line:
+            yield from (target.id for target in statement.targets if isinstance(target, ast.Name))
