@@ -1,0 +1,239 @@
+"""How many findings are true? `check` on released trees against labels made by reading code and target.
+
+    python benchmarks/precision/fetch.py TREES
+    python benchmarks/precision/measure.py TREES [--json FILE]
+
+`labels.jsonl` has one line for each finding that somebody judged: whether what it says of this code, advice
+and level included, is true on the target, and why. A finding is its label's by release, file, line, column,
+rule and level; `says` is a hash of its words. A true label outlives new words for the same place, which are
+counted; a false one doesn't: new words have to be judged again.
+
+Nothing is sampled: every finding of every tree of `releases.toml` is to be labelled, and those that are not
+are listed. Precision is given with the interval of Clopper and Pearson at 95%, once over what the labels were
+first made for, before anything was mended by them (`pass` 1), and once over what is found now.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from fetch import folder_of, releases
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+HERE = Path(__file__).resolve().parent
+TARGET = "0.32.0"
+ERRORS = 0.05
+"""What the interval leaves out: 95% confidence."""
+KEY = ("repository", "version", "file", "line", "column", "rule", "level")
+
+
+def key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells one finding from the others; two of one rule at one place share it."""
+    return tuple(row[part] for part in KEY)
+
+
+def read_labels() -> list[dict[str, Any]]:
+    """The lines of `labels.jsonl`."""
+    return [json.loads(line) for line in (HERE / "labels.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def check(folder: Path) -> dict[str, Any]:
+    """What `check` says of a tree, down to notes."""
+    command = [sys.executable, "-m", "vllm_migrate", "check", "--to", TARGET, "--output-format", "json", "."]
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
+    if done.returncode not in (0, 1, 2) or not done.stdout:
+        sys.exit(f"check in {folder} ended with {done.returncode}: {done.stderr.decode()[-500:]}")
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def found_in(release: Mapping[str, str], folder: Path) -> Iterable[dict[str, Any]]:
+    """The findings of one tree, as `labels.jsonl` names them."""
+    for finding in check(folder)["findings"]:
+        words = f"{finding['message']}\n{finding['advice']}"
+        yield {
+            "repository": release["name"],
+            "version": release["version"],
+            "sha256": release["sha256"],
+            "file": finding["path"],
+            "line": finding["line"],
+            "column": finding["column"],
+            "rule": finding["code"],
+            "level": finding["level"],
+            "target": TARGET,
+            "says": hashlib.sha256(words.encode()).hexdigest()[:12],
+            "message": finding["message"],
+            "advice": finding["advice"],
+        }
+
+
+def judge(finding: Mapping[str, Any], labels: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The label of a finding among those with its key, or None where nobody judged these words."""
+    same = next((label for label in labels if label["says"] == finding["says"]), None)
+    return same or next((label for label in labels if label["label"]), None)
+
+
+def interval(hits: int, total: int) -> tuple[float, float]:
+    """Clopper and Pearson's exact interval for a share of `hits` in `total`."""
+
+    def solve(tail: Callable[[float], float]) -> float:
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if tail(middle) < ERRORS / 2 else (low, middle)
+        return low
+
+    def at_least(p: float) -> float:
+        return math.fsum(_binomial(k, total, p) for k in range(hits, total + 1))
+
+    def at_most(q: float) -> float:
+        return math.fsum(_binomial(k, total, q) for k in range(total - hits, total + 1))
+
+    low = solve(at_least) if hits else 0.0
+    high = 1 - solve(at_most) if hits < total else 1.0
+    return low, high
+
+
+def _binomial(k: int, n: int, p: float) -> float:
+    return math.comb(n, k) * p**k * (1 - p) ** (n - k)
+
+
+def share(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Labelled findings, true ones among them, precision and its interval."""
+    labels = [bool(row["label"]) for row in rows]
+    hits, total = sum(labels), len(labels)
+    low, high = interval(hits, total) if total else (0.0, 1.0)
+    return {
+        "labelled": total,
+        "true": hits,
+        "precision": round(hits / total, 4) if total else None,
+        "interval": [round(low, 4), round(high, 4)],
+    }
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Precision over all labelled findings, per rule, and per set of releases."""
+    rules: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    sets: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    kinds = {(row["name"], row["version"]): row["set"] for row in releases()}
+    for row in rows:
+        rules[row["rule"]].append(row)
+        sets[kinds[row["repository"], row["version"]]].append(row)
+    return {
+        "all": share(rows),
+        "repositories": len({row["repository"] for row in rows}),
+        "releases": len({(row["repository"], row["version"]) for row in rows}),
+        "sets": {name: share(some) for name, some in sorted(sets.items())},
+        "rules": {name: share(some) for name, some in sorted(rules.items())},
+    }
+
+
+def measure(trees: Path) -> dict[str, Any]:
+    """Check every tree and join its findings with the labels."""
+    labels = read_labels()
+    known: dict[tuple[Any, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    for label in labels:
+        known[key(label)].append(label)
+    now: list[dict[str, Any]] = []
+    open_: list[dict[str, Any]] = []
+    absent: list[str] = []
+    for release in releases():
+        folder = folder_of(release, trees)
+        if not folder.is_dir():
+            absent.append(folder.name)
+            continue
+        for finding in found_in(release, folder):
+            label = judge(finding, known[key(finding)])
+            if label is None:
+                open_.append(finding)
+            else:
+                row = {part: finding[part] for part in (*KEY, "says")}
+                reworded = label["says"] != finding["says"]
+                now.append({**row, "label": label["label"], "reason": label["reason"], "reworded": reworded})
+    first = [label for label in labels if label["pass"] == 1]
+    return {
+        "target": TARGET,
+        "first_pass": summary(first),
+        "now": summary(now),
+        "false_errors_in_migrated": [
+            row for row in now if not row["label"] and row["level"] == "error" and _migrated(row)
+        ],
+        "reworded": sum(row["reworded"] for row in now),
+        "absent": absent,
+        "unlabelled": open_,
+        "findings": now,
+    }
+
+
+def _migrated(row: Mapping[str, Any]) -> bool:
+    return any(
+        release["set"] == "migrated" and release["name"] == row["repository"]
+        for release in releases()
+        if release["version"] == row["version"]
+    )
+
+
+def show(result: Mapping[str, Any]) -> None:
+    """Print both precisions, each rule's, what is false and what nobody has judged."""
+    for title, part in (("first pass", result["first_pass"]), ("now", result["now"])):
+        print(
+            f"{title}: {_line(part['all'])}; {part['repositories']} repositories, {part['releases']} releases"
+        )
+        for name, row in part["sets"].items():
+            print(f"  {name:9} {_line(row)}")
+    for name, row in result["now"]["rules"].items():
+        before = result["first_pass"]["rules"].get(name)
+        print(
+            f"{name}  {_line(row)}" + (f"   before {before['true']}/{before['labelled']}" if before else "")
+        )
+    for row in result["findings"]:
+        if not row["label"]:
+            print(f"FALSE {_place(row)}: {row['reason']}")
+    for row in result["unlabelled"]:
+        print(f"UNLABELLED {_place(row)} {row['says']}: {row['message']}")
+    if result["absent"]:
+        print("absent: " + ", ".join(result["absent"]))
+    print(f"false errors in migrated trees: {len(result['false_errors_in_migrated'])}")
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    if not row["labelled"]:
+        return "nothing labelled"
+    low, high = row["interval"]
+    return f"{row['true']}/{row['labelled']} true, {row['precision']:.1%} [{low:.1%}, {high:.1%}]"
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    tree = f"{row['repository']}-{row['version']}"
+    return f"{row['rule']} {row['level']} {tree}/{row['file']}:{row['line']}:{row['column']}"
+
+
+def main() -> None:
+    """Measure, print, and write the raw results where asked; exit 1 where a finding has no label."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("trees", type=Path)
+    parser.add_argument("--json", type=Path, help="write the raw results here")
+    args = parser.parse_args()
+    result = measure(args.trees)
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    show(result)
+    sys.exit(1 if result["unlabelled"] or result["absent"] else 0)
+
+
+if __name__ == "__main__":
+    main()
