@@ -325,7 +325,7 @@ class RpcArgument:
     """Something sent to the workers by `collective_rpc` or `apply_model` that isn't plain data.
 
     Attributes:
-        kind: "function", "dtype" or "tensor".
+        kind: "function", "dtype", "tensor" or "handle" (of CUDA IPC, which holds functions).
         method: the worker's method that gets it, "" where a function is called instead.
         place: its index among the arguments, as text, or its keyword; "" for the function that is called.
         span: the expression, `source` its text; `call` the whole call.
@@ -468,6 +468,7 @@ class Use:
         resets_cache: calls reset_prefix_cache.
         engine_in_process: sets VLLM_ENABLE_V1_MULTIPROCESSING=0 or uses external_launcher.
         pickles: sets VLLM_ALLOW_INSECURE_SERIALIZATION.
+        pauses: calls pause_generation.
         cache_on, cache_off, cache_default, cache_open: builds an engine with a prefix cache that isn't
             literally off; is off; without a word about it; with arguments that can't be followed and may say.
         updates_located: changes the weights of an engine that is known (`FileFacts.updates`).
@@ -484,6 +485,7 @@ class Use:
     resets_cache: bool = False
     engine_in_process: bool = False
     pickles: bool = False
+    pauses: bool = False
     cache_on: bool = False
     cache_off: bool = False
     cache_default: bool = False

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SENDERS = frozenset({"collective_rpc", "apply_model"})
 _DTYPE = re.compile(r"^torch\.(?:b?float\d*\w*|half|double|u?int\d+|short|long|bool|complex\w*|q?u?int\d+)$")
+_HANDLE = re.compile(r"^(?:\w+_)?ipc_handles?$")
 _DTYPE_NAME = re.compile(r"^(?:\w+_)?dtype$")
 # Methods and attributes of a tensor that are a tensor again.
 _STAYS_TENSOR = frozenset(
@@ -96,6 +97,8 @@ class RpcArgumentReader:
             yield self._argument(call, node, "dtype", (method, place), sure)
         elif self._is_tensor(node):
             yield self._argument(call, node, "tensor", (method, place), certainty)
+        elif isinstance(node, (ast.Name, ast.Attribute)) and _HANDLE.match(_last(node)):
+            yield self._argument(call, node, "handle", (method, place), Certainty.LIKELY)
         elif isinstance(node, ast.Lambda):
             yield self._argument(call, node, "function", (method, place), certainty)
 
@@ -169,6 +172,10 @@ class RpcArgumentReader:
             binding.kind == "element" and binding.path == (1,) and _gives_parameters(binding.node)
             for binding in found[1]
         )
+
+
+def _last(node: ast.Name | ast.Attribute) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr
 
 
 def _gives_parameters(node: ast.AST) -> bool:

@@ -89,6 +89,7 @@ def read_use(
             a.name == "distributed_executor_backend" and a.value.literal == "external_launcher"
             for a in arguments
         ),
+        pauses="pause_generation" in methods,
         pickles=any(
             v.name == "VLLM_ALLOW_INSECURE_SERIALIZATION" and v.value.literal != "0" for v in variables
         ),

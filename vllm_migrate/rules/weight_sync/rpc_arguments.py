@@ -36,8 +36,9 @@ class RpcArguments(Rule):
 
     ## What it does
     Sends a dtype by its name, `str(dtype).split(".")[-1]`, and has the worker's method look it up again with
-    `getattr(torch, dtype)`. For a function it allows it, by setting `VLLM_ALLOW_INSECURE_SERIALIZATION=1`
-    before vLLM is imported where the engine is built. A tensor is reported with what to do instead.
+    `getattr(torch, dtype)`. A function, or a handle of CUDA IPC, which holds functions, is allowed by setting
+    `VLLM_ALLOW_INSECURE_SERIALIZATION=1` before vLLM is imported, where the engine is built. A tensor is
+    reported with what to do instead.
 
     ## Why it matters
     V0 handed the objects over, or pickled them. V1's engine lives in another process and takes plain data: a
@@ -119,14 +120,16 @@ class RpcArguments(Rule):
         change = context.facts.change(Subject.BEHAVIOUR, "rpc-callables", context.source, context.target)
         if change is None:
             return
-        allow = switch(file, _ALLOW, "1", "a function is sent to the engine's process")
+        functions = any(sent.kind == "function" and not sent.dead for sent in file.sent)
+        what = "a function is" if functions else "handles are"
+        allow = switch(file, _ALLOW, "1", f"{what} sent to the engine's process")
         here = set()
         for sent in file.sent:
             if sent.dead:
                 continue
             here.add((sent.method, sent.place))
             message, edits, advice = _judged(file, sent, context, allow)
-            if sent.kind == "function" and edits:
+            if sent.kind in ("function", "handle") and edits:
                 allow = None  # once in a file
             yield make_finding(
                 self,
@@ -164,6 +167,13 @@ def _judged(
 ) -> tuple[str, tuple[Edit, ...], str]:
     """Message, edits and advice for one thing that is sent."""
     source = one_line(sent.source)
+    if sent.kind == "handle":
+        message = f"{source} holds functions, which V1 can't send to {sent.method or 'the workers'}"
+        advice = (
+            f'os.environ["{_ALLOW}"] = "1" before vLLM is imported, or the handles pickled into bytes here '
+            f"and unpickled in {sent.method or 'the function'}"
+        )
+        return message, (allow,) if allow else (), advice
     if sent.kind == "function":
         message = f"the function {source} is sent to the engine's process, which takes plain data"
         advice = (
