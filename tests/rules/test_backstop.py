@@ -80,9 +80,9 @@ def test_what_a_fact_names_is_said_once_by_its_rule(text: str, file_name: str) -
         ("VM590", f"{LLM}size = llm.llm_engine.parallel_config\n", "a.py", "vllm_config.parallel_config"),
         (
             "VM290",
-            'from vllm import LLM\n\no = {}\no["override_attention_dtype"] = "half"\nllm = LLM("m", **o)\n',
+            'from vllm import LLM\n\no = {}\no["enable_multimodal_encoder_data_parallel"] = True\nllm = LLM("m", **o)\n',
             "a.py",
-            "override_attention_dtype is gone",
+            "enable_multimodal_encoder_data_parallel is gone",
         ),
         ("VM290", "vllm serve m --expand-tools-even-if-tool-choice-none\n", "a.sh", "--expand-tools"),
         ("VM890", "VLLM_TRACE_FUNCTIONS=1 python a.py\n", "a.sh", "VLLM_TRACE_FUNCTION"),
@@ -144,7 +144,7 @@ def test_a_branch_the_target_never_takes_is_left_alone(gate: str) -> None:
     for line in (
         f"from {LACKING} import RejectionSampler\n",
         "vllm.set_nothing()\n",
-        'vllm.LLM("m").set_tokenizer(None)\n',
+        'vllm.LLM("m").reset_prefix_cache(device=0)\n',
     ):
         assert not set(codes(f"{head}{gate}{line}")) & set(BACKSTOP)
         assert set(codes(f"{head}{line}")) & set(BACKSTOP)

@@ -57,6 +57,10 @@ class FactTable:
             self._made[key] = tuple(make() for make in self._makers.get(key, ()))
         return self._made[key]
 
+    def knows(self, subject: Subject, name: str) -> bool:
+        """Whether there is a row about a thing."""
+        return (subject.value, name) in self._makers
+
     def change(self, subject: Subject, name: str, source: Source, target: Target) -> Change | None:
         """The change to one thing on the way from source to target, or None where nothing changes for it."""
         for fact in self._named(subject, name):

@@ -32,7 +32,7 @@ class Subject(str, Enum):
     ENGINE_ARGUMENT = "engine-argument"  # keyword of LLM / EngineArgs, its flag, its YAML key
     SAMPLING_ARGUMENT = "sampling-argument"  # field of SamplingParams
     METHOD = "method"  # "LLM.set_tokenizer"
-    METHOD_ARGUMENT = "method-argument"  # of a method or a class: "generate.lora_request", "LoRARequest.lora_path"
+    METHOD_ARGUMENT = "method-argument"  # "generate.prompt_token_ids", "LoRARequest.lora_local_path"
     VARIABLE = "environment-variable"
     FLAG = "flag"  # a server flag with no engine argument behind it
     ATTRIBUTE = "attribute"  # "llm_engine.model_executor"

@@ -53,7 +53,10 @@ class UnknownEngineArgument(Rule):
     examples = (
         Example(before='from vllm import LLM\n\n\ndef build():\n    return LLM("m", max_model_length=512)\n'),
         Example(
-            before='from vllm import EngineArgs\n\nargs = EngineArgs("m", override_attention_dtype="half")\n',
+            before=(
+                "from vllm import EngineArgs\n\n"
+                'args = EngineArgs("m", enable_multimodal_encoder_data_parallel=True)\n'
+            ),
             source="0.10.0",
         ),
         Example(
@@ -62,7 +65,7 @@ class UnknownEngineArgument(Rule):
             source="0.10.0",
         ),
         Example(
-            before="model: m\nvllm_kwargs:\n  override_attention_dtype: half\n",
+            before="model: m\nvllm_kwargs:\n  enable_multimodal_encoder_data_parallel: true\n",
             file_name="config.yaml",
             source="0.10.0",
         ),

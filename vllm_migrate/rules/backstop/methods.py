@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
-from vllm_migrate.facts.model import Remedy, Subject
+from vllm_migrate.facts.model import Remedy
 from vllm_migrate.files.located import Span
 from vllm_migrate.rules.backstop.absent import is_expected, is_made, level_of, near, sentence
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.methods.gone import changed_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,11 +52,10 @@ class UnknownMethodOrArgument(Rule):
         Example(before='from vllm import LLM\n\nllm = LLM("m")\nllm.set_tokenizer(None)\n'),
         Example(
             before=(
-                "from vllm import LLM\n\n\ndef rewards(texts):\n"
-                '    llm = LLM("m", task="reward")\n'
-                "    return llm.encode(texts, truncate_prompt_tokens=512)\n"
+                "from vllm import LLM\n\n\ndef forget():\n"
+                '    llm = LLM("m")\n'
+                '    llm.reset_prefix_cache(device="cpu")\n'
             ),
-            source="0.9.2",
         ),
         Example(
             before=(
@@ -119,9 +119,7 @@ class UnknownMethodOrArgument(Rule):
         for argument in call.arguments:
             if argument.owner in ("engine", "sampling") or argument.dead:
                 continue
-            if context.facts.on_target(
-                Subject.METHOD_ARGUMENT, f"{argument.owner}.{argument.name}", context.target
-            ):
+            if changed_parameter(argument, context):
                 continue
             name = argument.name
             absence = context.api.parameter((call.target,), name)

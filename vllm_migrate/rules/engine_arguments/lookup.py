@@ -22,9 +22,9 @@ def changed_arguments(file: FileFacts, context: Context) -> Iterator[tuple[Argum
     for argument in file.arguments:
         if argument.owner != "engine" or argument.dead:
             continue
-        found = context.facts.on_target(Subject.ENGINE_ARGUMENT, argument.name, context.target)
-        if found is None and argument.form is Form.FLAG:
-            found = context.facts.on_target(Subject.FLAG, argument.name, context.target)
+        is_flag = argument.form is Form.FLAG and context.facts.knows(Subject.FLAG, argument.name)
+        subject = Subject.FLAG if is_flag else Subject.ENGINE_ARGUMENT
+        found = context.facts.on_target(subject, argument.name, context.target)
         if found is not None:
             yield argument, *found
 

@@ -167,7 +167,7 @@ class PromptTokenIds(Rule):
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield the calls that pass token ids beside the prompts."""
         for argument in file.arguments:
-            if argument.owner not in _METHODS or argument.dead:
+            if argument.owner not in _METHODS or argument.name != "prompt_token_ids" or argument.dead:
                 continue
             found = context.facts.on_target(
                 Subject.METHOD_ARGUMENT, f"{argument.owner}.{argument.name}", context.target
@@ -176,17 +176,6 @@ class PromptTokenIds(Rule):
                 continue
             fact, state = found
             message = f"{argument.name} of {argument.owner}() is gone{since(state)}: {fact.because}"
-            if argument.name != "prompt_token_ids":
-                yield make_finding(
-                    self,
-                    file,
-                    argument.span,
-                    message,
-                    fact=fact,
-                    safety=Safety.MANUAL,
-                    certainty=argument.certainty,
-                )
-                continue
             call = file.calls[argument.call] if argument.call >= 0 else None
             edits = _edits(file, call, argument) if call and argument.form is Form.KEYWORD else ()
             yield make_finding(

@@ -1,0 +1,162 @@
+"""VM410: a method of an engine, or an argument of a call, that is gone and has a successor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.facts.model import Subject
+from vllm_migrate.files.located import Span
+from vllm_migrate.rules.backstop.absent import is_expected
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding, one_line, since
+from vllm_migrate.rules.replacement import replace_argument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.facts.model import Fact, State
+    from vllm_migrate.files.located import Argument, Certainty, FileFacts
+    from vllm_migrate.rules.base import Context
+
+_ELSEWHERE = frozenset({"prompt_token_ids", "wait_for_inflight_requests"})
+"""Arguments that have rules of their own: token ids, and pausing."""
+
+
+class GoneMethodOrArgument(Rule):
+    """A method is called, or an argument is given, that the facts know to be gone.
+
+    ## What it does
+    Finds methods of `LLM` and the engines that went (`set_tokenizer`, `get_model_config`,
+    `start_background_loop`, `reward`), and arguments of methods and constructors (`prompt_adapter_request`,
+    `guided_options_request`, `PoolingParams(normalize=)`, `LoRARequest(lora_local_path=)`,
+    `CompilationConfig(level=)`). Arguments that only have another name are renamed, and those that ask for
+    nothing are dropped.
+
+    ## Why it matters
+    The call raises an AttributeError or a TypeError. `abort_request` raises nothing: it takes a list of ids
+    now, and a text is taken for a list of letters.
+
+    ## Fix safety
+    Safe where the value means the same under either name. What takes a method's place is left to a person.
+    """
+
+    code = "VM410"
+    name = "gone-method-or-argument"
+    summary = "a method or an argument of a call is gone"
+    level = Level.ERROR
+    safety = Safety.SAFE
+    examples = (
+        Example(
+            before=(
+                "from vllm.lora.request import LoRARequest\n\n"
+                'adapter = LoRARequest("policy", 1, lora_local_path="adapter")\n'
+            ),
+            after=(
+                "from vllm.lora.request import LoRARequest\n\n"
+                'adapter = LoRARequest("policy", 1, lora_path="adapter")\n'
+            ),
+        ),
+        Example(
+            before=("from vllm.config import CompilationConfig\n\nconfig = CompilationConfig(level=3)\n"),
+            after="from vllm.config import CompilationConfig\n\nconfig = CompilationConfig(mode=3)\n",
+        ),
+        Example(
+            before=(
+                "from vllm import LLM\n\n\ndef answer(texts, params):\n"
+                '    llm = LLM("m")\n'
+                "    return llm.generate(texts, params, prompt_adapter_request=None)\n"
+            ),
+            after=(
+                "from vllm import LLM\n\n\ndef answer(texts, params):\n"
+                '    llm = LLM("m")\n'
+                "    return llm.generate(texts, params)\n"
+            ),
+        ),
+        Example(before='from vllm import LLM\n\nllm = LLM("m")\nllm.set_tokenizer(None)\n'),
+        Example(before="from vllm import PoolingParams\n\nparams = PoolingParams(normalize=True)\n"),
+        Example(
+            before=(
+                "from vllm import LLM\n\n\ndef rewards(texts):\n"
+                '    llm = LLM("m", runner="pooling")\n'
+                "    return llm.reward(texts)\n"
+            ),
+            source="0.10.2",
+        ),
+        Example(
+            before=(
+                "from vllm import LLM\n\n\ndef rewards(texts):\n"
+                '    llm = LLM("m", runner="pooling")\n'
+                "    return llm.reward(texts)\n"
+            ),
+            unchanged=True,
+            source="0.10.2",
+            target="0.23.0",
+        ),
+        Example(
+            before="from peft import LoRARequest\n\nadapter = LoRARequest(lora_local_path='a')\n",
+            unchanged=True,
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield methods and arguments that are gone."""
+        for method, callee, certainty in _called(file):
+            found = context.facts.on_target(Subject.METHOD, method, context.target)
+            if found is not None:
+                fact, state = found
+                yield make_finding(
+                    self,
+                    file,
+                    callee,
+                    f"{method}() is {state.holds}{since(state)}: {fact.because}",
+                    fact=fact,
+                    level=Level.NOTE if is_expected(file, method.rpartition(".")[2]) else None,
+                    certainty=certainty,
+                )
+        for argument in file.arguments:
+            gone = changed_parameter(argument, context)
+            if gone is not None and argument.name not in _ELSEWHERE:
+                yield self._argument(file, argument, *gone)
+
+    def _argument(self, file: FileFacts, argument: Argument, fact: Fact, state: State) -> Finding:
+        replacement = replace_argument(file, argument, state)
+        name, value = argument.name, one_line(argument.value.source)
+        if replacement.decided:
+            advice = f"write {replacement.text}" if replacement.text else f"remove {name}"
+        else:
+            advice = f"instead of {name}={value}: {fact.advice or state.to}"
+        asks_for_nothing = bool(replacement.edits) and not replacement.text
+        return make_finding(
+            self,
+            file,
+            argument.span,
+            f"{name} of {fact.name.rpartition('.')[0]}() is {state.holds}{since(state)}: {fact.because}",
+            fact=fact,
+            safety=Safety.SAFE if asks_for_nothing and fact.safety == "manual" else None,
+            edits=replacement.edits,
+            advice=advice,
+            precondition=fact.precondition or "it asks for what happens anyway",
+            certainty=argument.certainty,
+        )
+
+
+def _called(file: FileFacts) -> Iterator[tuple[str, Span, Certainty]]:
+    """Methods of engines that are called, those of the engine inside an engine among them."""
+    for call in file.calls:
+        if call.target.startswith("vllm.") and not call.dead:
+            yield call.target.removeprefix("vllm."), call.callee, call.certainty
+    for chain in file.chains:
+        if chain.attributes in (("llm_engine",), ("engine",)):
+            for inner in chain.method_calls:
+                callee = Span(inner.span.start, inner.arguments_span.start - 1)
+                yield f"LLMEngine.{inner.method}", callee, chain.certainty
+
+
+def changed_parameter(argument: Argument, context: Context) -> tuple[Fact, State] | None:
+    """The row about an argument of a method or a constructor that the target doesn't take as it is."""
+    if argument.dead or argument.owner in ("engine", "sampling") or argument.owner.startswith("trl."):
+        return None
+    callee = argument.owner.rpartition(".")[2]  # the method, or the class however it was imported
+    return context.facts.on_target(Subject.METHOD_ARGUMENT, f"{callee}.{argument.name}", context.target)
