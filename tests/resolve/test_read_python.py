@@ -511,6 +511,25 @@ def test_chains_from_unknown_roots(code, certainty):
     assert chain.certainty is certainty
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import vllm.model_executor.models.llava\nvllm.model_executor.models.llava.Projector = Mine",
+        "class A(Executor):\n    def run(self):\n        return self.driver_worker.cache_engine[0]",
+    ],
+)
+def test_modules_and_an_executors_own_worker_are_no_chains(code):
+    assert read(code).chains == ()
+
+
+def test_a_chain_that_is_asked_for_first_is_only_guessed():
+    walk = "self.engine.engine.model_executor.parallel_worker_tasks = None"
+    (chain,) = read(f"if hasattr(self.engine, 'engine'):\n    {walk}").chains
+    assert chain.certainty is Certainty.GUESS
+    (chain,) = read(f"if hasattr(self.engine, 'other'):\n    {walk}").chains
+    assert chain.certainty is Certainty.LIKELY
+
+
 def test_public_methods_are_no_chain():
     facts = read("from vllm import LLM\nllm = LLM('m')\nllm.sleep(level=1)\nllm.get_tokenizer()")
     assert facts.chains == ()

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from vllm_migrate.resolve.syntax import Syntax
     from vllm_migrate.resolve.versions import VersionGates
 
+_V0_LINKS = ("engine", "model_executor", "driver_worker")
+"""Attributes that V0's engines have and V1's have not, or not by default."""
+_PAIR = 2
+
 
 class InsideReader:
     """Finds chains and record attributes; of those, none where the target never comes."""
@@ -75,6 +79,8 @@ class InsideReader:
         start, certainty = self._start(links)
         if start is None:
             return None
+        if self._asked_for(outer, links):
+            certainty = Certainty.GUESS
         called = self._call_of(outer)
         if called is not None:
             links = links[:-1]  # the last link is the method that is called
@@ -119,11 +125,31 @@ class InsideReader:
         for index, pair in enumerate(pairs):
             if pair in known.TELLING_PAIRS:
                 return index, Certainty.LIKELY
-        if links and isinstance(links[0].value, ast.Name):
+        if links and isinstance(links[0].value, ast.Name) and not self._is_module(links[0].value):
+            own = links[0].value.id in ("self", "cls")
             for index, link in enumerate(links):
+                if own and index == 0 and link.attr == "driver_worker":
+                    break  # an executor's own: it is in the engine's process already
                 if link.attr in ("llm_engine", "model_executor", "driver_worker"):
                     return index, Certainty.GUESS
         return None, Certainty.GUESS
+
+    def _is_module(self, node: ast.Name) -> bool:
+        """Whether a name is an imported module: `vllm.model_executor` is a package, not an engine's."""
+        meaning = self._names.of(node)
+        return meaning is not None and meaning.kind is Kind.NAME
+
+    def _asked_for(self, outer: ast.Attribute, links: list[ast.Attribute]) -> bool:
+        """Whether `if hasattr(x, "engine"):` stands around a walk through `x.engine`."""
+        steps: set[tuple[str, object]] = {
+            (ast.unparse(link.value), link.attr) for link in links if link.attr in _V0_LINKS
+        }
+        inner: ast.AST = outer
+        for above in self._syntax.ancestors(outer) if steps else ():
+            if isinstance(above, ast.If) and inner in above.body and _asks(above.test) in steps:
+                return True
+            inner = above
+        return False
 
     def _engine(self, node: ast.expr) -> Meaning | None:
         """The engine an expression stands for, if it is one."""
@@ -183,3 +209,16 @@ class InsideReader:
 def _binds(one: object, other: object) -> bool:
     """Whether two lookups ended in the same scope."""
     return isinstance(one, tuple) and isinstance(other, tuple) and one[0] is other[0]
+
+
+def _asks(test: ast.expr) -> tuple[str, object]:
+    """The object and the attribute that `hasattr(object, "attribute")` asks for."""
+    if (
+        isinstance(test, ast.Call)
+        and isinstance(test.func, ast.Name)
+        and test.func.id == "hasattr"
+        and len(test.args) == _PAIR
+        and isinstance(test.args[1], ast.Constant)
+    ):
+        return ast.unparse(test.args[0]), test.args[1].value
+    return "", None
