@@ -18,8 +18,8 @@ from vllm_migrate.rules.engines import engine_calls
 from vllm_migrate.rules.finding import one_line
 from vllm_migrate.rules.logits.adapter import read_processors
 from vllm_migrate.rules.logits.constant import as_parameter
-from vllm_migrate.rules.module import Module
 from vllm_migrate.rules.logits.sites import NAME
+from vllm_migrate.rules.module import Module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ class Plan:
         self._adapters: dict[str, Processor] = {}
         self._processors: dict[Span, tuple[Processor, ...]] = {}
         self._other_runner = (
-            context.facts.on_target(Subject.BEHAVIOUR, "logits-processor-interface", context.target)
+            context.facts.on_target(Subject.BEHAVIOUR, "v2-runner-logits-processors", context.target)
             is not None
         )
         for site in read.sites:

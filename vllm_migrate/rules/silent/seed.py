@@ -82,13 +82,16 @@ class Seed(Rule):
             if written is not None:
                 continue
             number = "" if call.open_ended else replica_number(file, call)
+            replicated = bool(number) or may_have_replicas(file)
+            if file.use.engine_in_process and not replicated:
+                continue  # what it does to the trainer is another rule's
             yield make_finding(
                 self,
                 file,
                 call.callee,
                 f"{built(call)}(...) without seed: {change.fact.because}",
                 fact=change.fact,
-                level=None if number or may_have_replicas(file) else Level.NOTE,
+                level=None if replicated else Level.NOTE,
                 safety=Safety.UNSAFE,
                 edits=(AddArgument(call.span, "seed", number),) if number else (),
                 precondition=f"{number} is another number for each engine that draws rollouts of its own",

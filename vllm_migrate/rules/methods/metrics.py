@@ -1,0 +1,80 @@
+"""VM403: the metrics of a request are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.facts.model import Subject
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.rules.base import Context
+
+_BUILD = 'from vllm import LLM\n\nllm = LLM("m")'
+_READ = (
+    f'{_BUILD}\nfor output in llm.generate(["a"]):\n'
+    "    print(output.metrics.first_token_time - output.metrics.arrival_time)\n"
+)
+
+
+class RequestMetrics(Rule):
+    """`output.metrics` of a finished request is read.
+
+    ## What it does
+    Finds reads of `metrics` on what `generate()` and `chat()` return.
+
+    ## Why it matters
+    On V1 it is None unless the engine keeps statistics, which `LLM` doesn't by default: reading a time from
+    it raises an AttributeError. Where it is there, its fields have other names, and most of its times are of
+    a monotonic clock.
+
+    ## Fix safety
+    Left to a person: pass `disable_log_stats=False` (from 0.11.1 on), and read `first_token_ts` for
+    `first_token_time`, `last_token_ts` for `last_token_time`, and `scheduled_ts - queued_ts` for
+    `time_in_queue`.
+    """
+
+    code = "VM403"
+    name = "request-metrics"
+    summary = "a request's metrics are None, or have other fields"
+    level = Level.ERROR
+    safety = Safety.MANUAL
+    examples = (
+        Example(before=_READ),
+        Example(
+            before=f'{_BUILD}\nfor output in llm.generate(["a"]):\n    print(output.outputs)\n',
+            unchanged=True,
+        ),
+        Example(
+            before=_READ,
+            unchanged=True,
+            source="v1@0.12.0",
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield where metrics are read."""
+        name = "RequestOutput.metrics"
+        change = context.facts.change(Subject.ATTRIBUTE, name, context.source, context.target)
+        if change is None:
+            return
+        for attribute in file.attributes:
+            if (
+                attribute.owner == "vllm.RequestOutput"
+                and attribute.name == "metrics"
+                and not attribute.assigned
+            ):
+                yield make_finding(
+                    self,
+                    file,
+                    attribute.span,
+                    f"{file.text(attribute.span)}: {change.fact.because}",
+                    fact=change.fact,
+                    certainty=attribute.certainty,
+                )

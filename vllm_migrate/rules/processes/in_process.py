@@ -1,0 +1,80 @@
+"""VM807: an engine in the trainer's process seeds the trainer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.facts.model import Subject
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.engines import built, engine_calls, is_rl
+from vllm_migrate.rules.finding import make_finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.rules.base import Context
+
+_SET = 'import os\n\nfrom vllm import LLM\n\nos.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"\n\n\n'
+_STEP = "    loss = step(llm)\n    loss.backward()\n    return llm\n"
+
+
+class InProcessEngine(Rule):
+    """An engine runs in the trainer's process and is built without a seed.
+
+    ## What it does
+    Finds engines without `seed=` in a project that trains, where the file sets
+    `VLLM_ENABLE_V1_MULTIPROCESSING=0` or the engine uses `external_launcher`.
+
+    ## Why it matters
+    V0 left Python's, numpy's and torch's generators alone when it was given no seed. V1 seeds them with 0
+    when it is built: from there on, dropout, shuffling and noise are the same on every rank and after every
+    start.
+
+    ## Fix safety
+    Left to a person: `torch.random.fork_rng()` around the constructor keeps torch's states; those of
+    `random` and `numpy` have to be kept and set back by hand, where the trainer draws from them.
+    """
+
+    code = "VM807"
+    name = "in-process-engine"
+    summary = "an engine in the trainer's process seeds the trainer"
+    level = Level.WARNING
+    safety = Safety.MANUAL
+    examples = (
+        Example(before=f'{_SET}def train(step):\n    llm = LLM("m")\n{_STEP}'),
+        Example(
+            before=(
+                "from vllm import LLM\n\n\ndef train(step):\n"
+                f'    llm = LLM("m", distributed_executor_backend="external_launcher")\n{_STEP}'
+            ),
+        ),
+        Example(before=f'{_SET}def train(step):\n    llm = LLM("m", seed=7)\n{_STEP}', unchanged=True),
+        Example(
+            before=f'from vllm import LLM\n\n\ndef train(step):\n    llm = LLM("m")\n{_STEP}', unchanged=True
+        ),
+        Example(before=f'{_SET}def sample():\n    return LLM("m")\n', unchanged=True),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield engines that seed the process they are built in."""
+        change = context.facts.change(Subject.BEHAVIOUR, "in-process-seed", context.source, context.target)
+        if change is None or not is_rl(context.project) or not file.use.engine_in_process:
+            return
+        for call in engine_calls(file):
+            if call.argument("seed") is not None or call.open_ended:
+                continue
+            yield make_finding(
+                self,
+                file,
+                call.callee,
+                f"{built(call)}(...) without seed in the trainer's process: {change.fact.because}",
+                fact=change.fact,
+                advice=(
+                    f"with torch.random.fork_rng(): {file.text(call.callee)}(...), and random.getstate() and"
+                    " numpy.random.get_state() before it, set back after it"
+                ),
+                certainty=call.certainty,
+            )
