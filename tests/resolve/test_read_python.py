@@ -523,11 +523,12 @@ def test_modules_and_an_executors_own_worker_are_no_chains(code):
 
 
 def test_a_chain_that_is_asked_for_first_is_only_guessed():
-    walk = "self.engine.engine.model_executor.parallel_worker_tasks = None"
-    (chain,) = read(f"if hasattr(self.engine, 'engine'):\n    {walk}").chains
+    head = "from vllm import LLM\nllm = LLM('m')\n"
+    walk = "    del llm.llm_engine.model_executor"
+    (chain,) = read(f"{head}if hasattr(llm.llm_engine, 'model_executor'):\n{walk}").chains
     assert chain.certainty is Certainty.GUESS
-    (chain,) = read(f"if hasattr(self.engine, 'other'):\n    {walk}").chains
-    assert chain.certainty is Certainty.LIKELY
+    (chain,) = read(f"{head}if hasattr(llm.llm_engine, 'other'):\n{walk}").chains
+    assert chain.certainty is Certainty.CERTAIN
 
 
 def test_public_methods_are_no_chain():
