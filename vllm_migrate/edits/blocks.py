@@ -99,7 +99,8 @@ class BlockChange:
             kept[0] = kept[0].with_changes(leading_lines=[*apart, *lead[len(blank) :]])
         elif (inserted or following) and not kept:
             new = [*inserted, *following]
-            new[0] = new[0].with_changes(leading_lines=lead)
+            asked = [line for line in new[0].leading_lines if line.comment is not None]
+            new[0] = new[0].with_changes(leading_lines=[*lead, *asked])
             inserted, following = new, []
         body += [*inserted, *kept, *following]
         if leftover:

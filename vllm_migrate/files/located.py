@@ -310,6 +310,10 @@ class WorkerClass:
         qualified: "package.module.Class", from the file's place in the project.
         named: some string in this file names it.
         derived: it derives from a class of vLLM's.
+        constructor: its `__init__`; None without one.
+        attributes: what a class without `__init__` has in its place, one `name = value` a line, where the
+            constructor only calls the base's and sets constants; None where it does more.
+        calls_super: it calls `super()` outside of `__init__`.
     """
 
     name: str
@@ -318,6 +322,9 @@ class WorkerClass:
     methods: tuple[WorkerMethod, ...]
     named: bool = False
     derived: bool = False
+    constructor: Span | None = None
+    attributes: str | None = None
+    calls_super: bool = False
 
 
 @dataclass(frozen=True, slots=True)

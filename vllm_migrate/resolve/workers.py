@@ -37,7 +37,9 @@ def worker_classes(
         derived = _derives_from_worker(class_, names)
         is_named = class_.name in named
         if derived or is_named or _uses_the_runner(class_, syntax):
-            methods = tuple(_method(m, text) for m in class_.body if isinstance(m, FUNCTIONS))
+            functions = [node for node in class_.body if isinstance(node, FUNCTIONS)]
+            methods = tuple(_method(function, text) for function in functions)
+            constructor = next((function for function in functions if function.name == "__init__"), None)
             found.append(
                 WorkerClass(
                     name=class_.name,
@@ -46,6 +48,14 @@ def worker_classes(
                     methods=methods,
                     named=is_named,
                     derived=derived,
+                    constructor=text.span(constructor) if constructor is not None else None,
+                    attributes=_attributes(constructor, text) if constructor is not None else None,
+                    calls_super=any(
+                        _is_super(node)
+                        for function in functions
+                        if function is not constructor
+                        for node in ast.walk(function)
+                    ),
                 )
             )
     return tuple(found)
@@ -105,6 +115,52 @@ def _method(function: Function, text: SourceText) -> WorkerMethod:
         (*parameters, *(p.arg for p in arguments.kwonlyargs)),
         text.span(first),
     )
+
+
+def _is_super(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super"
+
+
+def _attributes(constructor: Function, text: SourceText) -> str | None:
+    """The constants that a constructor sets, as class attributes with their comments.
+
+    None where it does anything else than that, calling the base's constructor, and raising where something
+    isn't installed.
+    """
+    lines = text.text.splitlines()
+    found: list[str] = []
+    seen = constructor.lineno
+    for statement in constructor.body:
+        value = statement.value if isinstance(statement, (ast.Expr, ast.Assign, ast.AnnAssign)) else None
+        if isinstance(statement, ast.Expr) and (isinstance(value, ast.Constant) or _calls_base(value)):
+            seen = statement.end_lineno or statement.lineno
+            continue
+        if isinstance(statement, ast.If) and not statement.orelse and _only_raises(statement.body):
+            seen = statement.end_lineno or statement.lineno
+            continue
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        target = targets[0] if len(targets) == 1 else getattr(statement, "target", None)
+        if not isinstance(value, ast.Constant) or not _is_own_attribute(target):
+            return None
+        above = [line.strip() for line in lines[seen : statement.lineno - 1]]
+        found += [line for line in above if line.startswith("#")]
+        found.append(lines[statement.lineno - 1].strip().removeprefix("self."))
+        seen = statement.end_lineno or statement.lineno
+    return "\n".join(found)
+
+
+def _calls_base(node: ast.expr | None) -> bool:
+    """`super().__init__(...)`."""
+    func = node.func if isinstance(node, ast.Call) else None
+    return isinstance(func, ast.Attribute) and func.attr == "__init__" and _is_super(func.value)
+
+
+def _only_raises(body: list[ast.stmt]) -> bool:
+    return all(isinstance(statement, ast.Raise) for statement in body)
+
+
+def _is_own_attribute(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
 
 
 def _name_span(node: Function | ast.ClassDef, keyword: bytes, text: SourceText) -> Span:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.facts.model import Subject
 
 if TYPE_CHECKING:
-    from vllm_migrate.files.located import ClassDefinition, FileFacts, Span
+    from vllm_migrate.files.located import ClassDefinition, FileFacts, Span, WorkerClass
     from vllm_migrate.rules.base import Context
 
 V0_WORKERS = frozenset({"vllm.worker.worker.Worker", "vllm.worker.worker_base.LocalOrDistributedWorkerBase"})
@@ -37,15 +37,22 @@ def is_worker(definition: ClassDefinition) -> bool:
     return any(base in V0_WORKERS for base, _ in definition.bases)
 
 
-def can_extend(definition: ClassDefinition, context: Context) -> bool:
-    """Whether the class only adds methods, so that it works without a base as an extension of V1's."""
-    return (
-        len(definition.bases) == 1
-        and is_worker(definition)
-        and not definition.calls_super
-        and "__init__" not in definition.methods
-        and not taken_methods(definition, context)
-    )
+def can_extend(file: FileFacts, definition: ClassDefinition, context: Context) -> bool:
+    """Whether the class only adds methods, so that it works without a base as an extension of V1's.
+
+    A constructor that only sets constants is no obstacle: they become attributes of the class.
+    """
+    if len(definition.bases) != 1 or not is_worker(definition):
+        return False
+    worker = worker_of(file, definition)
+    if worker is None or worker.calls_super or taken_methods(definition, context):
+        return False
+    return worker.constructor is None or worker.attributes is not None
+
+
+def worker_of(file: FileFacts, definition: ClassDefinition) -> WorkerClass | None:
+    """What is known of the class's methods."""
+    return next((w for w in file.workers if w.name_span == definition.name_span), None)
 
 
 def handled_worker_imports(file: FileFacts, context: Context) -> frozenset[Span]:
@@ -53,7 +60,10 @@ def handled_worker_imports(file: FileFacts, context: Context) -> frozenset[Span]
     if context.facts.change(Subject.BEHAVIOUR, "worker-class", context.source, context.target) is None:
         return frozenset()
     bases = [
-        span for definition in file.classes if can_extend(definition, context) for _, span in definition.bases
+        span
+        for definition in file.classes
+        if can_extend(file, definition, context)
+        for _, span in definition.bases
     ]
     found = set()
     for name in file.imports:

@@ -95,7 +95,7 @@ class WorkerCls(Rule):
                     yield self._by_name(file, argument, change.fact)
                 continue
             value = one_line(argument.value.source)
-            edits = _edits(file, argument) if known is None or can_extend(known, context) else ()
+            edits = _edits(file, argument) if known is None or can_extend(file, known, context) else ()
             yield make_finding(
                 self,
                 file,

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.model import Level, RemoveImport, Safety, SetBases
+from vllm_migrate.edits.model import (
+    InsertStatement,
+    Level,
+    RemoveImport,
+    RemoveStatement,
+    Safety,
+    SetBases,
+)
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
@@ -14,6 +21,7 @@ from vllm_migrate.rules.weight_sync.extension import (
     is_worker,
     module_of,
     taken_methods,
+    worker_of,
 )
 
 if TYPE_CHECKING:
@@ -29,15 +37,17 @@ class WorkerSubclass(Rule):
 
     ## What it does
     Takes the base away, and the import with it: V1 adds the methods of a plain class to its own Worker when
-    it is named by `worker_extension_cls`. The place that names the class is rewritten by worker-cls.
+    it is named by `worker_extension_cls`. A constructor that only calls the base's and sets constants goes,
+    and the constants become attributes of the class. The place that names the class is rewritten by
+    worker-cls.
 
     ## Why it matters
     V0's Worker is gone, so the module can't be imported, and neither the engine started.
 
     ## Fix safety
     Unsafe: the methods run on V1's Worker, which has the same `device`, `rank` and `model_runner` but not
-    every attribute of V0's. A class that overrides a method of the Worker, or calls `super()`, is left to a
-    person.
+    every attribute of V0's. A class that overrides a method of the target's Worker, or calls `super()` in
+    a method, is left to a person.
     """
 
     code = "VM502"
@@ -58,6 +68,26 @@ class WorkerSubclass(Rule):
                 "    def update_weight(self, name, shape):\n"
                 "        weight = torch.empty(shape, device=self.device)\n"
                 "        self.model_runner.model.load_weights([(name, weight)])\n"
+            ),
+            file_name="pkg/sync.py",
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                "import torch\nfrom vllm.worker.worker import Worker\n\n\nclass WeightSync(Worker):\n"
+                "    def __init__(self, *args, **kwargs):\n"
+                "        super().__init__(*args, **kwargs)\n\n"
+                "        # Set by init_communicator.\n"
+                "        self.communicator = None  # over NCCL\n\n"
+                "    def init_communicator(self, host):\n"
+                "        self.communicator = torch.zeros(host)\n"
+            ),
+            after=(
+                "import torch\n\n\nclass WeightSync:\n"
+                "    # Set by init_communicator.\n"
+                "    communicator = None  # over NCCL\n\n"
+                "    def init_communicator(self, host):\n"
+                "        self.communicator = torch.zeros(host)\n"
             ),
             file_name="pkg/sync.py",
             unsafe=True,
@@ -87,8 +117,12 @@ class WorkerSubclass(Rule):
             if not is_worker(definition):
                 continue
             edits: tuple[Edit, ...] = ()
-            if can_extend(definition, context):
-                edits = (SetBases(definition.span, ()), *(RemoveImport(span) for span in sorted(removed)))
+            if can_extend(file, definition, context):
+                edits = (
+                    SetBases(definition.span, ()),
+                    *_without_constructor(file, definition),
+                    *(RemoveImport(span) for span in sorted(removed)),
+                )
                 removed = frozenset()  # the import goes once, with the first class
             yield make_finding(
                 self,
@@ -101,14 +135,33 @@ class WorkerSubclass(Rule):
             )
 
 
+def _without_constructor(file: FileFacts, definition: ClassDefinition) -> tuple[Edit, ...]:
+    """An extension has no constructor of its own: the constants that it sets become the class's."""
+    worker = worker_of(file, definition)
+    if worker is None or worker.constructor is None:
+        return ()
+    removed = RemoveStatement(worker.constructor)
+    if not worker.attributes:
+        return (removed,)
+    return (InsertStatement(worker.constructor, worker.attributes, before=True), removed)
+
+
 def _advice(file: FileFacts, definition: ClassDefinition, context: Context) -> str:
     taken = taken_methods(definition, context)
     name = f"{module_of(file)}.{definition.name}"
-    if taken or definition.calls_super or "__init__" in definition.methods:
-        why = f"it overrides {', '.join(taken)}" if taken else "it calls or replaces the base's constructor"
-        return (
-            f"derive it from vllm.v1.worker.gpu_worker.Worker and keep worker_cls ({why}); or split "
-            "off what only adds methods "
-            f'into a class without a base and pass worker_extension_cls="{name}"'
-        )
-    return f'make it a class without a base and pass worker_extension_cls="{name}"'
+    worker = worker_of(file, definition)
+    own = [method for method in definition.methods if method not in taken and method != "__init__"]
+    rest = f" with {', '.join(own)}" if own else ""
+    if taken:
+        why = f"it overrides {', '.join(taken)}"
+    elif worker is not None and worker.calls_super:
+        why = "it calls super()"
+    elif "__init__" in definition.methods:
+        why = "its constructor does more than setting constants"
+    else:
+        why = "it has other bases, too"
+    keep = (
+        f'derive it from vllm.v1.worker.gpu_worker.Worker and pass worker_cls="{name}" ({why}, so compare '
+        "with that class)"
+    )
+    return f'{keep}; or make a class without a base{rest} and pass worker_extension_cls="{name}"'
