@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 TARGET = "0.18.1"
 """What the oracle was made against."""
-REASONS = ("reflection", "runtime value", "external module", "no site")
+REASONS = {
+    "miss": ("reflection", "runtime value", "external module", "no site"),
+    "left": ("vendored engine", "runtime value", "needs a person"),
+}
 LEVELS = ("note", "warning", "error")
 SITE = ("repository", "version", "file", "line", "kind", "name")
 
@@ -89,12 +92,14 @@ def speaks_of(finding: Mapping[str, Any], site: Mapping[str, Any], text: bytes) 
     return any(first <= site["line"] <= last for first, last in lines_of(finding, text))
 
 
-def read_reasons(sites: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, ...], dict[str, str]]:
-    """Why single sites need not be found."""
-    rows = tomllib.loads((HERE / "reasons.toml").read_text(encoding="utf-8")).get("miss", [])
+def read_reasons(
+    sites: Iterable[Mapping[str, Any]], table: str = "miss"
+) -> dict[tuple[Any, ...], dict[str, str]]:
+    """Why single sites need not be found (`miss`), or are left to a person (`left`)."""
+    rows = tomllib.loads((HERE / "reasons.toml").read_text(encoding="utf-8")).get(table, [])
     known = {key(site) for site in sites}
     for row in rows:
-        if key(row) not in known or row["reason"] not in REASONS or not row["evidence"]:
+        if key(row) not in known or row["reason"] not in REASONS[table] or not row["evidence"]:
             sys.exit(f"reasons.toml: no such site, or no such reason: {row}")
     return {key(row): row for row in rows}
 
