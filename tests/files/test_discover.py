@@ -128,13 +128,33 @@ def test_loops_and_dangling_links(tree: Path) -> None:
     write(tree, "a/x.py")
     (tree / "a/loop").symlink_to(tree)
     (tree / "gone.py").symlink_to(tree / "nothing")
-    (tree / "linked.py").symlink_to(tree / "a/x.py")
     found = discover([tree], Config())
-    assert names(found) == ["a/x.py", "linked.py"]
+    assert names(found) == ["a/x.py"]
     assert {str(path): reason for path, reason in found.skipped} == {
         "a/loop": "a link back to a directory above it",
         "gone.py": "a link to nothing",
     }
+
+
+def test_a_file_and_a_link_to_it_are_one(tree: Path) -> None:
+    write(tree, "a/x.py", "out/y.py")
+    (tree / ".gitignore").write_text("out/\n")
+    (tree / "linked.py").symlink_to(tree / "a/x.py")
+    (tree / "b").symlink_to(tree / "a", target_is_directory=True)
+    (tree / "kept.py").symlink_to(tree / "out/y.py")
+    assert names(discover([tree], Config())) == ["a/x.py", "kept.py"]
+    assert names(discover([tree / "linked.py"], Config())) == ["linked.py"]
+
+
+def test_links_out_of_what_was_named(tree: Path) -> None:
+    write(tree, "elsewhere/x.py", "y.py", "in/a.py")
+    (tree / "in" / "far").symlink_to(tree / "elsewhere", target_is_directory=True)
+    (tree / "in" / "far.py").symlink_to(tree / "y.py")
+    (tree / "in" / "far.css").symlink_to(tree / "y.py")
+    found = discover([tree / "in"], Config())
+    assert names(found) == ["in/a.py"]
+    assert [str(path) for path, _ in found.skipped] == ["in/far", "in/far.py"]
+    assert names(discover([tree / "in" / "far"], Config())) == ["in/far/x.py"]
 
 
 def test_a_pipe_is_not_opened(tree: Path) -> None:

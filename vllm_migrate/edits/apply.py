@@ -6,9 +6,12 @@ import os
 import stat
 import tempfile
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 
 from vllm_migrate.errors import InputError
+
+_SUFFIX = ".tmp"
 
 
 def write_atomically(path: Path, before: bytes, after: bytes) -> None:
@@ -40,7 +43,8 @@ def write_atomically(path: Path, before: bytes, after: bytes) -> None:
         raise InputError(f"{path}: is not writable", hint="nothing was written to it")
     try:
         mode = stat.S_IMODE(target.stat().st_mode)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        _clear_away(target)
+        handle, name = tempfile.mkstemp(prefix=_prefix(target), suffix=_SUFFIX, dir=target.parent)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {_reason(error)}", hint="nothing was written") from None
     temporary = Path(name)
@@ -57,6 +61,17 @@ def write_atomically(path: Path, before: bytes, after: bytes) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
     _sync_folder(target.parent)
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name[:100]}.vllm-migrate-"
+
+
+def _clear_away(target: Path) -> None:
+    """What a run that was killed in the middle of writing this file has left beside it."""
+    for left in target.parent.glob(f"{escape(_prefix(target))}*{_SUFFIX}"):
+        with suppress(OSError):
+            left.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

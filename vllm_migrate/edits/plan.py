@@ -203,6 +203,8 @@ def _edited(facts: FileFacts, findings: Sequence[Finding]) -> tuple[tuple[Splice
         after = apply_splices(facts.source, splices)
     except (RefusedError, OverlapError, UnreadableTextError, UnicodeEncodeError) as error:
         raise _CannotEditError(str(error)) from None
+    except RecursionError:
+        raise _CannotEditError("the file is nested too deeply to be edited") from None
     _verify(facts, after)
     return splices, after
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from vllm_migrate.errors import InputError
 from vllm_migrate.files.kinds import kind_by_name, kind_of
 from vllm_migrate.files.located import FileFacts, FileKind
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["kind_by_name", "kind_of", "may_matter", "read_file"]
 
+_UNJUDGED = "nothing in this file was judged; exclude it or mend it"
 _NEEDLES = {
     FileKind.SHELL: re.compile(rb"vllm|rollout\.|\btrl\b|vllm-migrate", re.IGNORECASE),
     FileKind.YAML: re.compile(rb"vllm|engine_kwargs|engine_args|rollout:|sampling_params", re.IGNORECASE),
@@ -39,8 +41,19 @@ def read_file(
     """The facts of one file. `index` and `target` serve Python files only and may be None for others.
 
     Raises:
-        InputError: where the file can't be read as what its kind says.
+        InputError: where the file can't be read as what its kind says, or what is in it is nested too deeply.
     """
+    try:
+        return _read(path, kind, source, index, target)
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply to be read", hint=_UNJUDGED) from None
+    except MemoryError:
+        raise InputError(f"{path}: takes more memory to read than there is", hint=_UNJUDGED) from None
+
+
+def _read(
+    path: PurePosixPath, kind: FileKind, source: bytes, index: ProjectIndex | None, target: Target | None
+) -> FileFacts:
     if kind is FileKind.PYTHON:
         from vllm_migrate.resolve.python import read_python  # noqa: PLC0415 - loaded for the kinds a tree has
 

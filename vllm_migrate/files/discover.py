@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 5 * 1024 * 1024
 """Larger files are data, not code: parsing them would take minutes."""
 
+TOO_LARGE = f"larger than {MAX_BYTES // 1024**2} MB"
+
 DEFAULT_EXCLUDES = frozenset(
     {
         ".git", ".hg", ".svn", ".venv", "venv", "node_modules", "build", "dist", "__pycache__",
@@ -54,10 +56,16 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What was found. `skipped` pairs a shown path with the reason, in order of path."""
+    """What was found.
+
+    Attributes:
+        skipped: pairs a shown path with the reason, in order of path.
+        large: files that are too large to be read closely.
+    """
 
     files: tuple[SourceFile, ...]
     skipped: tuple[tuple[PurePosixPath, str], ...]
+    large: tuple[SourceFile, ...] = ()
 
 
 def discover(paths: Sequence[Path], config: Config) -> Discovery:
@@ -69,8 +77,9 @@ def discover(paths: Sequence[Path], config: Config) -> Discovery:
     walk = _Walk(config, several=len(paths) > 1)
     for path in paths:
         walk.add(path)
+    walk.drop_second_names()
     files = sorted(walk.files.values(), key=lambda file: str(file.relative))
-    return Discovery(tuple(files), tuple(sorted(walk.skipped.items())))
+    return Discovery(tuple(files), tuple(sorted(walk.skipped.items())), tuple(walk.large))
 
 
 def given_file(path: Path, content: bytes) -> Discovery:
@@ -101,6 +110,8 @@ class _Walk:
     def __init__(self, config: Config, *, several: bool) -> None:
         self.several = several
         self.files: dict[Path, SourceFile] = {}
+        self.links: set[Path] = set()  # of them, those that were reached through a link
+        self.large: list[SourceFile] = []
         self.skipped: dict[PurePosixPath, str] = {}
         self.excludes = config.exclude
         self.exclude_root = config.root
@@ -129,7 +140,13 @@ class _Walk:
             self.files[path] = SourceFile(path, relative, kind)
 
     def _directory(
-        self, folder: Path, root: Path, ignores: Ignores, ancestors: frozenset[tuple[int, int]]
+        self,
+        folder: Path,
+        root: Path,
+        ignores: Ignores,
+        ancestors: frozenset[tuple[int, int]],
+        *,
+        linked: bool = False,
     ) -> None:
         shown = self._shown(folder, root)
         try:
@@ -150,13 +167,34 @@ class _Walk:
         if ".gitignore" in names:
             ignores = ignores.extended(folder)
         for entry in entries:
+            if entry.is_symlink() and not self._may_follow(entry, root, shown):
+                continue
             if _is_dir(entry):
                 if not _excluded(entry.name) and not ignores.match(entry.path, directory=True):
-                    self._directory(folder / entry.name, root, ignores, ancestors | {key})
+                    inner = linked or entry.is_symlink()
+                    self._directory(folder / entry.name, root, ignores, ancestors | {key}, linked=inner)
             else:
-                self._file(entry, shown, ignores)
+                self._file(entry, shown, ignores, linked=linked)
 
-    def _file(self, entry: os.DirEntry[str], folder: PurePosixPath, ignores: Ignores) -> None:
+    def _may_follow(self, entry: os.DirEntry[str], root: Path, folder: PurePosixPath) -> bool:
+        """Whether a link stays inside what the user named: what lies elsewhere was not asked about."""
+        leads_to = Path(os.path.realpath(entry.path))
+        if leads_to.is_relative_to(os.path.realpath(root)) or not leads_to.exists():
+            return True  # one that leads nowhere is told as that
+        if _is_dir(entry) or kind_by_name(entry.name) is not None:
+            self.skipped[folder / entry.name] = "a link out of the directory that was named"
+        return False
+
+    def drop_second_names(self) -> None:
+        """A file that was found through a link and by its own name is read, and edited, once."""
+        for path in self.links & self.files.keys():
+            target = Path(os.path.realpath(path))
+            if target in self.files and target != path:
+                del self.files[path]
+
+    def _file(
+        self, entry: os.DirEntry[str], folder: PurePosixPath, ignores: Ignores, *, linked: bool
+    ) -> None:
         kind = kind_by_name(entry.name)
         if kind is None and entry.name.endswith((".txt", ".in")):
             kind = kind_of(PurePosixPath(entry.path), b"")
@@ -179,8 +217,11 @@ class _Walk:
         if kind is None:
             return
         if size > MAX_BYTES:
-            self.skipped[shown] = f"larger than {MAX_BYTES // 1024**2} MB"
+            self.skipped[shown] = TOO_LARGE
+            self.large.append(SourceFile(path, shown, kind))
             return
+        if linked or entry.is_symlink():
+            self.links.add(path)
         self._take(path, shown, kind)
 
     @staticmethod

@@ -46,6 +46,7 @@ def worth_parsing(source: bytes, extra: AbstractSet[str] = frozenset()) -> bool:
     return (
         any(word in source for word in _WORDS)
         or (any(word in source for word in _SERVE) and b"vllm" in source)
+        or b"\0" in source  # no Python: whoever parses it says so
         or any(_on_a_line(package, mention, source) for package, _, mention in _PACKAGES)
         or any(name.encode() in source for name in extra)
     )

@@ -53,8 +53,10 @@ def parse_python(path: PurePosixPath, source: bytes) -> ParsedPython:
             hint="nothing in this file was judged; exclude it or mend it",
         ) from None
     except (ValueError, RecursionError, MemoryError) as error:
+        # Python's parser reports both where brackets or operators are nested by the thousand.
+        reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
         raise InputError(
-            f"{path}: cannot be parsed: {str(error) or type(error).__name__}",
+            f"{path}: cannot be parsed: {reason}",
             hint="nothing in this file was judged; exclude it or mend it",
         ) from None
 

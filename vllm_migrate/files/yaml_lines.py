@@ -61,6 +61,7 @@ _BLOCK = re.compile(r"[|>][+-]?\d?[+-]?[ \t]*(?:#[^\n]*)?\r?$")
 _FLOW_ITEM = re.compile(
     r"""\s*(?:(?:"([^"\\]*)"|'([^']*)'|([^\s:,{}\[\]"'][^:,{}\[\]"']*?))\s*:(?:\s+|(?=["'{\[])))?"""
 )
+_DEEPEST = 200  # nobody's settings are; time grows with the square of it
 _NUMBER = re.compile(r"[-+]?(?:\d[\d_]*)(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _WORDS = {
     "": None,
@@ -216,7 +217,9 @@ class _Lines:
     def _index(self, entry: Entry) -> int:
         return next(i for i in range(len(self.found) - 1, -1, -1) if self.found[i] is entry)
 
-    def _flow_items(self, entry: Entry, parent: int) -> None:
+    def _flow_items(self, entry: Entry, parent: int, depth: int = 0) -> None:
+        if depth > _DEEPEST:
+            raise InputError(f"line {self._number(entry.start)}: nested too deeply")
         path = (*entry.path, entry.key) if entry.key else entry.path
         previous = -1
         for start, end in _flow_parts(self.text, entry.value.start + 1, entry.value.end - 1):
@@ -235,7 +238,7 @@ class _Lines:
             self.found.append(item)
             entry.children += 1
             if self.text[value.start : value.start + 1] in ("{", "["):
-                self._flow_items(item, len(self.found) - 1)
+                self._flow_items(item, len(self.found) - 1, depth + 1)
 
     def _value_span(self, start: int, stop: int) -> Span:
         while start < stop and self.text[start] in " \t":
@@ -257,6 +260,8 @@ class _Lines:
             self.stack.pop()
 
     def _open(self, entry: Entry) -> None:
+        if len(self.stack) > _DEEPEST:
+            raise InputError(f"line {self._number(entry.start)}: nested too deeply")
         if self.stack:
             entry.parent = self.stack[-1]
             self.found[entry.parent].children += 1

@@ -232,8 +232,10 @@ class _Builder:
         if syntax is None:
             return set()
         tables, index = self._tables, self._index
-        names = Names(syntax, tables.packages[path], index)
-        exports = exports_of(names)
+        try:
+            exports = exports_of(Names(syntax, tables.packages[path], index))
+        except RecursionError:  # reading it for findings says so
+            return set()
         changed: set[str] = set()
         for module_name in self._module_names[path]:
             if module_name.partition(".")[0] in known.PACKAGES and not index.is_own(module_name):

@@ -99,6 +99,15 @@ def read_project(
     )
 
 
+def names_vllm(file: SourceFile) -> bool:
+    """Whether a file's bytes mention what could be found in it; of one that can't be read, nobody knows."""
+    try:
+        source = file.path.read_bytes()
+    except OSError:
+        return True
+    return worth_parsing(source) if file.kind is FileKind.PYTHON else may_matter(file.kind, source)
+
+
 def _unparsable(path: PurePosixPath, message: str) -> Diagnostic:
     """Adapters say the line in the message, `path:3: ...` or `line 3: ...`: it becomes the diagnostic's."""
     match = re.match(r"(?:line (\d+)|:(\d+))?: (.*)", message.removeprefix(str(path)), re.DOTALL)

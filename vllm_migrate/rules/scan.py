@@ -10,14 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
+from vllm_migrate.edits.diagnostic import UNPARSABLE, UNREADABLE, Diagnostic
 from vllm_migrate.edits.positions import position_of
 from vllm_migrate.edits.suppress import is_suppressed
 from vllm_migrate.facts.source import detect_source, parse_target
 from vllm_migrate.files.adapters import read_file
-from vllm_migrate.files.discover import discover, given_file
+from vllm_migrate.files.discover import TOO_LARGE, discover, given_file
 from vllm_migrate.files.located import Use
 from vllm_migrate.files.locks import lock_pins
-from vllm_migrate.rules.reading import Project, read_project
+from vllm_migrate.rules.reading import Project, names_vllm, read_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
 
     from vllm_migrate.config import Config
     from vllm_migrate.edits.baseline import Known
-    from vllm_migrate.edits.diagnostic import Diagnostic
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.model import Source, Target
-    from vllm_migrate.files.discover import SourceFile
+    from vllm_migrate.files.discover import Discovery, SourceFile
     from vllm_migrate.files.located import FileFacts, FileKind, Pin
     from vllm_migrate.resolve.project import ProjectIndex
     from vllm_migrate.rules.base import Context
@@ -174,11 +174,17 @@ def scan(
     )
     ignored = _ignored(discovery.files, config)
     judge = _judge(project, source, target, config, ignored) if project.facts else None
+    large, skipped = _too_large(discovery)
     findings: list[Finding] = []
     silenced: list[Finding] = []
     kept: dict[PurePosixPath, FileFacts] = {}
+    deep: list[Diagnostic] = []
     for file in project.facts:
-        found, quiet = judge.findings(file) if judge else ([], [])
+        try:
+            found, quiet = judge.findings(file) if judge else ([], [])
+        except RecursionError:
+            deep.append(Diagnostic(UNPARSABLE, file.path, "nested too deeply to be judged"))
+            continue
         silenced += quiet
         if found or quiet:
             findings += found
@@ -188,12 +194,24 @@ def scan(
         files=discovery.files,
         source=source,
         target=target,
-        skipped=discovery.skipped,
-        diagnostics=project.diagnostics,
+        skipped=skipped,
+        diagnostics=(*project.diagnostics, *large, *deep),
         facts=kept,
         silenced=tuple(silenced),
         lines=project.lines,
         judge=judge,
+    )
+
+
+def _too_large(discovery: Discovery) -> tuple[list[Diagnostic], tuple[tuple[PurePosixPath, str], ...]]:
+    """The large files whose bytes say that something could be found in them; what else was skipped."""
+    if not discovery.large:
+        return [], discovery.skipped
+    concerned = {file.relative for file in discovery.large if names_vllm(file)}
+    message = f"{TOO_LARGE}, and it names vLLM: it was not read"
+    return (
+        [Diagnostic(UNREADABLE, path, message) for path in sorted(concerned)],
+        tuple(one for one in discovery.skipped if one[0] not in concerned),
     )
 
 
