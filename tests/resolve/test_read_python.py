@@ -708,3 +708,25 @@ def test_positions_behind_other_letters():
     )
     facts = read_python(PurePosixPath("a.py"), source, None, None)
     assert [facts.text(a.span) for a in facts.arguments] == ['a="ü"', "swap_space=4"]
+
+
+def test_a_predicate_of_the_files_own_that_reads_the_version_decides() -> None:
+    facts = read_python(
+        PurePosixPath("a.py"),
+        b"import vllm\nfrom packaging import version\nfrom vllm import LLM\n\n\n"
+        b"class Engine:\n"
+        b"    @staticmethod\n"
+        b"    def _version_ge(bound):\n"
+        b"        return version.parse(vllm.__version__) >= version.parse(bound)\n\n"
+        b"    def build(self):\n"
+        b"        if self._version_ge('0.4.3'):\n"
+        b"            return LLM('new')\n"
+        b"        else:\n"
+        b"            return LLM('old')\n",
+        None,
+        Target("vllm", Version("0.32.0")),
+    )
+    assert [(c.positional[0][0].literal, c.dead) for c in facts.calls if c.target == "vllm.LLM"] == [
+        ("new", False),
+        ("old", True),
+    ]

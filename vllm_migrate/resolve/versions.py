@@ -208,9 +208,11 @@ class VersionGates:
             return str(self._target).startswith(str(test.args[0].value))
         return None
 
-    @staticmethod
-    def _predicate(test: ast.Call) -> tuple[str, Version] | None:
-        """`is_version_ge(pkg="vllm", minver="0.7.3")`, `is_vllm_version_ge("0.7")` and the like."""
+    def _predicate(self, test: ast.Call) -> tuple[str, Version] | None:
+        """`is_version_ge(pkg="vllm", minver="0.7.3")`, `is_vllm_version_ge("0.7")` and the like.
+
+        Or `self._version_ge("0.7")`, where the function of that name in this file reads vLLM's version.
+        """
         func = test.func
         name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
         match = _PREDICATE.search(name)
@@ -218,10 +220,19 @@ class VersionGates:
             return None
         values = [*test.args, *(k.value for k in test.keywords)]
         texts = [v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str)]
-        if "vllm" not in texts and "vllm" not in name.lower():
+        if "vllm" not in texts and "vllm" not in name.lower() and not self._reads_version(name):
             return None
         bounds = [v for v in map(_constant_version, values) if v is not None]
         return (match[1] or match[2], bounds[0]) if len(bounds) == 1 else None
+
+    def _reads_version(self, name: str) -> bool:
+        """Whether the one function of that name in this file reads vLLM's version."""
+        found = [function for function in self._syntax.functions() if function.name == name]
+        return len(found) == 1 and any(
+            node.attr == "__version__" and self._names.qualified(node) == "vllm.__version__"
+            for node in ast.walk(found[0])
+            if isinstance(node, ast.Attribute)
+        )
 
     def _is_version(self, node: ast.expr, depth: int = 0) -> bool:
         """Whether an expression is vLLM's installed version, as text or parsed."""

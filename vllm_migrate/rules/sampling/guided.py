@@ -6,20 +6,23 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, MoveImport, RenameArgument, ReplaceExpression, ReplaceText, Safety
 from vllm_migrate.facts.model import Subject
-from vllm_migrate.files.located import Form
+from vllm_migrate.files.located import Form, Span
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line, since
+from vllm_migrate.rules.removal import remove_argument
 from vllm_migrate.rules.replacement import replace_argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
-    from vllm_migrate.files.located import FileFacts, Import
+    from vllm_migrate.files.located import Argument, FileFacts, Import
     from vllm_migrate.rules.base import Context
 
 _OLD = "vllm.sampling_params.GuidedDecodingParams"
 _NEW = "vllm.sampling_params.StructuredOutputsParams"
+_MAKER = "from_optional"
+_OWNERS = (_OLD, _NEW, f"{_OLD}.{_MAKER}")
 _FIELDS = ("backend", "disable_fallback")
 
 
@@ -29,14 +32,17 @@ class GuidedDecoding(Rule):
     ## What it does
     Renames the class where it is imported and used, and the argument `guided_decoding=` of `SamplingParams`
     to `structured_outputs=`. Its fields `json`, `regex`, `choice`, `grammar`, `json_object` and
-    `whitespace_pattern` keep their names; `backend` belongs to the engine now.
+    `whitespace_pattern` keep their names. `backend` goes: it belongs to the engine now.
+    `GuidedDecodingParams.from_optional(...)` becomes a call of the new class, which has no such method.
 
     ## Why it matters
     The import raises. Where it stands under `except ImportError`, the constraint is dropped without a word,
     and the policy trains on text of any form.
 
     ## Fix safety
-    Safe: both classes take these fields and mean the same by them. A field that is gone is left to a person.
+    Safe: both classes take these fields and mean the same by them. Unsafe where a backend was named, since
+    the engine chooses another, and for `from_optional`, which made None of nothing where the new class
+    raises. Any other field that is gone is left to a person.
     """
 
     code = "VM302"
@@ -73,8 +79,19 @@ class GuidedDecoding(Rule):
         ),
         Example(
             before=(
+                "from vllm.sampling_params import GuidedDecodingParams\n\n"
+                'guide = GuidedDecodingParams.from_optional(json={"type": "object"}, backend="outlines")\n'
+            ),
+            after=(
                 "from vllm.sampling_params import StructuredOutputsParams\n\n"
-                'guide = StructuredOutputsParams(regex="[0-9]+", backend="outlines")\n'
+                'guide = StructuredOutputsParams(json={"type": "object"})\n'
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                "from vllm.sampling_params import StructuredOutputsParams\n\n"
+                'guide = StructuredOutputsParams(regex="[0-9]+", disable_fallback=True)\n'
             ),
         ),
         Example(
@@ -98,7 +115,8 @@ class GuidedDecoding(Rule):
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield the imports, arguments and fields to rename."""
         found = context.facts.import_state(_OLD, context.target)
-        safety = Safety.UNSAFE if _uses_gone_field(file, context) else Safety.SAFE
+        careful = _uses_gone_field(file, context) or _MAKER.encode() in file.source
+        safety = Safety.UNSAFE if careful else Safety.SAFE
         if found:
             fact, state = found
             for name in file.imports:
@@ -127,22 +145,24 @@ class GuidedDecoding(Rule):
                     advice=f"{state.to}={one_line(argument.value.source)}",
                     certainty=argument.certainty,
                 )
-            elif argument.owner in (_OLD, _NEW) and argument.name in _FIELDS:
+            elif argument.owner in _OWNERS and argument.name in _FIELDS:
                 field = context.facts.on_target(
                     Subject.SAMPLING_ARGUMENT, f"guided.{argument.name}", context.target
                 )
                 if field:
                     fact, state = field
-                    replacement = replace_argument(file, argument, state)
-                    owner = argument.owner.rpartition(".")[2]
+                    replaced = replace_argument(file, argument, state).edits
+                    dropped = () if replaced or argument.name != "backend" else _without(file, argument)
+                    owner = argument.owner.removesuffix(f".{_MAKER}").rpartition(".")[2]
                     yield make_finding(
                         self,
                         file,
                         argument.span,
                         f"{owner}({argument.name}=) is gone{since(state)}: {fact.because}",
                         fact=fact,
-                        safety=Safety.SAFE if replacement.edits else None,
-                        edits=replacement.edits,
+                        safety=Safety.SAFE if replaced else Safety.UNSAFE if dropped else None,
+                        edits=replaced or dropped,
+                        precondition="the backend that the engine chooses takes this constraint",
                         certainty=argument.certainty,
                     )
 
@@ -150,7 +170,7 @@ class GuidedDecoding(Rule):
 def _uses_gone_field(file: FileFacts, context: Context) -> bool:
     """Whether a constraint is built with a field that the new class doesn't take."""
     return any(
-        argument.owner == _OLD
+        argument.owner in _OWNERS
         and argument.name in _FIELDS
         and context.facts.on_target(Subject.SAMPLING_ARGUMENT, f"guided.{argument.name}", context.target)
         for argument in file.arguments
@@ -165,11 +185,25 @@ def _has_twin(name: Import, file: FileFacts) -> bool:
     )
 
 
+def _without(file: FileFacts, argument: Argument) -> tuple[Edit, ...]:
+    edit = remove_argument(file, argument)
+    return (edit,) if edit else ()
+
+
 def _rename(name: Import, file: FileFacts) -> tuple[Edit, ...]:
     """New name at the import and at every use; an alias of the user's stays as it is."""
+    new = "StructuredOutputsParams"
     if name.alias != name.name:
-        return (MoveImport(name.span, "vllm.sampling_params", "StructuredOutputsParams"),)
-    if any(other.name == "StructuredOutputsParams" for other in file.imports):
+        made = tuple(edit for use in name.uses if (edit := _made(file, use, name.alias)))
+        return (MoveImport(name.span, "vllm.sampling_params", new), *made)
+    if any(other.name == new for other in file.imports):
         return ()
-    uses = tuple(ReplaceExpression(use, "StructuredOutputsParams") for use in name.uses)
-    return (ReplaceText(name.span, "StructuredOutputsParams"), *uses)
+    uses = tuple(_made(file, use, new) or ReplaceExpression(use, new) for use in name.uses)
+    return (ReplaceText(name.span, new), *uses)
+
+
+def _made(file: FileFacts, use: Span, name: str) -> ReplaceExpression | None:
+    """The edit that takes `.from_optional` off a use of the class, where it stands behind it."""
+    end = use.end + len(_MAKER) + 1
+    behind = file.source[use.end : end + 1]
+    return ReplaceExpression(Span(use.start, end), name) if behind == f".{_MAKER}(".encode() else None
