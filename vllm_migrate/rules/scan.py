@@ -166,14 +166,15 @@ def scan(
     discovery = discover(paths, config) if content is None else given_file(paths[0], content)
     project = read_project(discovery.files, target, progress)
     running = [inside for file in project.facts for inside in file.running]
+    pins = (*lock_pins(paths), *_pins(project.facts))
     source = detect_source(
-        [*lock_pins(paths), *_pins(project.facts)],
+        pins,
         [variable for file in running for variable in file.variables],
         any(_shows_v0(file) for file in running),
         config.source or None,
     )
     ignored = _ignored(discovery.files, config)
-    judge = _judge(project, source, target, config, ignored) if project.facts else None
+    judge = _judge(project, source, target, config, ignored, pins) if project.facts else None
     large, skipped = _too_large(discovery)
     findings: list[Finding] = []
     silenced: list[Finding] = []
@@ -223,12 +224,13 @@ def _ignored(files: Sequence[SourceFile], config: Config) -> Mapping[PurePosixPa
     return ignored_codes(files, config)
 
 
-def _judge(
+def _judge(  # noqa: PLR0917 (all that is known of the project)
     project: Project,
     source: Source,
     target: Target,
     config: Config,
     ignored: Mapping[PurePosixPath, tuple[str, ...]],
+    pins: tuple[tuple[str, Pin], ...],
 ) -> Judge:
     # Imported here: where there is nothing to judge there are no facts to load.
     from vllm_migrate.facts.loader import load_facts  # noqa: PLC0415 - see above
@@ -236,7 +238,7 @@ def _judge(
 
     others = Use(trains=project.trains, syncs_weights=project.syncs_weights)
     use = project_use([*(inside.use for file in project.facts for inside in file.running), others])
-    context = Context(source, target, load_facts(), use, config.recipe)
+    context = Context(source, target, load_facts(), use, config.recipe, pins)
     return Judge(context, project.index, config, ignored)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
-from vllm_migrate.facts.model import Remedy, Subject
+from vllm_migrate.facts.model import Subject, Target
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line
 from vllm_migrate.rules.replacement import replace_argument
@@ -65,14 +65,13 @@ class TrlArgument(Rule):
     )
 
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
-        """Yield the arguments; the newest state counts, since a TRL for V1 is newer than all of them."""
-        for argument in file.arguments:
-            if not argument.owner.startswith("trl.") or argument.dead:
-                continue
-            for fact in context.facts.about(Subject.TRL_ARGUMENT):
-                state = fact.states[-1]
-                if fact.name != argument.name or state.remedy is Remedy.NONE:
-                    continue
+        """Yield the arguments that the TRL of the target doesn't take as they are."""
+        arguments = [a for a in file.arguments if a.owner.startswith("trl.") and not a.dead]
+        target = Target("trl", context.trl.target) if arguments else context.target
+        for argument in arguments:
+            found = context.facts.on_target(Subject.TRL_ARGUMENT, argument.name, target)
+            if found is not None:
+                fact, state = found
                 replacement = replace_argument(file, argument, state)
                 owner = argument.owner.rpartition(".")[2]
                 value = one_line(argument.value.source)
