@@ -125,7 +125,7 @@ class WeightUpdateReader:
             first = call.args[0] if call.args else None
             if not (isinstance(first, ast.Constant) and SYNC_METHOD.match(str(first.value))):
                 return None
-        elif method != "load_weights":
+        elif method != "load_weights" or "model_runner" not in chain.attributes:
             return None
         owner = {"llm_engine": "vllm.LLM", "engine": "vllm.AsyncLLMEngine"}.get(chain.attributes[0], "")
         return " ".join(chain.root.split()), owner, chain.certainty

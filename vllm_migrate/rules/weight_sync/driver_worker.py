@@ -12,6 +12,7 @@ from vllm_migrate.edits.model import Level, RemoveStatement, ReplaceExpression, 
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.weight_sync.out_of_reach import advice
 from vllm_migrate.rules.weight_sync.rpc import PRIVATE_CALLS
 from vllm_migrate.rules.weight_sync.switch import switch
 
@@ -26,6 +27,7 @@ _RELOADS_WHAT_IT_IS_GIVEN = Version(
     "0.16.0"
 )  # Worker.reload_weights(weights_iterator=...); before, its own files
 _INSIDES = ("model_executor", "driver_worker", "model_runner")
+_RPC_PRECONDITION = "the method exists on V1's worker or on a worker_extension_cls"
 _IN_PROCESS = ("VLLM_ENABLE_V1_MULTIPROCESSING", "0", "the engine stays in this process, as on V0")
 
 
@@ -40,6 +42,7 @@ class DriverWorkerChain(Rule):
     tensors written out (parts of the model), it becomes
     `llm.apply_model(lambda model: model.load_weights(...))`. Where the file keeps its engine in process
     already, the walk works and nothing is reported; where another file of the project does, it is a note.
+    The executor's own `collective_rpc` becomes the engine's.
 
     ## Why it matters
     On V1 the engine lives in a process of its own: `'LLMEngine' object has no attribute 'model_executor'`.
@@ -123,6 +126,17 @@ class DriverWorkerChain(Rule):
         ),
         Example(
             before=(
+                "from vllm import LLM\n\n\ndef close(llm: LLM):\n"
+                '    llm.llm_engine.model_executor.collective_rpc("close_communicator")\n'
+            ),
+            after=(
+                "from vllm import LLM\n\n\ndef close(llm: LLM):\n"
+                '    llm.collective_rpc("close_communicator")\n'
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
                 "from vllm import LLM\n\n\ndef head(llm: LLM):\n"
                 "    return llm.llm_engine.model_executor.driver_worker.model_runner.model.lm_head\n"
             ),
@@ -155,12 +169,11 @@ class DriverWorkerChain(Rule):
         for chain in file.chains:
             if not any(name in chain.attributes for name in _INSIDES) or _is_private_call(chain):
                 continue
-            edits = () if in_process else _edits(file, chain, context)
-            if edits and in_process_switch:
+            rpc = _rpc(file, chain)
+            edits = () if in_process else rpc or _edits(file, chain, context)
+            if edits and not rpc and in_process_switch:
                 edits, in_process_switch = (*edits, in_process_switch), None
             walk = ".".join((chain.root, *chain.attributes))
-            receiver = _receiver(chain)
-            method = chain.method_calls[0].method if chain.method_calls else ""
             message = f"{walk} is out of reach: {change.fact.because}"
             if in_process:
                 message = f"{walk} works only with an engine in this process, as elsewhere in the project"
@@ -172,7 +185,8 @@ class DriverWorkerChain(Rule):
                 fact=change.fact,
                 level=Level.NOTE if in_process else None,
                 edits=edits,
-                advice=_advice(receiver, method),
+                advice=advice(file, chain),
+                precondition=_RPC_PRECONDITION if rpc else "",
                 certainty=chain.certainty,
             )
 
@@ -190,14 +204,16 @@ def _receiver(chain: Chain) -> str | None:
     return None
 
 
-def _advice(receiver: str | None, method: str) -> str:
-    who = receiver or "llm"
-    call = f"model.{method}(...)" if method else "..."
-    return (
-        f"{who}.apply_model(lambda model: {call}), or {who}.collective_rpc of a method of a "
-        "worker_extension_cls; with VLLM_ENABLE_V1_MULTIPROCESSING=0 or external_launcher the engine "
-        "stays in this process and the walk works as it is"
-    )
+def _rpc(file: FileFacts, chain: Chain) -> tuple[Edit, ...]:
+    """The executor's `collective_rpc` becomes the engine's; nothing where the walk leads elsewhere."""
+    if chain.attributes[:2] != ("llm_engine", "model_executor") or chain.bound_to or chain.patched:
+        return ()
+    engine = file.text(chain.root_span)
+    if chain.attributes[2:] == ("collective_rpc",):
+        return (ReplaceExpression(chain.span, f"{engine}.collective_rpc"),)
+    if len(chain.attributes) == 2 and [c.method for c in chain.method_calls] == ["collective_rpc"]:  # noqa: PLR2004 (the executor itself)
+        return (ReplaceExpression(chain.span, engine),)
+    return ()
 
 
 def _edits(file: FileFacts, chain: Chain, context: Context) -> tuple[Edit, ...]:

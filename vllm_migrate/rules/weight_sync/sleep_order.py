@@ -145,7 +145,7 @@ class SleepOrder(Rule):
                 call.span,
                 f"{engine}.sleep() without mode: {change.fact.because} (since vLLM 0.17.0)",
                 fact=change.fact,
-                level=Level.WARNING,
+                level=Level.NOTE,
                 advice=f'await {engine}.sleep(level={value!r}, mode="wait"), or mode="keep"'
                 if isinstance(value, int)
                 else 'mode="wait" or mode="keep"',
