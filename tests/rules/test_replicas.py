@@ -22,8 +22,10 @@ HEAD = "import os\nimport ray\nfrom vllm import LLM\n\n\n"
         ("def build(rank, dp_rank):\n    return LLM('m')\n", "dp_rank"),
         ("def build():\n    rank = int(os.environ['RANK'])\n    return LLM('m')\n", "rank"),
         (
-            "def build(rank, tp):\n    return LLM('m', tensor_parallel_size=tp,"
-            " distributed_executor_backend='external_launcher')\n",
+            (
+                "def build(rank, tp):\n    return LLM('m', tensor_parallel_size=tp,"
+                " distributed_executor_backend='external_launcher')\n"
+            ),
             "rank // tp",
         ),
         ("def build(rank, tp):\n    return LLM('m', tensor_parallel_size=tp)\n", "rank"),
@@ -56,3 +58,12 @@ def test_no_number_in_sight_is_left_to_a_person(code: str) -> None:
 def test_one_engine_is_a_note() -> None:
     (finding,) = find(by_code("VM705"), "from vllm import LLM\n\nllm = LLM('m')\n", use=RL)
     assert finding.level is Level.NOTE
+
+
+def test_the_main_processs_engine_has_no_replicas() -> None:
+    code = (
+        "def build(accelerator, rank, world_size):\n    if accelerator.is_main_process:\n"
+        "        return LLM('m')\n"
+    )
+    (finding,) = find(by_code("VM705"), HEAD + code, use=RL)
+    assert (finding.level, finding.safety) == (Level.NOTE, Safety.MANUAL)

@@ -106,13 +106,19 @@ def test_a_guarded_import_with_a_fallback_to_the_new_place_is_left_alone() -> No
     assert find(by_code("VM302"), text) == []
 
 
-def test_a_constraint_with_a_field_that_went_is_not_safe() -> None:
+@pytest.mark.parametrize(
+    ("field", "safeties"),
+    [
+        ('backend="outlines"', {Safety.UNSAFE}),
+        ("disable_fallback=True", {Safety.UNSAFE, Safety.MANUAL}),
+    ],
+)
+def test_a_constraint_with_a_field_that_went_is_not_safe(field: str, safeties: set[Safety]) -> None:
     text = (
         "from vllm.sampling_params import GuidedDecodingParams\n\n"
-        'guide = GuidedDecodingParams(regex="a", backend="outlines")\n'
+        f'guide = GuidedDecodingParams(regex="a", {field})\n'
     )
-    safeties = {finding.safety for finding in find(by_code("VM302"), text)}
-    assert safeties == {Safety.UNSAFE, Safety.MANUAL}
+    assert {finding.safety for finding in find(by_code("VM302"), text)} == safeties
 
 
 def test_every_manual_finding_of_a_dense_file_says_what_to_write() -> None:

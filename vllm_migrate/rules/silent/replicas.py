@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.python import parse_python
@@ -29,33 +30,51 @@ _RANKS = (
     *("rank", "global_rank", "world_rank", "process_index", "process_idx"),
 )
 _SIGNS = re.compile(
-    rb"\b(?:ray\.remote|ray\.get|get_rank|process_index|RANK|d?p?_?rank|world_size|data_parallel\w*"
+    rb"\b(?:ray\.remote|ray\.get|get_rank|process_index|RANK|d?p?_?rank|world_size|external_launcher|data_parallel\w*"
     rb"|ActorGroup|placement_group|num_engines)\b"
 )
 
 
-def may_have_replicas(file: FileFacts) -> bool:
-    """Whether anything in a file speaks of several processes that do the same."""
-    return _SIGNS.search(file.source) is not None
+_ONE_ONLY = re.compile(r"is_(?:local_)?(?:main|world)_process|is_world_process_zero|rank(?:\(\))? == 0")
 
 
-def replica_number(file: FileFacts, call: Call) -> str:
-    """The expression for it at the call, "" where none is in sight.
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """What is known of an engine's replicas where it is built.
+
+    Attributes:
+        number: the expression that tells it from the others, "" where none is in sight.
+        expected: whether there may be others at all.
+    """
+
+    number: str
+    expected: bool
+
+
+def read_replicas(file: FileFacts, call: Call) -> Replicas:
+    """What the code around a call tells.
 
     Engines of one tensor-parallel group under `external_launcher` have to agree on their seed, so that
     their ranks are divided by the size of the group.
     """
     parsed = parse_python(file.path, file.source)
+    signs = _SIGNS.search(file.source) is not None
     node = next(
         (n for n in ast.walk(parsed.module) if isinstance(n, ast.Call) and parsed.text.span(n) == call.span),
         None,
     )
     if node is None:
-        return ""
+        return Replicas("", signs)
     module = Module(parsed.module)
-    found = _loop_index(node, module) or _named(node, module)
-    if not found:
-        return ""
+    if any(isinstance(a, ast.If) and _ONE_ONLY.search(ast.unparse(a.test)) for a in module.around(node)):
+        return Replicas("", expected=False)
+    found = "" if call.open_ended else _loop_index(node, module) or _named(node, module)
+    number = _per_group(found, call) if found else ""
+    return Replicas(number, signs or bool(number))
+
+
+def _per_group(found: str, call: Call) -> str:
+    """One number for each tensor-parallel group."""
     size, launcher = call.argument("tensor_parallel_size"), call.argument("distributed_executor_backend")
     alone = size is None or size.value.literal == 1
     if alone or launcher is None or launcher.value.literal != "external_launcher":

@@ -8,8 +8,8 @@ from vllm_migrate.edits.model import AddArgument, Level, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, is_rl
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.silent.defaults import calls_with, default_change
-from vllm_migrate.rules.silent.replicas import may_have_replicas, replica_number
+from vllm_migrate.rules.silent.defaults import default_change, unwritten
+from vllm_migrate.rules.silent.replicas import read_replicas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,12 +78,10 @@ class Seed(Rule):
         change = default_change("seed", context)
         if change is None or not is_rl(context.project):
             return
-        for call, written in calls_with(file, "seed"):
-            if written is not None:
-                continue
-            number = "" if call.open_ended else replica_number(file, call)
-            replicated = bool(number) or may_have_replicas(file)
-            if file.use.engine_in_process and not replicated:
+        for call in unwritten(file, "seed", context):
+            replicas = read_replicas(file, call)
+            number = replicas.number
+            if file.use.engine_in_process and not replicas.expected:
                 continue  # what it does to the trainer is another rule's
             yield make_finding(
                 self,
@@ -91,7 +89,7 @@ class Seed(Rule):
                 call.callee,
                 f"{built(call)}(...) without seed: {change.fact.because}",
                 fact=change.fact,
-                level=None if replicated else Level.NOTE,
+                level=None if replicas.expected else Level.NOTE,
                 safety=Safety.UNSAFE,
                 edits=(AddArgument(call.span, "seed", number),) if number else (),
                 precondition=f"{number} is another number for each engine that draws rollouts of its own",
