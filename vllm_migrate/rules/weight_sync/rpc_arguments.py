@@ -115,7 +115,8 @@ class RpcArguments(Rule):
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield what can't be sent, and the methods that get a dtype by its name from other files."""
         use = context.project
-        if use.engine_in_process or use.pickles or not (file.sent or use.sends_dtype):
+        allowed = use.pickles or file.use.pickles  # the file's own sign is newer where it was just rewritten
+        if use.engine_in_process or allowed or not (file.sent or use.sends_dtype):
             return
         change = context.facts.change(Subject.BEHAVIOUR, "rpc-callables", context.source, context.target)
         if change is None:
