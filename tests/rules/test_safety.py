@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from rule_support import by_code, find
+from rule_support import by_code, find, read
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.files.located import Use
@@ -74,9 +76,42 @@ def test_the_fast_recipe_keeps_what_v1_is_fast_by() -> None:
 
 def test_a_project_that_resets_its_cache_keeps_it() -> None:
     use = Use(syncs_weights=True, resets_cache=True)
-    (finding,) = find(by_code("VM702"), BUILD.format(arguments=""), use=use)
+    build = BUILD.format(arguments="")
+    assert find(by_code("VM702"), build, use=use) == []
+    update = (
+        "\n\ndef update_weights(llm, weights):\n    llm.collective_rpc('update_weight', args=(weights,))\n"
+    )
+    (finding,) = find(by_code("VM702"), build + update, use=use)
     assert finding.level is Level.NOTE
     assert not finding.edits
+    reset = "\n\ndef after(llm):\n    llm.reset_prefix_cache()\n"
+    assert find(by_code("VM702"), build + update + reset, use=use) == []
+
+
+HANDED_ON = "class Actor:\n    def __init__(self, **more):\n        self.llm = LLM('m', **more)\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "written"),
+    [
+        ("VM701", "Actor.remote(logprobs_mode='processed_logprobs')"),
+        ("VM702", "Actor.options().remote(enable_prefix_caching=cache)"),
+        ("VM703", "more = {'async_scheduling': False}"),
+        ("VM705", "Actor.remote(enforce_eager=True, seed=seed + i)"),
+        ("VM705", "engine_kwargs = {'seed': 0}"),
+        ("VM705", "more.update({'seed': 1, 'tensor_parallel_size': 2})"),
+    ],
+)
+def test_what_may_come_through_a_double_star_is_not_missed(code: str, written: str) -> None:
+    text = f"from vllm import LLM, SamplingParams\n\n\n{HANDED_ON}"
+    assert find(by_code(code), text, use=RL)
+    use = replace(RL, passes_on=read(f"{text}\n\n{written}\n".encode(), "a.py", "0.32.0").use.passes_on)
+    assert find(by_code(code), text, use=use) == []
+
+
+def test_a_seed_of_something_else_is_not_the_engines() -> None:
+    text = "data = data.shuffle(seed=1)\nsettings = {'seed': 1}\n"
+    assert not read(f"import vllm\n{text}".encode(), "a.py", "0.32.0").use.passes_on
 
 
 def test_a_seed_is_never_made_up() -> None:

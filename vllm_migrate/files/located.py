@@ -483,6 +483,8 @@ class Use:
         rpc_names: names of worker methods called through `collective_rpc`, each with the file it is in.
         sends_dtype: worker methods that are sent a dtype, each with the place of the argument.
         worker_methods: methods of classes that run on the workers.
+        passes_on: settings of an engine's that are written for one that is built elsewhere: a seed in the
+            keywords of an actor that hands them on.
     """
 
     reads_logprobs: bool = False
@@ -502,6 +504,7 @@ class Use:
     rpc_names: frozenset[tuple[str, str]] = frozenset()
     sends_dtype: frozenset[tuple[str, str]] = frozenset()
     worker_methods: frozenset[str] = frozenset()
+    passes_on: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

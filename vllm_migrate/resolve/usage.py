@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.files.located import Use
 from vllm_migrate.resolve import vocabulary as known
+from vllm_migrate.resolve.handing_on import passed_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,6 +109,7 @@ def read_use(
         rpc_names=frozenset((str(path), str(name)) for name in rpcs),
         sends_dtype=frozenset((s.method, s.place) for s in sent if s.kind == "dtype" and not s.dead),
         worker_methods=frozenset(method.name for worker in workers for method in worker.methods),
+        passes_on=passed_on(syntax),
     )
 
 

@@ -8,7 +8,7 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, is_rl
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, setting
+from vllm_migrate.rules.silent.defaults import add, default_change, setting, unwritten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,17 +65,16 @@ class AsyncScheduling(Rule):
         if change is None or not is_rl(context.project) or context.recipe == "fast":
             return
         name, value = setting(change)
-        for call, written in calls_with(file, name):
-            if written is None:
-                yield make_finding(
-                    self,
-                    file,
-                    call.callee,
-                    f"{built(call)}(...) without {name}: {change.fact.because}"
-                    f"{f' since vLLM {change.after.since}' if change.after and change.after.since else ''}",
-                    fact=change.fact,
-                    level=Level.NOTE,
-                    edits=add(call, change),
-                    advice=f"{name}={value}",
-                    certainty=call.certainty,
-                )
+        for call in unwritten(file, name, context):
+            yield make_finding(
+                self,
+                file,
+                call.callee,
+                f"{built(call)}(...) without {name}: {change.fact.because}"
+                f"{f' since vLLM {change.after.since}' if change.after and change.after.since else ''}",
+                fact=change.fact,
+                level=Level.NOTE,
+                edits=add(call, change),
+                advice=f"{name}={value}",
+                certainty=call.certainty,
+            )

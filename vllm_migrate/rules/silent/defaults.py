@@ -35,6 +35,21 @@ def calls_with(file: FileFacts, name: str) -> Iterator[tuple[Call, Argument | No
         yield call, call.argument(name)
 
 
+def unwritten(file: FileFacts, name: str, context: Context) -> Iterator[Call]:
+    """Calls that build an engine without this argument, as far as can be seen.
+
+    Not those whose `**` can't be followed in a project that writes the argument for an engine elsewhere.
+    """
+    for call, written in calls_with(file, name):
+        if written is None and not is_passed_on(call, name, context):
+            yield call
+
+
+def is_passed_on(call: Call, name: str, context: Context) -> bool:
+    """Whether a `**` that can't be followed may well hold the argument: the project writes it elsewhere."""
+    return call.open_ended and name in context.project.passes_on
+
+
 def add(call: Call, change: Change) -> tuple[Edit, ...]:
     """The edit that adds the setting; none where a `**` that can't be followed might hold it already."""
     if call.open_ended:

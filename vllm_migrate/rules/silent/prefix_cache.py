@@ -8,7 +8,7 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, setting
+from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, is_passed_on, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +70,8 @@ class PrefixCacheOverWeightUpdate(Rule):
         for call, written in calls_with(file, name):
             if written is not None and (written.value.literal is False or use.resets_cache):
                 continue
+            if is_passed_on(call, name, context) or (use.resets_cache and not _forgets_reset(file)):
+                continue
             what = f"{name}={written.value.source}" if written else f"no {name}"
             message = f"{built(call)}(...) with {what}: {change.fact.because}"
             keep = use.resets_cache or fast or written is not None
@@ -84,3 +86,8 @@ class PrefixCacheOverWeightUpdate(Rule):
                 advice=f"{change.fact.advice}, or {name}=False",
                 certainty=call.certainty,
             )
+
+
+def _forgets_reset(file: FileFacts) -> bool:
+    """Whether this file changes weights and doesn't reset, though another file of the project does."""
+    return file.use.syncs_weights and not file.use.resets_cache

@@ -9,7 +9,7 @@ from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, is_rl
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, setting
+from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, is_passed_on, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,12 +84,16 @@ class RawLogprobs(Rule):
         change = default_change("logprobs", context)
         if change is None or not context.project.reads_logprobs:
             return
+        if not is_rl(context.project) and not file.use.reads_logprobs:
+            return
         name, value = setting(change)
         both = _min_p_and_top_p(file) and context.facts.change(
             Subject.BEHAVIOUR, "min-p-order", context.source, context.target
         )
         for call, written in calls_with(file, name):
             if written is not None and written.value.literal == value.strip('"'):
+                continue
+            if is_passed_on(call, name, context):
                 continue
             message = f"{built(call)}(...) without {name}: {change.fact.because}"
             if written is not None:
