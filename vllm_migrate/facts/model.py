@@ -104,6 +104,7 @@ class Fact:
         because: one sentence for the user: what changed and why it matters.
         advice: what to write instead, where no edit can say it.
         evidence: where it was seen: release and file.
+        audit: whether it moves the log-probabilities of fixed tokens, which the audit measures.
     """
 
     id: str
@@ -117,6 +118,7 @@ class Fact:
     states: tuple[State, ...]
     precondition: str = ""
     advice: str = ""
+    audit: bool = False
 
     def at(self, version: Version, engine: Engine) -> State | None:
         """The state in force, or None where the thing did not exist or nothing is known."""

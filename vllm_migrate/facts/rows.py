@@ -30,6 +30,7 @@ _FACT_KEYS = {
     "evidence",
     "precondition",
     "advice",
+    "audit",
 }
 _MOVE_KEYS = {"from", "until", "to", "safety", "names", "advice"}
 _GONE_KEYS = {"from", "until", "names", "modules", "advice"}
@@ -83,6 +84,7 @@ def parse_fact(row: dict[str, Any]) -> Fact:
             evidence=row["evidence"],
             precondition=row.get("precondition", ""),
             advice=row.get("advice", ""),
+            audit=row.get("audit", False),
             states=tuple(_parse_state(name, state) for state in row["states"]),
         )
     except KeyError as missing:

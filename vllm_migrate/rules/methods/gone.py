@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import Argument, Certainty, FileFacts
     from vllm_migrate.rules.base import Context
 
-_ELSEWHERE = frozenset({"prompt_token_ids", "wait_for_inflight_requests"})
-"""Arguments that have rules of their own: token ids, and pausing."""
-
 
 class GoneMethodOrArgument(Rule):
     """A method is called, or an argument is given, that the facts know to be gone.
@@ -74,6 +71,18 @@ class GoneMethodOrArgument(Rule):
                 "    return llm.generate(texts, params)\n"
             ),
         ),
+        Example(
+            before=(
+                "from vllm import AsyncLLMEngine\n\n\nasync def pause(engine: AsyncLLMEngine):\n"
+                "    await engine.pause_generation(wait_for_inflight_requests=True)\n"
+            ),
+            after=(
+                "from vllm import AsyncLLMEngine\n\n\nasync def pause(engine: AsyncLLMEngine):\n"
+                '    await engine.pause_generation(mode="wait")\n'
+            ),
+            unsafe=True,
+            source="0.12.0",
+        ),
         Example(before='from vllm import LLM\n\nllm = LLM("m")\nllm.set_tokenizer(None)\n'),
         Example(before="from vllm import PoolingParams\n\nparams = PoolingParams(normalize=True)\n"),
         Example(
@@ -117,7 +126,7 @@ class GoneMethodOrArgument(Rule):
                 )
         for argument in file.arguments:
             gone = changed_parameter(argument, context)
-            if gone is not None and argument.name not in _ELSEWHERE:
+            if gone is not None and argument.name != "prompt_token_ids":  # VM401 has those
                 yield self._argument(file, argument, *gone)
 
     def _argument(self, file: FileFacts, argument: Argument, fact: Fact, state: State) -> Finding:
