@@ -112,7 +112,7 @@ def test_the_same_code_for_json_and_json_whatever_happens(
 def test_a_file_that_can_t_be_read_is_said_and_exits_2(run, project: Path) -> None:
     (project / "a.py").symlink_to("/proc/self/mem")  # opens, but reading it fails, for root too
     (project / "b.py").write_text(samples.SAFE)
-    done = run("check", "--output-format", "json")
+    done = run("check", "a.py", "b.py", "--output-format", "json")
     assert done.code == 2
     value = json.loads(done.out)
     assert [d["code"] for d in value["diagnostics"]] == ["VM001"]

@@ -121,7 +121,7 @@ def test_a_link_into_a_work_tree_is_asked_about_there(run, repository: Path, tmp
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "link.py").symlink_to(repository / "a.py")
-    assert run("rewrite", elsewhere).code == 2
+    assert run("rewrite", elsewhere / "link.py").code == 2
 
 
 @pytest.mark.parametrize("name", ["new\nline.py", "*.py", ":(top)x.py", "-x.py", " b .py", "caf\udce9.py"])

@@ -205,7 +205,7 @@ def test_a_link_stays_one_and_the_mode_is_kept(run, project: Path, tmp_path: Pat
     real.write_text(samples.SAFE)
     real.chmod(0o750)
     (project / "a.py").symlink_to(real)
-    assert run("rewrite").code == 0
+    assert run("rewrite", "a.py").code == 0
     assert (project / "a.py").is_symlink()
     assert real.read_text() == samples.SAFE_AFTER
     assert real.stat().st_mode & 0o777 == 0o750

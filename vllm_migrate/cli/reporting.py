@@ -69,7 +69,7 @@ def show_scan(
         for line in _statistics(result) if statistics else ():
             output.note(line)
     else:
-        header = [output.style(terminal.route(result.source, result.target), "dim"), ""]
+        header = [*(output.style(line, "dim") for line in terminal.routes(result)), ""]
         lines = [] if output.quiet else header
         if statistics:
             lines += _statistics(result)

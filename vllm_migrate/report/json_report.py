@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vllm_migrate.edits.diagnostic import Diagnostic
     from vllm_migrate.edits.model import Edit, Finding
     from vllm_migrate.edits.rewrite import RewriteResult
+    from vllm_migrate.facts.model import Source
     from vllm_migrate.files.located import FileFacts
     from vllm_migrate.rules.scan import ScanResult
 
@@ -56,18 +57,25 @@ def _diagnostic(diagnostic: Diagnostic) -> dict[str, Any]:
     }
 
 
+def _source(source: Source) -> dict[str, Any]:
+    return {
+        "package": source.package,
+        "version": str(source.version),
+        "engine": source.engine.value,
+        "origin": source.origin,
+        "engine_origin": source.engine_origin,
+    }
+
+
 def _scan(result: ScanResult) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "tool": _tool(),
         "target": {"package": result.target.package, "version": str(result.target.version)},
-        "source": {
-            "package": result.source.package,
-            "version": str(result.source.version),
-            "engine": result.source.engine.value,
-            "origin": result.source.origin,
-            "engine_origin": result.source.engine_origin,
-        },
+        "source": _source(result.source),
+        "subprojects": [
+            {"path": str(folder), **_source(source)} for folder, source in sorted(result.subprojects.items())
+        ],
         "findings": [finding_json(f, result.facts) for f in result.findings],
         "skipped": [{"path": str(path), "reason": reason} for path, reason in result.skipped],
         "diagnostics": [_diagnostic(d) for d in result.diagnostics],
@@ -98,6 +106,7 @@ def error_json(reason: str, message: str) -> str:
             "tool": _tool(),
             "target": None,
             "source": None,
+            "subprojects": [],
             "findings": [],
             "skipped": [],
             "diagnostics": [{"code": "", "path": None, "line": None, "message": message}],

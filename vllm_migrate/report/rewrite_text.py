@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Safety
 from vllm_migrate.report.findings_text import findings_text
 from vllm_migrate.report.style import printable
-from vllm_migrate.report.terminal import count, diagnostics_text, route
+from vllm_migrate.report.terminal import count, diagnostics_text, routes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ def text(
 ) -> str:
     """Each rewritten file with its number of edits, then what remains."""
     done = "rewrote" if written else "would rewrite"
-    lines = [style(route(scanned.source, scanned.target), "dim"), ""] if header else []
+    lines = [*(style(line, "dim") for line in routes(scanned)), ""] if header else []
     edits = Counter(finding.path for finding in result.applied)
     for plan in result.plans:
         rules = sorted({finding.code for finding in plan.applied})

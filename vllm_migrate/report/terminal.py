@@ -30,6 +30,13 @@ def route(source: Source, target: Target) -> str:
     return f"vLLM {source.version}, {origin} ({engine}) -> {target.version} (V1)"
 
 
+def routes(result: ScanResult) -> Iterator[str]:
+    """Where the code comes from and goes, a line each for folders that come from elsewhere."""
+    yield route(result.source, result.target)
+    for folder, source in sorted(result.subprojects.items()):
+        yield f"{printable(str(folder))}: {route(source, result.target)}"
+
+
 def diagnostics_text(diagnostics: Iterable[Diagnostic], style: Style) -> Iterator[str]:
     """What could not be judged or done, a line each."""
     for diagnostic in diagnostics:

@@ -7,7 +7,7 @@ can't be judged becomes a diagnostic and never ends the run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.diagnostic import UNPARSABLE, UNREADABLE, Diagnostic
@@ -17,8 +17,8 @@ from vllm_migrate.facts.source import detect_source, parse_target
 from vllm_migrate.files.adapters import read_file
 from vllm_migrate.files.discover import TOO_LARGE, discover, given_file
 from vllm_migrate.files.located import Use
-from vllm_migrate.files.locks import lock_pins
 from vllm_migrate.rules.reading import Project, names_vllm, read_project
+from vllm_migrate.rules.subprojects import locked, nearest, shows_v0, subprojects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,17 +38,24 @@ if TYPE_CHECKING:
 class Judge:
     """What turns one file's bytes into findings once the project is known.
 
-    `ignored` holds code prefixes left out in single files.
+    `ignored` holds code prefixes left out in single files, `subprojects` folders that come from another
+    release than the project as a whole.
     """
 
     context: Context
     index: ProjectIndex | None
     config: Config
     ignored: Mapping[PurePosixPath, tuple[str, ...]] = field(default_factory=dict)
+    subprojects: Mapping[PurePosixPath, Source] = field(default_factory=dict)
 
     def read(self, path: PurePosixPath, kind: FileKind, source: bytes) -> FileFacts:
         """The file's facts. Raises `InputError` where it can't be read as what its kind says."""
         return read_file(path, kind, source, self.index, self.context.target)
+
+    def context_of(self, path: PurePosixPath) -> Context:
+        """What rules may know beyond a file: the project, seen from where the file lies."""
+        folder = nearest(self.subprojects, path) if self.subprojects else None
+        return self.context if folder is None else replace(self.context, source=self.subprojects[folder])
 
     def is_asked(self, code: str, path: PurePosixPath) -> bool:
         """Whether the configuration lets a rule speak about a file."""
@@ -59,13 +66,14 @@ class Judge:
         from vllm_migrate.rules.backstop.told import is_told  # noqa: PLC0415 - not before it's needed
         from vllm_migrate.rules.registry import all_rules  # noqa: PLC0415 - same
 
+        context = self.context_of(facts.path)
         kept: list[Finding] = []
         silenced: list[Finding] = []
         said: list[Finding] = []
         for rule in sorted(all_rules(), key=lambda rule: rule.backstop):
             if facts.kind not in rule.kinds:
                 continue
-            for finding in rule.find(facts, self.context):
+            for finding in rule.find(facts, context):
                 if rule.backstop and is_told(facts, finding, said):
                     continue
                 said.append(finding)
@@ -95,6 +103,7 @@ class ScanResult:
         silenced: findings that comments silence.
         files: all files looked at.
         facts: of each file with a finding, silenced or not.
+        subprojects: folders of the tree that pin another release than `source`.
         skipped: what was left out, with the reason.
         judge: for looking at a file again after it was edited.
         lines: lines of Python looked at.
@@ -114,6 +123,7 @@ class ScanResult:
     judge: Judge | None = None
     baseline: Known | None = None
     elsewhere: int = 0
+    subprojects: Mapping[PurePosixPath, Source] = field(default_factory=dict)
 
     @property
     def suppressed(self) -> int:
@@ -166,11 +176,11 @@ def scan(
     discovery = discover(paths, config) if content is None else given_file(paths[0], content)
     project = read_project(discovery.files, target, progress)
     running = [inside for file in project.facts for inside in file.running]
-    pins = (*lock_pins(paths), *_pins(project.facts))
+    pins = (*locked(paths, discovery.files), *_pins(project.facts))
     source = detect_source(
         pins,
         [variable for file in running for variable in file.variables],
-        any(_shows_v0(file) for file in running),
+        any(shows_v0(file) for file in running),
         config.source or None,
     )
     ignored = _ignored(discovery.files, config)
@@ -201,6 +211,7 @@ def scan(
         silenced=tuple(silenced),
         lines=project.lines,
         judge=judge,
+        subprojects=judge.subprojects if judge else {},
     )
 
 
@@ -239,7 +250,8 @@ def _judge(  # noqa: PLR0917 (all that is known of the project)
     others = Use(trains=project.trains, syncs_weights=project.syncs_weights)
     use = project_use([*(inside.use for file in project.facts for inside in file.running), others])
     context = Context(source, target, load_facts(), use, config.recipe, pins)
-    return Judge(context, project.index, config, ignored)
+    apart = subprojects(pins, project.facts, source)
+    return Judge(context, project.index, config, ignored, apart)
 
 
 def project_use(uses: Iterable[Use]) -> Use:
@@ -260,11 +272,3 @@ def _pins(facts: Iterable[FileFacts]) -> Iterable[tuple[str, Pin]]:
             for pin in () if part.quoted else part.facts.pins:
                 line = file.source.count(b"\n", 0, part.outward(pin.span).start) + 1
                 yield f"{file.path}:{line}", pin
-
-
-_V0_MODULES = ("vllm.worker.", "vllm.executor.", "vllm.core.", "vllm.spec_decode.")
-"""Packages that implemented the V0 engine alone; V1 has its own under `vllm.v1` (0.8.5, 0.10.2)."""
-
-
-def _shows_v0(file: FileFacts) -> bool:
-    return any(f"{found.module}.".startswith(_V0_MODULES) and not found.dead for found in file.imports)
