@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.edits.model import Level, RemoveArgument, RenameArgument, ReplaceExpression, Safety
+from vllm_migrate.files.located import Argument, Form
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line
+from vllm_migrate.rules.methods.prompt_token_ids import as_prompts, is_batch, tokens_prompt
 from vllm_migrate.rules.positional import shifted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.edits.model import Edit, Finding
+    from vllm_migrate.files.located import Call, FileFacts
     from vllm_migrate.rules.base import Context
     from vllm_migrate.rules.positional import Shifted
 
@@ -28,6 +30,7 @@ _METHODS = tuple(
     for method in methods
 )
 _CALLS = frozenset({*_ENGINES, *_METHODS})
+_GONE = ("prompt_adapter_request", "guided_options_request")  # with token ids, there only to be passed over
 
 
 class PositionalArguments(Rule):
@@ -35,7 +38,8 @@ class PositionalArguments(Rule):
 
     ## What it does
     Writes them as keywords of what they mean on the source, from the first on that the target reads
-    otherwise. Those that give an argument that is gone its old default go.
+    otherwise. Those that give an argument that is gone its old default go. Token ids behind
+    `generate(None, params, ...)` become the prompts.
 
     ## Why it matters
     `LLM(model, tokenizer)` and `generate(prompts, params, None, False)` raise a TypeError: since 0.9.1 and
@@ -43,8 +47,9 @@ class PositionalArguments(Rule):
     `chat()` in 0.32.0, nothing raises and a chat template becomes a priority.
 
     ## Fix safety
-    Safe: the names are those of the source's own signature, and both releases take them by name. Where an
-    argument asks for something that the target doesn't take, it is left to a person.
+    Safe: the names are those of the source's own signature, and both releases take them by name. Unsafe
+    for token ids that are not seen to be a list per prompt. Where any other argument asks for something that
+    the target doesn't take, it is left to a person.
     """
 
     code = "VM402"
@@ -81,7 +86,20 @@ class PositionalArguments(Rule):
         ),
         Example(
             before=(
-                'from vllm import LLM\n\nllm = LLM("m")\noutputs = llm.generate(None, None, [[1, 2, 3]])\n'
+                'from vllm import LLM\n\nllm = LLM("m")\n'
+                "outputs = llm.generate(None, None, ids, use_tqdm=False)\n"
+            ),
+            after=(
+                "from vllm import LLM\nfrom vllm.inputs import TokensPrompt\n\n"
+                'llm = LLM("m")\n'
+                "outputs = llm.generate([TokensPrompt(prompt_token_ids=token_ids) for token_ids in ids], "
+                "None, use_tqdm=False)\n"
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                'from vllm import LLM\n\nllm = LLM("m")\noutputs = llm.generate(["a"], None, [[1, 2, 3]])\n'
             ),
         ),
         Example(
@@ -104,6 +122,9 @@ class PositionalArguments(Rule):
             if found is None:
                 continue
             name, value, _ = found.arguments[0]
+            edits, safety = found.edits, Safety.SAFE
+            if not edits and not call.open_ended:
+                edits, safety = _of_token_ids(file, call, found)
             callee = call.target.removeprefix("vllm.")
             now = f"{found.now} there" if found.now else "taken by name only"
             yield make_finding(
@@ -113,11 +134,32 @@ class PositionalArguments(Rule):
                 f"{one_line(value.source)} is {name} of {callee}() on vLLM {context.source.version} and {now}"
                 f" on {context.target.version}",
                 level=Level.WARNING if found.now else Level.ERROR,
-                edits=found.edits,
+                safety=safety,
+                edits=edits,
                 advice=_advice(found),
-                precondition=f"the code was written for vLLM {context.source.version}'s order",
+                precondition=f"the code was written for vLLM {context.source.version}'s order"
+                + ("" if safety is Safety.SAFE else ", and the token ids are a list per prompt"),
                 certainty=call.certainty,
             )
+
+
+def _of_token_ids(file: FileFacts, call: Call, found: Shifted) -> tuple[tuple[Edit, ...], Safety]:
+    """The edits that make prompts of token ids by position, where there are no other prompts."""
+    name, value, span = found.arguments[0]
+    first, place = call.positional[0]
+    if found.lost != ("prompt_token_ids",) or name != "prompt_token_ids" or first.source.strip() != "None":
+        return (), Safety.MANUAL
+    ids = Argument(call.target.rpartition(".")[2], name, value, Form.KEYWORD, span, span, span)
+    prompt, imports = tokens_prompt(file, ids)
+    prompts = as_prompts(ids, prompt)
+    if prompts is None or any(call.argument(other) for other, _, _ in found.arguments):
+        return (), Safety.MANUAL
+    named = tuple(
+        RemoveArgument(where) if other in _GONE else RenameArgument(where, other)
+        for other, _, where in found.arguments[1:]
+    )
+    edits = (ReplaceExpression(place, prompts), RemoveArgument(span), *named, *imports)
+    return edits, Safety.SAFE if is_batch(file, ids) else Safety.UNSAFE
 
 
 def _advice(found: Shifted) -> str:

@@ -184,7 +184,7 @@ class PromptTokenIds(Rule):
                 argument.span,
                 message,
                 fact=fact,
-                safety=Safety.SAFE if _is_batch(file, argument) else Safety.UNSAFE,
+                safety=Safety.SAFE if is_batch(file, argument) else Safety.UNSAFE,
                 edits=edits,
                 advice=_advice(call, argument),
                 precondition=_BATCH,
@@ -210,8 +210,8 @@ def _edits(file: FileFacts, call: Call, argument: Argument) -> tuple[Edit, ...]:
     prompts = call.argument("prompts") or call.argument("inputs")
     if len(call.positional) > 2:  # noqa: PLR2004 (V0 took more than prompts and sampling_params by position)
         return ()
-    prompt, imports = _tokens_prompt(file, argument)
-    value = _prompts(argument, prompt)
+    prompt, imports = tokens_prompt(file, argument)
+    value = as_prompts(argument, prompt)
     if value is None:
         return ()
     if call.positional:
@@ -225,7 +225,7 @@ def _edits(file: FileFacts, call: Call, argument: Argument) -> tuple[Edit, ...]:
     return (renamed, *((RemoveArgument(prompts.span),) if prompts else ()), *imports)
 
 
-def _tokens_prompt(file: FileFacts, argument: Argument) -> tuple[str, tuple[Edit, ...]]:
+def tokens_prompt(file: FileFacts, argument: Argument) -> tuple[str, tuple[Edit, ...]]:
     """How a prompt of token ids is written at this place, with `{}` for the ids, and the import it takes.
 
     `TokensPrompt` is a typed dictionary. Where vLLM is not imported in sight of this place, a plain
@@ -246,7 +246,8 @@ def _tokens_prompt(file: FileFacts, argument: Argument) -> tuple[str, tuple[Edit
     return '{{"prompt_token_ids": {}}}', ()
 
 
-def _prompts(argument: Argument, prompt: str) -> str | None:
+def as_prompts(argument: Argument, prompt: str) -> str | None:
+    """The prompts that token ids make; None where their expression can't be read."""
     source = argument.value.source
     tree = _expression(source)
     if tree is None:
@@ -269,7 +270,7 @@ def _expression(source: str) -> ast.expr | None:
         return None
 
 
-def _is_batch(file: FileFacts, argument: Argument) -> bool:
+def is_batch(file: FileFacts, argument: Argument) -> bool:
     """Whether the code shows one list per prompt: in the value itself, or in what is done to the name."""
     source = argument.value.source
     tree = _expression(source)
