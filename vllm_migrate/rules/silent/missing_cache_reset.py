@@ -131,7 +131,7 @@ class MissingCacheReset(Rule):
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield weight updates without a reset."""
         change = default_change("prefix-caching", context)
-        if change is None or not file.updates or not keeps_cache(context.project, context.recipe):
+        if change is None or not file.updates or not keeps_cache(file.use, context):
             return
         for update in file.updates:
             if update.reset or update.dead:
@@ -158,16 +158,23 @@ class MissingCacheReset(Rule):
             )
 
 
-def keeps_cache(use: Use, recipe: str) -> bool:
-    """Whether an engine of the project still has a prefix cache once the other rules have had their say.
+def keeps_cache(use: Use, context: Context) -> bool:
+    """Whether the engine has a prefix cache still once the other rules have had their say.
 
-    One that says nothing gets `enable_prefix_caching=False` from the parity recipe, unless the project resets
-    caches or its arguments can't be followed. Where no engine is built in sight, vLLM's default holds.
+    The engines that count are those built in the same file, else those of the whole project; where none is in
+    sight, vLLM's default holds. One that says nothing gets `enable_prefix_caching=False` from the parity
+    recipe, unless the project resets caches or its arguments can't be followed.
+
+    Args:
+        use: of the file that updates the weights.
+        context: for the project's use and the recipe.
     """
+    if not (use.cache_on or use.cache_off or use.cache_default or use.cache_open):
+        use = context.project
     if use.cache_on or use.cache_open:
         return True
     if use.cache_default:
-        return recipe == "fast" or use.resets_cache
+        return context.recipe == "fast" or context.project.resets_cache
     return not use.cache_off
 
 
