@@ -19,6 +19,7 @@ from vllm_migrate.facts.model import Engine, Fact, Remedy, Subject, Target
 from vllm_migrate.facts.rows import parse_fact, parse_gone, parse_move
 
 _TABLE = load_facts()
+_SHIPPED_BYTES = 3_000_000  # what the API surfaces and the tables may take in the package
 _LOW, _HIGH = Version("0"), Version("9999")
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -213,3 +214,10 @@ def test_tables_that_were_changed_since_are_read_themselves(
     names = {fact.name for fact in loader.load_facts.__wrapped__().about(Subject.FLAG)}
     assert any(name.startswith("changed_") for name in names)
     assert len(names) == len({fact.name for fact in _TABLE.about(Subject.FLAG)})
+
+
+def test_what_is_shipped_stays_small() -> None:
+    data = (loader.TABLES, loader.TABLES.with_name("surface") / "data")
+    sizes = [path.stat().st_size for folder in data for path in folder.rglob("*") if path.is_file()]
+    assert len(sizes) > 15
+    assert 1_000_000 < sum(sizes) <= _SHIPPED_BYTES
