@@ -11,8 +11,8 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.files.located import Use
 from vllm_migrate.rules.registry import all_rules
 
-RL = Use(reads_logprobs=True, syncs_weights=True, trains=True)
-EVALUATION = Use(reads_logprobs=True)
+RL = Use(reads_logprobs=True, takes_logprobs=True, syncs_weights=True, trains=True)
+EVALUATION = Use(reads_logprobs=True, takes_logprobs=True)
 BUILD = 'from vllm import LLM, SamplingParams\n\n\ndef build(**more):\n    return LLM("m"{arguments})\n'
 PARITY = ("VM701", "VM702", "VM703")
 
@@ -107,6 +107,13 @@ def test_what_may_come_through_a_double_star_is_not_missed(code: str, written: s
     assert find(by_code(code), text, use=RL)
     use = replace(RL, passes_on=read(f"{text}\n\n{written}\n".encode(), "a.py", "0.32.0").use.passes_on)
     assert find(by_code(code), text, use=use) == []
+
+
+def test_logprobs_that_are_asked_for_and_thrown_away_change_nothing() -> None:
+    build = BUILD.format(arguments="")
+    asked = Use(reads_logprobs=True, syncs_weights=True, trains=True)
+    assert find(by_code("VM701"), build, use=asked) == []
+    assert find(by_code("VM701"), build, use=replace(asked, takes_logprobs=True))
 
 
 def test_a_seed_of_something_else_is_not_the_engines() -> None:

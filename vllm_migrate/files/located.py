@@ -53,7 +53,7 @@ class Form(str, Enum):
 
     KEYWORD = "keyword"  # f(name=value)
     DICT = "dict"  # {"name": value}, dict(name=value), kwargs["name"] = value, reaching a call by **
-    KEY = "key"  # name: value in YAML or TOML
+    KEY = "key"  # name: value in YAML or TOML; a field or option whose default reaches a call
     FLAG = "flag"  # --name value on a command line, also inside a Python argument list
 
 
@@ -469,6 +469,7 @@ class Use:
 
     Attributes:
         reads_logprobs: reads rollout logprobs (`.logprobs`, `.cumulative_logprob`) or asks for them.
+        takes_logprobs: does something with logprobs that came back, whoever sent them.
         syncs_weights: changes the weights of a live engine.
         trains: calls an optimizer, a backward pass or a TRL/verl/OpenRLHF trainer.
         main_guard: the file has `if __name__ == "__main__":`.
@@ -488,6 +489,7 @@ class Use:
     """
 
     reads_logprobs: bool = False
+    takes_logprobs: bool = False
     syncs_weights: bool = False
     trains: bool = False
     main_guard: bool = False

@@ -19,6 +19,7 @@ _WORDS = (
     b"vllm serve", b"vllm-serve",  # a server that is started as a shell would start it
     b"guided_",  # fields of requests to the server, in clients that need not name vLLM
 )  # fmt: skip
+_WORDS += (b"self.model_runner.model",)  # a worker extension need not name vLLM
 _SERVE = (b'"serve"', b"'serve'")  # or by a list of words: "vllm", "serve"
 # "vllm" alone is mostly a configuration value or a comment. What matters imports it, or names it in a
 # string: the target of a patch, a module to import, a requirement.
@@ -33,6 +34,7 @@ _PACKAGES = (
     (b"trl", re.compile(_IMPORT % b"trl"), re.compile((_IMPORT + _STRING) % (b"trl", b"trl"))),
 )
 _TRAINS = (b".backward(", b"optimizer.step(", b"optim.step(")
+_TAKES = re.compile(rb"""(?:\.|["'])(?:cumulative_logprob|(?:prompt_)?logprobs)\b(?!\s*=[^=])""")
 _SYNCS = re.compile(rb"\.(?:load_weights|update_weights?|update_named_param|update_weight_cuda_ipc)\b")
 
 
@@ -76,6 +78,11 @@ def _on_a_line(word: bytes, pattern: re.Pattern[bytes], source: bytes) -> bool:
 def trains(source: bytes) -> bool:
     """Whether it trains a model."""
     return any(word in source for word in _TRAINS)
+
+
+def takes_logprobs(source: bytes) -> bool:
+    """Whether it does something with log-probabilities that came back."""
+    return b"logprob" in source and _TAKES.search(source) is not None
 
 
 def syncs_weights(source: bytes) -> bool:

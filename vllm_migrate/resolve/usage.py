@@ -75,6 +75,7 @@ def read_use(
         reads_logprobs=asks
         or reads
         or any(a.attr == "cumulative_logprob" for a in syntax.all(ast.Attribute)),
+        takes_logprobs=_takes_logprobs(syntax),
         syncs_weights=any(_SYNC.match(str(name)) for name in methods | rpcs)
         or any(_SYNC.match(function.name) for function in syntax.functions()),
         trains="backward" in methods
@@ -110,6 +111,19 @@ def read_use(
         sends_dtype=frozenset((s.method, s.place) for s in sent if s.kind == "dtype" and not s.dead),
         worker_methods=frozenset(method.name for worker in workers for method in worker.methods),
         passes_on=passed_on(syntax),
+    )
+
+
+def _takes_logprobs(syntax: Syntax) -> bool:
+    """Whether something is done with the logprobs of an output: an attribute or entry so named is read."""
+    return any(
+        a.attr in _LOGPROB_ATTRIBUTES and isinstance(a.ctx, ast.Load) for a in syntax.all(ast.Attribute)
+    ) or any(
+        isinstance(value, ast.Constant) and value.value in _LOGPROB_ATTRIBUTES
+        for value in (
+            *(s.slice for s in syntax.all(ast.Subscript) if isinstance(s.ctx, ast.Load)),
+            *(argument for call in syntax.all(ast.Call) for argument in call.args[:2]),
+        )
     )
 
 

@@ -10,7 +10,7 @@ from vllm_migrate.edits.diagnostic import UNPARSABLE, UNREADABLE, Diagnostic
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.adapters import may_matter, read_file
 from vllm_migrate.files.located import FileKind
-from vllm_migrate.files.prefilter import syncs_weights, trains, worth_parsing
+from vllm_migrate.files.prefilter import syncs_weights, takes_logprobs, trains, worth_parsing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,8 +33,8 @@ class Project:
     Attributes:
         facts: of the files in which something could be found.
         index: what its modules re-export; None where no Python file concerns vLLM.
-        trains, syncs_weights: what the bytes of the other files tell: an engine is often built in one file
-            and trained in another that never names vLLM.
+        trains, syncs_weights, takes_logprobs: what the bytes of the other files tell: an engine is often
+            built in one file and trained in another that never names vLLM.
         diagnostics: the files that could not be read.
         lines: lines of Python looked at.
     """
@@ -45,6 +45,7 @@ class Project:
     lines: int
     trains: bool = False
     syncs_weights: bool = False
+    takes_logprobs: bool = False
 
 
 def read_project(
@@ -96,6 +97,7 @@ def read_project(
         sum(_lines(text) for text in python.values()),
         trains=any(map(trains, others)),
         syncs_weights=any(map(syncs_weights, others)),
+        takes_logprobs=any(map(takes_logprobs, others)),
     )
 
 

@@ -247,7 +247,11 @@ def _judge(  # noqa: PLR0917 (all that is known of the project)
     from vllm_migrate.facts.loader import load_facts  # noqa: PLC0415 - see above
     from vllm_migrate.rules.base import Context  # noqa: PLC0415 - see above
 
-    others = Use(trains=project.trains, syncs_weights=project.syncs_weights)
+    others = Use(
+        trains=project.trains,
+        syncs_weights=project.syncs_weights,
+        takes_logprobs=project.takes_logprobs,
+    )
     use = project_use([*(inside.use for file in project.facts for inside in file.running), others])
     context = Context(source, target, load_facts(), use, config.recipe, pins)
     apart = subprojects(pins, project.facts, source)

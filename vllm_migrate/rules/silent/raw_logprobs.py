@@ -82,9 +82,10 @@ class RawLogprobs(Rule):
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield engines whose log-probabilities a trainer reads."""
         change = default_change("logprobs", context)
-        if change is None or not context.project.reads_logprobs:
+        use = context.project
+        if change is None or not (use.reads_logprobs and use.takes_logprobs):
             return
-        if not is_rl(context.project) and not file.use.reads_logprobs:
+        if not is_rl(use) and not file.use.reads_logprobs:
             return
         name, value = setting(change)
         both = _min_p_and_top_p(file) and context.facts.change(
@@ -102,7 +103,7 @@ class RawLogprobs(Rule):
                 )
             if both:
                 message += "; min_p and top_p are used together, which V1 applies in another order"
-            if not is_rl(context.project):
+            if not is_rl(use):
                 yield make_finding(
                     self,
                     file,
