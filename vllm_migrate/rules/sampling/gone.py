@@ -6,22 +6,25 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
-from vllm_migrate.files.located import UNRESOLVED, FileKind
+from vllm_migrate.files.located import FileKind
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line, since
 from vllm_migrate.rules.removal import remove_argument
 from vllm_migrate.rules.replacement import replace_argument
+from vllm_migrate.rules.sampling.best_of import NAME as BEST_OF
+from vllm_migrate.rules.sampling.best_of import asks_for_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import Argument, FileFacts
+    from vllm_migrate.files.located import FileFacts
     from vllm_migrate.rules.base import Context
 
 # Rules of their own: what is only called otherwise, and processors, which have to move into the engine.
 _RENAMED = frozenset({"guided_decoding"})
 _MOVED = frozenset({"logits_processors"})
+_ORDER = "the order of a prompt's samples doesn't matter: V0 put the likeliest first"
 
 
 class GoneSamplingArgument(Rule):
@@ -36,7 +39,8 @@ class GoneSamplingArgument(Rule):
     `SamplingParams(...)` raises a TypeError, in the middle of a training run if the call stands there.
 
     ## Fix safety
-    Safe where the value asks for what happens anyway; otherwise left to a person.
+    Safe where the value asks for what happens anyway. Unsafe for a `best_of` equal to `n`: V0 put the
+    likeliest sample of a prompt first. Otherwise left to a person.
     """
 
     code = "VM301"
@@ -57,8 +61,8 @@ class GoneSamplingArgument(Rule):
         Example(
             before="from vllm import SamplingParams\n\nparams = SamplingParams(n=8, best_of=8)\n",
             after="from vllm import SamplingParams\n\nparams = SamplingParams(n=8)\n",
+            unsafe=True,
         ),
-        Example(before="from vllm import SamplingParams\n\nparams = SamplingParams(n=1, best_of=4)\n"),
         Example(
             before=(
                 'from vllm import SamplingParams\n\noptions = {"best_of": 1, "top_p": 0.9}\n'
@@ -91,7 +95,11 @@ class GoneSamplingArgument(Rule):
         for argument in file.arguments:
             if argument.owner != "sampling" or argument.dead or argument.name in _RENAMED:
                 continue
-            if argument.name in _MOVED and argument.value.literal not in (None, []):
+            python = file.kind is FileKind.PYTHON
+            if python and argument.name in _MOVED and argument.value.literal not in (None, []):
+                continue
+            nothing = argument.name == BEST_OF and asks_for_nothing(file, argument)
+            if python and argument.name == BEST_OF and not nothing:
                 continue
             found = context.facts.on_target(Subject.SAMPLING_ARGUMENT, argument.name, context.target)
             if found is None:
@@ -99,7 +107,8 @@ class GoneSamplingArgument(Rule):
             fact, state = found
             replacement = replace_argument(file, argument, state)
             edits, decided = replacement.edits, replacement.decided
-            if not decided and argument.name == "best_of" and _equals_n(file, argument):
+            same = nothing and not decided
+            if same:
                 edit = remove_argument(file, argument)
                 edits, decided = ((edit,) if edit else ()), True
             value = one_line(argument.value.source)
@@ -109,23 +118,11 @@ class GoneSamplingArgument(Rule):
                 argument.span,
                 f"{argument.name}={value} is {state.holds}{since(state)}: {fact.because}",
                 fact=fact,
-                safety=Safety.SAFE if edits and argument.form.value != "key" else Safety.UNSAFE,
+                safety=Safety.SAFE if edits and argument.form.value != "key" and not same else Safety.UNSAFE,
                 edits=edits,
                 advice=f"remove {argument.name}"
                 if decided
                 else f"instead of {argument.name}={value}: {fact.advice}",
-                precondition=fact.precondition or "it asks for what happens anyway",
+                precondition=_ORDER if same else fact.precondition or "it asks for what happens anyway",
                 certainty=argument.certainty,
             )
-
-
-def _equals_n(file: FileFacts, argument: Argument) -> bool:
-    """Whether `n` is given beside it with the same value."""
-    if argument.call < 0:
-        return False
-    n = file.calls[argument.call].argument("n")
-    if n is None:
-        return False
-    if argument.value.literal is not UNRESOLVED:
-        return n.value.literal == argument.value.literal
-    return n.value.source == argument.value.source and argument.value.source.replace(".", "_").isidentifier()
