@@ -11,6 +11,7 @@ from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.resolve.calls import CallReader
 from vllm_migrate.resolve.commands import CommandReader
 from vllm_migrate.resolve.configurations import ConfigurationReader
+from vllm_migrate.resolve.defaults import DefaultReader
 from vllm_migrate.resolve.environment import EnvironmentReader
 from vllm_migrate.resolve.insides import InsideReader
 from vllm_migrate.resolve.mappings import Mappings
@@ -65,6 +66,9 @@ def read_python(
     references = ReferenceReader(syntax, names, text, gates, reader)
     attributes = insides.attributes()
     variables = EnvironmentReader(syntax, names, text, gates, reader).variables()
+    defaults = DefaultReader(syntax, names, text, reader).read(calls)
+    if defaults:
+        arguments = tuple(sorted((*arguments, *defaults), key=lambda a: a.span))
     commands = CommandReader(syntax, text, gates, reader).read()
     if commands.arguments:
         arguments = tuple(sorted((*arguments, *commands.arguments), key=lambda a: a.span))

@@ -1,0 +1,148 @@
+"""Where the values live that code hands to an engine: fields of its dataclasses and options of its parser.
+
+`LLM(swap_space=cfg.swap_space)` is one place to mend, the field `swap_space: int = 4` another, and with
+`LLM(**asdict(cfg))` the field is the only one. Others may read a field or give an option, so these places are
+told and never edited.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from vllm_migrate.files.located import Argument, Certainty, Form, Span, Value
+from vllm_migrate.resolve.configurations import option_name
+from vllm_migrate.resolve.meaning import Kind
+from vllm_migrate.resolve.vocabulary import ENGINE_ARGUMENTS, SAMPLING, owner_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from vllm_migrate.files.located import Call
+    from vllm_migrate.files.positions import SourceText
+    from vllm_migrate.resolve.calls import CallReader
+    from vllm_migrate.resolve.names import Names
+    from vllm_migrate.resolve.syntax import Syntax
+
+_AS_DICT = frozenset({"asdict", "vars", "to_dict", "model_dump", "dict"})
+_PARSED = frozenset({"parse_args", "parse_known_args", "parse_intermixed_args"})
+_FROM_OPTIONS = frozenset({"vllm.EngineArgs.from_cli_args", "vllm.AsyncEngineArgs.from_cli_args"})
+_CONSTRUCTORS = ENGINE_ARGUMENTS | {SAMPLING}
+_DEEPEST = 4
+
+
+class DefaultReader:
+    """Answers for one file."""
+
+    def __init__(self, syntax: Syntax, names: Names, text: SourceText, calls: CallReader) -> None:
+        self._syntax = syntax
+        self._names = names
+        self._text = text
+        self._calls = calls
+        self._options = self._parser_options() if b"add_argument" in text.source else {}
+
+    def read(self, calls: Iterable[Call]) -> tuple[Argument, ...]:
+        """The defaults that reach a constructor of vLLM's, each once."""
+        wanted = {call.span: call for call in calls if call.target in _CONSTRUCTORS | _FROM_OPTIONS}
+        found: dict[tuple[Span, str], Argument] = {}
+        if not wanted:
+            return ()
+        for node in self._syntax.all(ast.Call):
+            call = wanted.get(self._text.span(node))
+            if call is not None:
+                for one in self._of_call(node, call):
+                    found.setdefault((one.span, one.name), one)
+        return tuple(found.values())
+
+    def _of_call(self, node: ast.Call, call: Call) -> Iterator[Argument]:
+        if call.target in _FROM_OPTIONS:
+            for name, option in self._options.items() if node.args else ():
+                yield self._option(option, name, "engine", call)
+            return
+        owner = owner_of(call.target)
+        for keyword in node.keywords:
+            value = keyword.value
+            if keyword.arg is None:
+                source = self._as_dict(value, 0)
+                for name, place in self._fields(source).items() if source is not None else ():
+                    yield self._place(place, name, owner, call)
+            elif isinstance(value, ast.Attribute):
+                field = self._fields(value.value).get(value.attr)
+                if field is not None:
+                    yield self._place(field, keyword.arg, owner, call)
+
+    def _as_dict(self, node: ast.expr, depth: int) -> ast.expr | None:
+        """The object whose fields a mapping holds: `asdict(x)`, `vars(x)`, `x.__dict__`."""
+        if isinstance(node, ast.Attribute) and node.attr == "__dict__":
+            return node.value
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in _AS_DICT and node.args:
+                return self._as_dict(node.args[0], depth + 1) if name == "dict" else node.args[0]
+            method = name in ("to_dict", "model_dump") and isinstance(node.func, ast.Attribute)
+            return node.func.value if method and isinstance(node.func, ast.Attribute) else None
+        if isinstance(node, ast.Name) and depth < _DEEPEST:
+            found = self._syntax.lookup(node.id, node)
+            values = [b.node for b in found[1] if b.kind == "value" and not b.path] if found else []
+            if len(values) == 1 and isinstance(values[0], ast.expr):
+                return self._as_dict(values[0], depth + 1)
+        return None
+
+    def _fields(self, node: ast.expr) -> dict[str, ast.AnnAssign | ast.Call]:
+        """The fields of an object of the file's own class, or the options of what a parser returned."""
+        meaning = self._names.of(node)
+        if meaning is not None and meaning.kind is Kind.OBJECT and isinstance(meaning.node, ast.ClassDef):
+            return {
+                field.target.id: field
+                for field in meaning.node.body
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+            }
+        return dict(self._options) if self._options and self._is_parsed(node) else {}
+
+    def _is_parsed(self, node: ast.expr) -> bool:
+        """Whether an object is what the file's parser returned, or a parameter called `args` that may be."""
+        if isinstance(node, ast.Call):
+            return getattr(node.func, "attr", "") in _PARSED
+        if isinstance(node, ast.Attribute):
+            return node.attr.endswith("args")
+        found = self._syntax.lookup(node.id, node) if isinstance(node, ast.Name) else None
+        return any(
+            (isinstance(b.node, ast.expr) and not isinstance(b.node, ast.Name) and self._is_parsed(b.node))
+            or (b.kind == "parameter" and getattr(node, "id", "").endswith("args"))
+            for b in (found[1] if found else ())
+        )
+
+    def _parser_options(self) -> dict[str, ast.Call]:
+        return {
+            name: call
+            for call in self._syntax.all(ast.Call)
+            if getattr(call.func, "attr", "") == "add_argument" and (name := option_name(call))
+        }
+
+    # Places
+
+    def _place(self, place: ast.AnnAssign | ast.Call, name: str, owner: str, call: Call) -> Argument:
+        if isinstance(place, ast.Call):
+            return self._option(place, name, owner, call)
+        value = self._calls.value(place.value) if place.value is not None else Value("")
+        value_span = self._text.span(place.value) if place.value is not None else None
+        spans = (self._text.span(place), self._text.span(place.target), value_span)
+        return self._told(owner, name, value, spans, call)
+
+    def _option(self, option: ast.Call, name: str, owner: str, call: Call) -> Argument:
+        default = next((k.value for k in option.keywords if k.arg == "default"), None)
+        value = self._calls.value(default) if default is not None else Value("")
+        value_span = self._text.span(default) if default is not None else None
+        named = next((a for a in option.args if isinstance(a, ast.Constant)), option.func)
+        spans = (self._text.span(option), self._text.span(named), value_span)
+        return self._told(owner, name, value, spans, call)
+
+    @staticmethod
+    def _told(
+        owner: str, name: str, value: Value, spans: tuple[Span, Span, Span | None], call: Call
+    ) -> Argument:
+        span, name_span, value_span = spans
+        return Argument(
+            owner, name, value, Form.KEY, span, name_span, value_span,
+            certainty=Certainty.LIKELY, dead=call.dead, fixed=True,
+        )  # fmt: skip
