@@ -76,7 +76,7 @@ def read_python(
         variables = tuple(sorted((*variables, *commands.variables), key=lambda v: (v.span, v.name_span)))
     chains = insides.chains()
     updates = WeightUpdateReader(syntax, names, text, gates, chains).updates()
-    workers = worker_classes(path, syntax, names, text)
+    workers = worker_classes(path, syntax, names, text, gates)
     sent = RpcArgumentReader(syntax, names, text, gates).arguments()
     return FileFacts(
         path=path,

@@ -145,9 +145,11 @@ class ReferenceReader:
         return tuple(sorted(found, key=lambda p: p.span))
 
     def classes(self) -> tuple[ClassDefinition, ...]:
-        """Classes with at least one base of vLLM's or TRL's."""
+        """Classes with at least one base of vLLM's or TRL's, where the target may come."""
         found = []
         for node in self._syntax.in_order(ast.ClassDef):
+            if self._gates.is_dead(node):
+                continue
             bases = [(self._base(b), self._text.span(b)) for b in node.bases]
             if not any(known.is_known(name) for name, _ in bases):
                 continue

@@ -16,24 +16,28 @@ if TYPE_CHECKING:
     from vllm_migrate.files.positions import SourceText
     from vllm_migrate.resolve.names import Names
     from vllm_migrate.resolve.syntax import Function, Syntax
+    from vllm_migrate.resolve.versions import VersionGates
 
 _WORKER = re.compile(r"^vllm\.(?:v1\.)?(?:worker|engine)\.[\w.]*Worker\w*$")
 _DOTTED = re.compile(r"^(?:\w+[.:])+\w+$")
 
 
 def worker_classes(
-    path: PurePosixPath, syntax: Syntax, names: Names, text: SourceText
+    path: PurePosixPath, syntax: Syntax, names: Names, text: SourceText, gates: VersionGates
 ) -> tuple[WorkerClass, ...]:
     """The classes of a file whose methods run on the workers, in source order.
 
     A class counts where it derives from a Worker of vLLM's, where a string in the file names it as
-    `module.Class`, or where its methods use `self.model_runner` and it doesn't set that itself.
+    `module.Class`, or where its methods use `self.model_runner` and it doesn't set that itself; not in a
+    branch that the target never takes.
     """
     if b"class " not in text.source or not (b"model_runner" in text.source or b"orker" in text.source):
         return ()
     found = []
     named = _named_in_strings(syntax)
     for class_ in syntax.in_order(ast.ClassDef):
+        if gates.is_dead(class_):
+            continue
         derived = _derives_from_worker(class_, names)
         is_named = class_.name in named
         if derived or is_named or _uses_the_runner(class_, syntax):
