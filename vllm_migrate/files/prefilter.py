@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 _WORDS = (
     b"VLLM_", b"llm_engine", b"model_executor", b"driver_worker", b"vllm-migrate:",
     b"vllm serve", b"vllm-serve",  # a server that is started as a shell would start it
+    b"self.model_runner.model",  # a worker extension need not name vLLM
     b"guided_",  # fields of requests to the server, in clients that need not name vLLM
 )  # fmt: skip
-_WORDS += (b"self.model_runner.model",)  # a worker extension need not name vLLM
 _SERVE = (b'"serve"', b"'serve'")  # or by a list of words: "vllm", "serve"
 # "vllm" alone is mostly a configuration value or a comment. What matters imports it, or names it in a
 # string: the target of a patch, a module to import, a requirement.
