@@ -8,8 +8,8 @@ what a user would have it do over a whole tree without changing a file, start-up
 cache of results. They take turns, so that a busy machine is busy for all; medians and the ratio to ruff are
 printed.
 
-Fixit and bump-pydantic need minutes for such trees, so they run once, over the last tree alone. What the tools
-look for differs; the figures say what a run costs, not which tool is better made.
+Fixit and bump-pydantic need minutes for such trees, so they run once, over the last tree alone. What the
+tools look for differs; the figures say what a run costs, not which tool is better made.
 """
 
 from __future__ import annotations
