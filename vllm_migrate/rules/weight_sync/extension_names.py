@@ -110,11 +110,15 @@ class ExtensionNames(Rule):
 
 
 def _is_extension(worker: WorkerClass, context: Context) -> bool:
-    """Whether some engine of the project is given the class."""
+    """Whether some engine of the project is given the class.
+
+    By its module as far as the file's place tells it; in the same file its own name is enough.
+    """
     for name in context.project.extensions:
         dotted = name.replace(":", ".")
         ours, theirs = f".{worker.qualified}", f".{dotted}"
-        if ours.endswith(theirs) or theirs.endswith(ours):
+        here = worker.named and dotted.rpartition(".")[2] == worker.name
+        if here or ours.endswith(theirs) or theirs.endswith(ours):
             return True
     return False
 
