@@ -4,17 +4,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from vllm_migrate.audit.verdict import Estimate, Verdict
+
+if TYPE_CHECKING:
+    from vllm_migrate.audit.sections import (
+        Advice,
+        Band,
+        Diagnostic,
+        Invariant,
+        Ladder,
+        PromptShift,
+        SpeedOption,
+        SyncCase,
+    )
+
+__all__ = [
+    "SCHEMA",
+    "Arm",
+    "AuditResult",
+    "Cause",
+    "Check",
+    "Estimate",
+    "Metrics",
+    "Remedy",
+    "Reward",
+    "Verdict",
+    "WorstToken",
+]
 
 SCHEMA = "vllm-migrate-audit/1"
-
-
-class Verdict(str, Enum):
-    """PASS needs equivalence shown, FAIL a difference beyond the margin shown; otherwise INCONCLUSIVE."""
-
-    PASS = "PASS"  # noqa: S105 - a verdict, no password
-    FAIL = "FAIL"
-    INCONCLUSIVE = "INCONCLUSIVE"
 
 
 class Cause(str, Enum):
@@ -23,15 +43,6 @@ class Cause(str, Enum):
     NONE = "none"
     RAW_LOGPROBS = "raw-instead-of-processed-logprobs"
     UNEXPLAINED = "unexplained"
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure with its 95% interval, clustered by prompt; `low` and `high` are None where it has none."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +180,11 @@ class AuditResult:
         smallest_detectable: smallest mean |d| this run could have told from the margin, nats; None where it
             was not computed.
         timing: seconds per stage.
+        diagnostics, bands, forest: figures that are reported and never gate, for the candidate.
+        ladder: what was tried to explain the candidate's excess. invariants: what must hold exactly; one that
+            fails gates. sync: ways to update weights, each against a cold engine.
+        speed: optimisations that parity turned off, tried again. advice: what to do next, most useful first.
+        assumptions: what was taken for granted where the user's code or options did not say.
     """
 
     verdict: Verdict | None
@@ -189,3 +205,12 @@ class AuditResult:
     tool: str = ""
     created: str = ""
     smallest_detectable: float | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    bands: tuple[Band, ...] = ()
+    forest: tuple[PromptShift, ...] = ()
+    ladder: Ladder | None = None
+    invariants: tuple[Invariant, ...] = ()
+    sync: tuple[SyncCase, ...] = ()
+    speed: tuple[SpeedOption, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    assumptions: tuple[str, ...] = ()
