@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Remedy
+from vllm_migrate.rules.backstop.absent import successors
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, since
 from vllm_migrate.rules.imports.lookup import broken_imports, broken_references
@@ -61,7 +62,7 @@ class GoneImport(Rule):
                     _message(name.qualified, fact, state),
                     fact=fact,
                     safety=Safety.MANUAL,
-                    advice=_advice(fact, state),
+                    advice=_advice(name.qualified, fact, state, context),
                 )
         for reference, fact, state in broken_references(file, context):
             if state.remedy is not Remedy.MOVE or fact.name != reference.qualified:
@@ -72,7 +73,7 @@ class GoneImport(Rule):
                     _message(reference.qualified, fact, state),
                     fact=fact,
                     safety=Safety.MANUAL,
-                    advice=_advice(fact, state),
+                    advice=_advice(reference.qualified, fact, state, context),
                     certainty=reference.certainty,
                 )
 
@@ -82,9 +83,12 @@ def _message(qualified: str, fact: Fact, state: State) -> str:
     return f"{qualified} is gone{parent}{since(state)}"
 
 
-def _advice(fact: Fact, state: State) -> str:
+def _advice(qualified: str, fact: Fact, state: State, context: Context) -> str:
     if fact.advice:
         return fact.advice
     if state.to:
         return f"it went with {fact.name}; the successor of that is {state.to}"
+    now = successors(context.api.surface.where_now(qualified))
+    if now:
+        return f"a name like it is now {now}: see if it does the same"
     return "nothing takes its place: copy what you need of it, or do without"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.located import Certainty
+from vllm_migrate.rules.scope import is_visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,17 +22,31 @@ def broken_imports(file: FileFacts, context: Context) -> Iterator[tuple[Import, 
     """Imports the target lacks, with what became of them; not dead ones, nor those with a working twin."""
     for name in file.imports:
         found = None if name.dead else context.facts.import_state(name.qualified, context.target)
-        if found and found[0].id not in _ELSEWHERE and not (name.guarded and _has_twin(name, file, context)):
+        if found and found[0].id not in _ELSEWHERE and not _has_twin(name, file, context):
             yield name, *found
 
 
 def _has_twin(name: Import, file: FileFacts, context: Context) -> bool:
-    """Whether the same local name is also bound by an import that works on the target."""
+    """Whether the same local name is also bound by an import that works on the target.
+
+    One of the two must expect to fail: this one, or, in the same function, the one that is tried first.
+    """
     return any(
         other is not name
         and other.alias == name.alias
+        and not other.dead
+        and (name.guarded or (other.guarded and _comes_first(other, name, file)))
         and not context.facts.import_state(other.qualified, context.target)
         for other in file.imports
+    )
+
+
+def _comes_first(one: Import, other: Import, file: FileFacts) -> bool:
+    """Whether two imports stand in the same function, in this order."""
+    return (
+        one.span < other.span
+        and is_visible(file, one.span, other.span)
+        and is_visible(file, other.span, one.span)
     )
 
 

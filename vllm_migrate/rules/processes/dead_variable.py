@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
+    from vllm_migrate.facts.model import Fact
     from vllm_migrate.files.located import FileFacts
     from vllm_migrate.rules.base import Context
 
@@ -75,6 +77,13 @@ class DeadVariable(Rule):
                     variable.span,
                     f"{shown(variable)} is read no more since vLLM {state.since}: {fact.because}",
                     fact=fact,
+                    level=Level.WARNING if _is_replaced(file, fact) else None,
                     edits=removal(file, variable),
                     advice=fact.advice or f"remove {variable.name}",
                 )
+
+
+def _is_replaced(file: FileFacts, fact: Fact) -> bool:
+    """Whether the file names what takes the variable's place, as code for several releases does."""
+    name = re.match(r"\w+(?==)", fact.advice)
+    return name is not None and name[0].encode() in file.source

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.located import FileFacts, Variable
     from vllm_migrate.rules.base import Context
 
 
@@ -59,8 +59,9 @@ class UseV1Variable(Rule):
 
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield where the variable stands."""
-        for variable, fact, state in changed_variables(file, context):
-            if variable.name != "VLLM_USE_V1":
+        found = [row for row in changed_variables(file, context) if row[0].name == "VLLM_USE_V1"]
+        for variable, fact, state in found:
+            if variable.action == "read" and any(_writes_back(other, variable) for other, _, _ in found):
                 continue
             zero = str(variable.value.literal) == "0" and variable.action in ("set", "default")
             effect = (
@@ -82,3 +83,8 @@ class UseV1Variable(Rule):
                 if variable.action == "read"
                 else "remove it",
             )
+
+
+def _writes_back(one: Variable, read: Variable) -> bool:
+    """Whether a variable is read only to set it: `environ["A"] = environ.get("A", "0")`."""
+    return one.action != "read" and one.span.start <= read.span.start and read.span.end <= one.span.end

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject, Target
+from vllm_migrate.files.located import Certainty, FileKind
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line
 from vllm_migrate.rules.replacement import replace_argument
@@ -22,8 +23,8 @@ class TrlArgument(Rule):
     """A TRL configuration takes an argument that the releases of TRL for this vLLM don't have.
 
     ## What it does
-    Finds `vllm_device`, `vllm_dtype`, `vllm_max_model_len` and others in calls of TRL's configurations, and
-    renames those that only have another name.
+    Finds `vllm_device`, `vllm_dtype`, `vllm_max_model_len` and others in calls of configurations, in their
+    YAML files and on command lines, and renames those that only have another name.
 
     ## Why it matters
     A TRL that supports the V1 engine raises a TypeError for them.
@@ -38,6 +39,7 @@ class TrlArgument(Rule):
     summary = "an argument of TRL's is gone or renamed"
     level = Level.WARNING
     safety = Safety.UNSAFE
+    kinds = (FileKind.PYTHON, FileKind.SHELL, FileKind.YAML)
     examples = (
         Example(
             before=(
@@ -60,6 +62,20 @@ class TrlArgument(Rule):
             )
         ),
         Example(
+            before=(
+                "trl grpo --model_name_or_path m --use_vllm true --vllm_guided_decoding_regex a --seed 1\n"
+            ),
+            after=(
+                "trl grpo --model_name_or_path m --use_vllm true --vllm-structured-outputs-regex a --seed 1\n"
+            ),
+            file_name="run.sh",
+            unsafe=True,
+        ),
+        Example(
+            before="model_name_or_path: m\nuse_vllm: true\nvllm_device: auto\n",
+            file_name="grpo.yaml",
+        ),
+        Example(
             before='from trl import GRPOConfig\n\nconfig = GRPOConfig("out", use_vllm=True)\n', unchanged=True
         ),
     )
@@ -74,6 +90,8 @@ class TrlArgument(Rule):
                 fact, state = found
                 replacement = replace_argument(file, argument, state)
                 owner = argument.owner.rpartition(".")[2]
+                if argument.certainty is not Certainty.CERTAIN:
+                    owner = "TRL's configuration"  # which of several it is can't be seen
                 value = one_line(argument.value.source)
                 yield make_finding(
                     self,
