@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import FileKind
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 # Rules of their own: what is only called otherwise, and processors, which have to move into the engine.
 _RENAMED = frozenset({"guided_decoding"})
 _MOVED = frozenset({"logits_processors"})
+_UNREAD = "truncate_prompt_tokens"
+_READ_AGAIN = Version("0.9.0")
+"""Up to 0.8.5 only the server read it, from its requests: generate() never cut a prompt by it."""
+_NEVER_CUT = "prompts go on uncut, as generate() let them up to 0.8.5, which never read it"
 _ORDER = "the order of a prompt's samples doesn't matter: V0 put the likeliest first"
 
 
@@ -40,7 +46,9 @@ class GoneSamplingArgument(Rule):
 
     ## Fix safety
     Safe where the value asks for what happens anyway. Unsafe for a `best_of` equal to `n`: V0 put the
-    likeliest sample of a prompt first. Otherwise left to a person.
+    likeliest sample of a prompt first; and for `truncate_prompt_tokens` from sources up to 0.8.5, whose
+    `generate()` never read it, so that the edit keeps what ran and not what was meant. Otherwise left to a
+    person.
     """
 
     code = "VM301"
@@ -80,7 +88,13 @@ class GoneSamplingArgument(Rule):
             after="from vllm import SamplingParams\n\nparams = SamplingParams()\n",
         ),
         Example(
-            before="from vllm import SamplingParams\n\nparams = SamplingParams(truncate_prompt_tokens=512)\n"
+            before="from vllm import SamplingParams\n\nparams = SamplingParams(truncate_prompt_tokens=512)\n",
+            after="from vllm import SamplingParams\n\nparams = SamplingParams()\n",
+            unsafe=True,
+        ),
+        Example(
+            before="from vllm import SamplingParams\n\nparams = SamplingParams(truncate_prompt_tokens=512)\n",
+            source="0.10.2",
         ),
         Example(before="from openai import Completions\n\nanswer = Completions(best_of=4)\n", unchanged=True),
         Example(
@@ -108,9 +122,10 @@ class GoneSamplingArgument(Rule):
             replacement = replace_argument(file, argument, state)
             edits, decided = replacement.edits, replacement.decided
             same = nothing and not decided
-            if same:
+            unread = argument.name == _UNREAD and not decided and context.source.version < _READ_AGAIN
+            if same or unread:
                 edit = remove_argument(file, argument)
-                edits, decided = ((edit,) if edit else ()), True
+                edits, decided = ((edit,) if edit else ()), same
             value = one_line(argument.value.source)
             yield make_finding(
                 self,
@@ -118,11 +133,17 @@ class GoneSamplingArgument(Rule):
                 argument.span,
                 f"{argument.name}={value} is {state.holds}{since(state)}: {fact.because}",
                 fact=fact,
-                safety=Safety.SAFE if edits and argument.form.value != "key" and not same else Safety.UNSAFE,
+                safety=Safety.SAFE
+                if edits and argument.form.value != "key" and not same and not unread
+                else Safety.UNSAFE,
                 edits=edits,
                 advice=f"remove {argument.name}"
                 if decided
                 else f"instead of {argument.name}={value}: {fact.advice}",
-                precondition=_ORDER if same else fact.precondition or "it asks for what happens anyway",
+                precondition=_ORDER
+                if same
+                else _NEVER_CUT
+                if unread
+                else fact.precondition or "it asks for what happens anyway",
                 certainty=argument.certainty,
             )
