@@ -147,6 +147,7 @@ class TrlDefault(Rule):
             f"{owner}(...) leaves {name} to TRL, where it is {_shown(new)} in {route.target} and was "
             f"{_shown(old)} in {route.source}: {fact.because}",
             fact=fact,
+            level=Level.NOTE if call.open_ended else None,
             safety=None if is_sure or fact.safety == "manual" else Safety.UNSAFE,
             edits=(AddArgument(call.span, name, old),) if is_set and old != _ABSENT else (),
             advice=fact.advice or f"{name}={old}",

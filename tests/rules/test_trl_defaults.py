@@ -1,0 +1,132 @@
+"""Which TRL a project comes from and goes to, and what VM602 says about the defaults between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.version import Version
+from rule_support import by_code, find
+
+from vllm_migrate.config import Config
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.facts.loader import load_facts
+from vllm_migrate.facts.trl_route import trl_route
+from vllm_migrate.files.located import Pin, Span
+from vllm_migrate.rules.scan import scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vllm_migrate.edits.model import Finding
+
+CONFIG = 'from trl import GRPOConfig\n\nconfig = GRPOConfig("out", use_vllm=True{more})\n'
+NOWHERE = Span(0, 0)
+
+
+def pin(specifier: str, where: str = "requirements.txt:1") -> list[tuple[str, Pin]]:
+    return [(where, Pin("trl", specifier, NOWHERE, NOWHERE))]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "began", "ends"),
+    [
+        ("0.7.3", "0.18.1", "0.16.0", "1.8.0"),
+        ("0.8.5", "0.32.0", "0.17.0", "1.16.0"),
+        ("0.9.2", "0.26.0", "0.17.0", "1.16.0"),
+        ("0.10.0", "0.11.0", "0.21.0", "1.0.0"),
+        ("0.10.2", "0.33.0", "0.24.0", "1.16.0"),
+    ],
+)
+def test_without_a_pin_the_vllm_releases_tell(source: str, target: str, began: str, ends: str) -> None:
+    route = trl_route((), Version(source), Version(target), load_facts())
+    assert (str(route.source), str(route.target)) == (began, ends)
+    assert route.is_assumed
+
+
+def test_a_pin_tells_the_source() -> None:
+    route = trl_route(pin(">=0.15.2,<0.18"), Version("0.8.5"), Version("0.32.0"), load_facts())
+    assert (str(route.source), route.origin, route.is_assumed) == ("0.15.2", "requirements.txt:1", False)
+
+
+def test_a_pin_beyond_the_target_stays() -> None:
+    route = trl_route(pin("==1.20.0"), Version("0.8.5"), Version("0.18.1"), load_facts())
+    assert route.source == route.target == Version("1.20.0")
+
+
+def check(tree: Path, trl: str, more: str = "", target: str = "0.32.0") -> dict[str, Finding]:
+    (tree / "train.py").write_text(CONFIG.format(more=more), encoding="utf-8")
+    (tree / "requirements.txt").write_text(f"vllm==0.8.5\n{trl}\n", encoding="utf-8")
+    result = scan([tree], Config(target=target, select=("VM602",)))
+    return {finding.fact: finding for finding in result.findings}
+
+
+def added(finding: Finding) -> str:
+    (edit,) = finding.edits
+    return f"{edit.name}={edit.value}"  # type: ignore[union-attr]
+
+
+def test_from_a_pinned_trl_the_old_default_is_safe(tmp_path: Path) -> None:
+    found = check(tmp_path, "trl==0.17.0")
+    assert {fact: added(f) for fact, f in found.items() if f.safety is Safety.SAFE} == {
+        "trl-grpo-temperature": "temperature=0.9",
+        "trl-grpo-top-k": "top_k=50",
+        "trl-grpo-beta": "beta=0.04",
+        "trl-grpo-max-completion-length": "max_completion_length=256",
+    }
+    assert {fact: added(f) for fact, f in found.items() if f.safety is Safety.UNSAFE} == {
+        "trl-grpo-loss-type": 'loss_type="bnpo"',
+        "trl-grpo-vllm-mode": 'vllm_mode="server"',
+        "trl-grpo-bf16": "bf16=False",
+    }
+    manual = {fact for fact, f in found.items() if f.safety is Safety.MANUAL}
+    assert manual == {"trl-grpo-max-prompt-length", "trl-grpo-is-correction"}
+    assert all(found[fact].advice for fact in manual)
+    assert {finding.level for finding in found.values()} == {Level.WARNING}
+
+
+def test_the_loss_before_there_was_a_choice(tmp_path: Path) -> None:
+    found = check(tmp_path, "trl==0.15.2")
+    assert added(found["trl-grpo-loss-type"]) == 'loss_type="grpo"'
+    assert "trl-grpo-top-k" not in found  # vLLM drew from all tokens, as it does again
+    assert "trl-grpo-vllm-mode" not in found  # neither mode: VM601 reports vllm_device
+
+
+def test_corrections_that_changed(tmp_path: Path) -> None:
+    found = check(tmp_path, "trl==0.24.0")
+    assert added(found["trl-grpo-is-cap"]) == "vllm_importance_sampling_clip_max=2.0"
+    assert added(found["trl-grpo-is-mode"]) == 'vllm_importance_sampling_mode="token_truncate"'
+    assert "trl-grpo-is-correction" not in found
+    off = check(tmp_path, "trl==0.24.0", ", vllm_importance_sampling_correction=False")
+    assert not {"trl-grpo-is-cap", "trl-grpo-is-mode"} & set(off)
+
+
+def test_what_is_written_under_either_name_stays(tmp_path: Path) -> None:
+    for written in ("vllm_importance_sampling_cap=4.0", "vllm_importance_sampling_clip_max=4.0"):
+        assert "trl-grpo-is-cap" not in check(tmp_path, "trl==0.24.0", f", {written}")
+
+
+def test_arguments_that_only_count_beside_others(tmp_path: Path) -> None:
+    assert not {"trl-grpo-mixup", "trl-grpo-sync-steps"} & set(check(tmp_path, "trl==0.15.2"))
+    synced = check(tmp_path, "trl==0.15.2", ", sync_ref_model=True")
+    assert added(synced["trl-grpo-mixup"]) == "ref_model_mixup_alpha=0.9"
+    assert "trl-grpo-bf16" not in check(tmp_path, "trl==0.17.0", ", fp16=True")
+    assert "trl-grpo-bias-correction-kl" in check(tmp_path, "trl==1.8.0", ", beta=0.1")
+    assert "trl-grpo-bias-correction-kl" not in check(tmp_path, "trl==1.8.0", ", beta=0.0")
+
+
+def test_the_newest_trl_has_nothing_to_keep(tmp_path: Path) -> None:
+    assert check(tmp_path, "trl==1.16.0") == {}
+
+
+@pytest.mark.parametrize("more", ["", ", use_vllm=False"])
+def test_without_vllm_nothing_is_said(more: str) -> None:
+    assert find(by_code("VM602"), f'from trl import GRPOConfig\n\nGRPOConfig("out"{more})\n') == []
+
+
+def test_what_reaches_the_call_unseen_may_hold_it() -> None:
+    text = 'from trl import GRPOConfig\n\n\ndef f(options):\n    return GRPOConfig("out", **options)\n'
+    found = find(by_code("VM602"), text)
+    assert found
+    assert {(finding.level, finding.safety) for finding in found} == {(Level.NOTE, Safety.MANUAL)}
+    assert all(finding.advice for finding in found)
