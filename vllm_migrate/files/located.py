@@ -186,6 +186,8 @@ class Call:
         positional: the positional arguments in order.
         open_ended: True where a `**` reaches it that could not be followed, so absence of a keyword proves
             nothing.
+        own_mapping: a dictionary of the enclosing function's own that reaches it through `**`, where a key
+            that is added to it before the statement at `own_mapping_before` goes nowhere else.
         function: qualified name of the enclosing function or method, "" at module level.
         at_import: runs when the module is imported: module level, not under a `__main__` guard.
     """
@@ -197,6 +199,8 @@ class Call:
     arguments: tuple[Argument, ...] = ()
     positional: tuple[tuple[Value, Span], ...] = ()
     open_ended: bool = False
+    own_mapping: str = ""
+    own_mapping_before: Span | None = None
     function: str = ""
     at_import: bool = False
     certainty: Certainty = Certainty.CERTAIN

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.files.located import UNRESOLVED, Argument, Call, Certainty, Form, Span, Value
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.meaning import Forward, Kind, Meaning
+from vllm_migrate.resolve.own_mapping import own_mapping
 
 if TYPE_CHECKING:
     from vllm_migrate.files.positions import SourceText
@@ -85,6 +86,7 @@ class CallReader:
             if not arguments and callee is not None and callee.kind is Kind.FUNCTION:
                 return None
             open_ended = open_ended or forward.fixes
+        own_dict = own_mapping(self._syntax, node) if open_ended and owner == "engine" else None
         return Call(
             target=target,
             span=self._text.span(node),
@@ -95,8 +97,10 @@ class CallReader:
             arguments=tuple(arguments),
             positional=tuple((self.value(a), self._text.span(a)) for a in positional),
             open_ended=open_ended,
+            own_mapping=own_dict[0] if own_dict else "",
+            own_mapping_before=self._text.span(own_dict[1]) if own_dict else None,
             function=self._syntax.qualname(node),
-            at_import=self.at_import(node),
+            at_import=positional is node.args and self.at_import(node),  # a partial builds nothing yet
             certainty=certainty,
             dead=self._gates.is_dead(node),
         )

@@ -71,6 +71,10 @@ class MissingMainGuard(Rule):
             unchanged=True,
         ),
         Example(before='from vllm import LLM\n\n\ndef build():\n    return LLM("m")\n', unchanged=True),
+        Example(
+            before="from functools import partial\n\nfrom vllm import LLM\n\nbuild = partial(LLM, seed=1)\n",
+            unchanged=True,
+        ),
     )
 
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.model import AddArgument
+from vllm_migrate.edits.model import AddArgument, InsertStatement
 from vllm_migrate.facts.model import Remedy, Subject
 from vllm_migrate.rules.engines import engine_calls
 
@@ -51,7 +51,15 @@ def is_passed_on(call: Call, name: str, context: Context) -> bool:
 
 
 def add(call: Call, change: Change) -> tuple[Edit, ...]:
-    """The edit that adds the setting; none where a `**` that can't be followed might hold it already."""
+    """The edit that adds the setting, if it is unset.
+
+    Where a `**` that can't be followed might hold it already, it becomes a default of that dictionary; none
+    where the dictionary is not the function's own.
+    """
     if call.open_ended:
-        return ()
+        if call.own_mapping_before is None:
+            return ()
+        name, value = setting(change)
+        code = f'{call.own_mapping}.setdefault("{name}", {value})'
+        return (InsertStatement(call.own_mapping_before, code, before=True),)
     return (AddArgument(call.span, *setting(change)),)

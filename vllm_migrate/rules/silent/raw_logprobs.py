@@ -24,6 +24,7 @@ _TRAINER = (
     "    loss = policy(old)\n    loss.backward()\n    optimizer.step()\n"
 )
 _HEAD = "from vllm import LLM, SamplingParams\n\n\ndef train(policy, optimizer, prompts):\n"
+_KWARGS = _HEAD.replace("prompts)", "prompts, **options)")
 _OFF = "enable_prefix_caching=False, async_scheduling=False, seed=1"
 
 
@@ -57,6 +58,13 @@ class RawLogprobs(Rule):
             after=f'{_HEAD}    llm = LLM("m", {_OFF}, logprobs_mode="processed_logprobs")\n{_TRAINER}',
         ),
         Example(before=f'{_HEAD}    llm = LLM("m", {_OFF}, logprobs_mode="raw_logprobs")\n{_TRAINER}'),
+        Example(
+            before=f'{_KWARGS}    llm = LLM("m", {_OFF}, **options)\n{_TRAINER}',
+            after=(
+                f'{_KWARGS}    options.setdefault("logprobs_mode", "processed_logprobs")\n'
+                f'    llm = LLM("m", {_OFF}, **options)\n{_TRAINER}'
+            ),
+        ),
         Example(
             before=f'{_HEAD}    llm = LLM("m", {_OFF}, logprobs_mode="processed_logprobs")\n{_TRAINER}',
             unchanged=True,

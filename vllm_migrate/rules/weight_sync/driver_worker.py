@@ -126,6 +126,19 @@ class DriverWorkerChain(Rule):
         ),
         Example(
             before=(
+                "from vllm import LLM\n\n\ndef sync(llm: LLM, policy):\n"
+                "    model = llm.llm_engine.model_executor.driver_worker.model_runner.model\n"
+                "    model.load_weights((name, p.bfloat16()) for name, p in policy.named_parameters())\n"
+            ),
+            after=(
+                "from vllm import LLM\n\n\ndef sync(llm: LLM, policy):\n"
+                '    llm.collective_rpc("reload_weights", kwargs={"weights_iterator": '
+                "((name, p.bfloat16()) for name, p in policy.named_parameters())})\n"
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
                 "from vllm import LLM\n\n\ndef close(llm: LLM):\n"
                 '    llm.llm_engine.model_executor.collective_rpc("close_communicator")\n'
             ),
@@ -237,12 +250,22 @@ def _edits(file: FileFacts, chain: Chain, context: Context) -> tuple[Edit, ...]:
 def _load(file: FileFacts, receiver: str, call: MethodCall, context: Context) -> str:
     arguments = file.text(call.arguments_span).strip()
     if context.target.version >= _RELOADS_WHAT_IT_IS_GIVEN and _is_whole_model(arguments):
+        if _is_bare_generator(arguments):
+            arguments = f"({arguments})"  # as a value it would make a comprehension of the dictionary
         return f'{receiver}.collective_rpc("reload_weights", kwargs={{"weights_iterator": {arguments}}})'
     used = set(re.findall(r"\w+", arguments))
     name = next(
         name for name in ("model", "engine_model", "vllm_model", "the_engine_model") if name not in used
     )
     return f"{receiver}.apply_model(lambda {name}: {name}.{call.method}({arguments}))"
+
+
+def _is_bare_generator(arguments: str) -> bool:
+    """Whether it is a generator expression that borrows the call's parentheses."""
+    try:
+        return isinstance(ast.parse(f"[{arguments}\n]", mode="eval").body, ast.ListComp)
+    except SyntaxError:
+        return False
 
 
 def _is_whole_model(arguments: str) -> bool:
