@@ -1,0 +1,78 @@
+"""Fields of requests: whose dictionary they stand in decides what is done about them."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+from rule_support import by_code, find, read
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.edits.plan import plan_file
+from vllm_migrate.files.prefilter import worth_parsing
+
+HEAD = "from openai import OpenAI\n\nclient = OpenAI()\n\n\ndef ask(schema, url, messages):\n"
+CREATE = "    return client.chat.completions.create(model='m', messages=messages, extra_body={body})\n"
+
+
+def edited(text: str) -> str:
+    facts = read(text.encode(), "client.py", "0.32.0")
+    plan = plan_file(facts, find(by_code("VM307"), text, "client.py"), unsafe=True)
+    assert not plan.refused
+    ast.parse(plan.after)
+    return plan.after.decode()
+
+
+@pytest.mark.parametrize(
+    ("body", "after", "safety"),
+    [
+        ('{"guided_json": {"type": "object"}}', '{"json": {"type": "object"}}', Safety.SAFE),
+        ('{"guided_json": schema}', '{"json": schema}', Safety.UNSAFE),
+        ('{"guided_json": schema.model_json_schema()}', '{"json": schema.model_json_schema()}', Safety.SAFE),
+        ("{'guided_regex': r'[a-z]+', 'top_k': 5}", "{\"regex\": r'[a-z]+'}", Safety.SAFE),
+        ('{"top_k": 5, "guided_grammar": "root ::= x"}', '{"grammar": "root ::= x"}', Safety.SAFE),
+    ],
+)
+def test_one_constraint_is_renamed_and_nothing_else_touched(body: str, after: str, safety: Safety) -> None:
+    text = HEAD + CREATE.format(body=body)
+    (finding,) = find(by_code("VM307"), text)
+    assert (finding.safety, finding.level) == (safety, Level.WARNING)
+    result = edited(text)
+    assert f"structured_outputs{body[1]}: {after}" in result
+    assert ("top_k" in result) == ("top_k" in body)
+
+
+def test_the_backend_goes_with_it() -> None:
+    text = HEAD + CREATE.format(body='{"guided_choice": ["a"], "guided_decoding_backend": "outlines"}')
+    assert 'extra_body={"structured_outputs": {"choice": ["a"]}}' in edited(text)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"guided_json": schema, "guided_regex": None}',
+        '{"guided_json": schema, "guided_whitespace_pattern": " "}',
+    ],
+)
+def test_several_in_one_dictionary_are_left_to_a_person(body: str) -> None:
+    text = HEAD + CREATE.format(body=body)
+    found = find(by_code("VM307"), text)
+    assert {finding.safety for finding in found} == {Safety.MANUAL}
+    assert edited(text) == text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "    return engine.generate(url, guided_options_request={'guided_regex': 'a'})\n",
+        "    return {'json': schema, 'structured_outputs': {'regex': 'a'}}\n",
+        "    guided_json = schema\n    return guided_json\n",
+        "    return schema['guided_json']\n",
+    ],
+)
+def test_what_is_no_request_is_left_alone(line: str) -> None:
+    assert find(by_code("VM307"), HEAD + line) == []
+
+
+def test_a_client_that_names_no_vllm_is_read() -> None:
+    assert worth_parsing(b"import requests\n\nrequests.post(u, json={'guided_json': s})\n")
