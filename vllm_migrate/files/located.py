@@ -226,6 +226,8 @@ class Chain:
         patched: True where the chain is the target of an assignment.
         escapes: the name it is bound to is also used otherwise than in `method_calls`.
         dead: in a branch that the target version never takes; rules don't get to see such a chain.
+        owner: the class of the engine the walk starts from, "" where only the walk itself tells it.
+        is_async: it stands in an `async def`.
     """
 
     root: str
@@ -239,6 +241,8 @@ class Chain:
     certainty: Certainty = Certainty.CERTAIN
     escapes: bool = False
     dead: bool = False
+    owner: str = ""
+    is_async: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class InsideReader:
         if not any(link.attr in known.INSIDES or link.attr.endswith("_config") for link in links):
             return None
         links.reverse()
-        start, certainty = self._start(links)
+        start, owner, certainty = self._start(links)
         if start is None:
             return None
         if self._asked_for(outer, links):
@@ -110,29 +110,48 @@ class InsideReader:
             certainty=certainty,
             escapes=escapes,
             dead=self._gates.is_dead(outer),
+            owner=owner,
+            is_async=isinstance(self._syntax.function(outer), ast.AsyncFunctionDef),
         )
 
-    def _start(self, links: list[ast.Attribute]) -> tuple[int | None, Certainty]:
-        """The first link that lies inside an engine, and how sure that is."""
+    def _start(self, links: list[ast.Attribute]) -> tuple[int | None, str, Certainty]:
+        """The first link that lies inside an engine, the engine's class if known, and how sure that is."""
         for index, link in enumerate(links):
             base = self._engine(link.value)
             if base is not None:
                 inside = link.attr in known.INSIDES or link.attr.endswith("_config")
                 if inside and not self._is_own(link):
-                    return index, base.certainty
-                return None, Certainty.GUESS
+                    return index, base.name, base.certainty
+                return None, "", Certainty.GUESS
         pairs = [(a.attr, b.attr) for a, b in pairwise(links)]
         for index, pair in enumerate(pairs):
             if pair in known.TELLING_PAIRS:
-                return index, Certainty.LIKELY
+                foreign = self._is_of_another_class(links[0].value)
+                return index, "", Certainty.GUESS if foreign else Certainty.LIKELY
         if links and isinstance(links[0].value, ast.Name) and not self._is_module(links[0].value):
             own = links[0].value.id in ("self", "cls")
             for index, link in enumerate(links):
                 if own and index == 0 and link.attr == "driver_worker":
                     break  # an executor's own: it is in the engine's process already
                 if link.attr in ("llm_engine", "model_executor", "driver_worker"):
-                    return index, Certainty.GUESS
-        return None, Certainty.GUESS
+                    return index, "", Certainty.GUESS
+        return None, "", Certainty.GUESS
+
+    def _is_of_another_class(self, node: ast.expr) -> bool:
+        """Whether a name is only ever bound to objects of classes that are not vLLM's."""
+        found = self._syntax.lookup(node.id, node) if isinstance(node, ast.Name) else None
+        if found is None:
+            return False
+        made = [b.node.func for b in found[1] if b.kind == "value" and isinstance(b.node, ast.Call)]
+        meanings = [self._names.of(func) for func in made]
+        return len(made) == len(found[1]) and all(
+            meaning is not None
+            and (
+                (meaning.kind is Kind.NAME and not known.is_known(meaning.name))
+                or (meaning.kind is Kind.CLASS and self._names.user.vllm_base(meaning) is None)
+            )
+            for meaning in meanings
+        )
 
     def _is_module(self, node: ast.Name) -> bool:
         """Whether a name is an imported module: `vllm.model_executor` is a package, not an engine's."""

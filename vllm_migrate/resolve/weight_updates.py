@@ -127,7 +127,8 @@ class WeightUpdateReader:
                 return None
         elif method != "load_weights" or "model_runner" not in chain.attributes:
             return None
-        owner = {"llm_engine": "vllm.LLM", "engine": "vllm.AsyncLLMEngine"}.get(chain.attributes[0], "")
+        told = {"llm_engine": "vllm.LLM", "engine": "vllm.AsyncLLMEngine"}
+        owner = chain.owner or told.get(chain.attributes[0], "")
         return " ".join(chain.root.split()), owner, chain.certainty
 
     # Where it is done

@@ -219,13 +219,23 @@ def _receiver(chain: Chain) -> str | None:
 
 def _rpc(file: FileFacts, chain: Chain) -> tuple[Edit, ...]:
     """The executor's `collective_rpc` becomes the engine's; nothing where the walk leads elsewhere."""
-    if chain.attributes[:2] != ("llm_engine", "model_executor") or chain.bound_to or chain.patched:
+    if chain.bound_to or chain.patched:
         return ()
     engine = file.text(chain.root_span)
-    if chain.attributes[2:] == ("collective_rpc",):
-        return (ReplaceExpression(chain.span, f"{engine}.collective_rpc"),)
-    if len(chain.attributes) == 2 and [c.method for c in chain.method_calls] == ["collective_rpc"]:  # noqa: PLR2004 (the executor itself)
+    called = [call.method for call in chain.method_calls] == ["collective_rpc"]
+    if chain.attributes == ("engine", "model_executor") and called and chain.is_async:
+        call = chain.method_calls[0]
+        code = f"await {engine}.collective_rpc({file.text(call.arguments_span)})"
+        return (ReplaceExpression(call.span, code),) if chain.owner == "vllm.AsyncLLMEngine" else ()
+    inside = (
+        ("model_executor",)
+        if chain.owner in ("vllm.LLMEngine", "vllm.LLM")
+        else ("llm_engine", "model_executor")
+    )
+    if called and chain.attributes in (inside, ("llm_engine", "model_executor")):
         return (ReplaceExpression(chain.span, engine),)
+    if chain.attributes == (*inside, "collective_rpc"):
+        return (ReplaceExpression(chain.span, f"{engine}.collective_rpc"),)
     return ()
 
 
@@ -239,9 +249,11 @@ def _edits(file: FileFacts, chain: Chain, context: Context) -> tuple[Edit, ...]:
     replaced = tuple(ReplaceExpression(call.span, _load(file, receiver, call, context)) for call in calls)
     if not chain.bound_to:
         return replaced
+    same = [other for other in file.chains if other.bound_to == chain.bound_to]
+    if len(same) == 1:
+        return () if chain.escapes else (RemoveStatement(chain.statement), *replaced)
     text = file.source.decode(file.encoding)
     uses = len(re.findall(rf"(?<![\w.]){re.escape(chain.bound_to)}\b", text))
-    same = [other for other in file.chains if other.bound_to == chain.bound_to]
     if uses != sum(1 + len(other.method_calls) for other in same):
         return ()
     return (RemoveStatement(chain.statement), *replaced)
