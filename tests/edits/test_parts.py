@@ -236,7 +236,10 @@ def test_statements_stay_in_their_cells(edit: object, after: tuple[str, ...]) ->
             'FROM x\nENTRYPOINT ["vllm", "serve"]\nCMD ["--swap-space", "4", "m"]\n',
             'FROM x\nENTRYPOINT ["vllm", "serve"]\nCMD ["m"]\n',
         ),
-        ('FROM x\nENTRYPOINT ["vllm", "serve"]\nCMD ["--swap-space", "4"]\n', ""),
+        (
+            'FROM x\nENTRYPOINT ["vllm", "serve"]\nCMD ["--swap-space", "4"]\n',
+            'FROM x\nENTRYPOINT ["vllm", "serve"]\nCMD []\n',
+        ),
         (
             'FROM x\r\nCMD ["vllm", "serve", "m", "--guided-decoding-backend", "xgrammar"]\r\n',
             'FROM x\r\nCMD ["vllm", "serve", "m", "--structured-outputs-config", '

@@ -15,6 +15,7 @@ from vllm_migrate.edits.plan import FilePlan, plan_file, plan_text
 from vllm_migrate.edits.splice import OverlapError, apply_splices, minimal_splices
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.adapters import read_file
+from vllm_migrate.files.dockerfile import SERVER
 from vllm_migrate.files.located import FileKind, Span
 from vllm_migrate.files.shell_lines import joined_line
 from vllm_migrate.files.shell_words import words_within
@@ -101,7 +102,7 @@ def _part_plan(part: Part, plan: FilePlan) -> _PartPlan:
         after = fill_emptied(facts.source, after)
     if facts.kind is FileKind.SHELL and (line := joined_line(facts.source, after)):
         raise _RefusedError(f"the edit would join line {line} to the command before it")
-    if not after.strip():
+    if not after.strip() or (part.words and part.whole is not None and after.strip() == SERVER):
         if part.whole is None:
             raise _RefusedError("nothing would be left where something has to stand")
         return _PartPlan(gone=True)

@@ -36,15 +36,29 @@ def may_matter(kind: FileKind, source: bytes) -> bool:
 
 
 def read_file(
-    path: PurePosixPath, kind: FileKind, source: bytes, index: ProjectIndex | None, target: Target | None
+    path: PurePosixPath,
+    kind: FileKind,
+    source: bytes,
+    index: ProjectIndex | None,
+    target: Target | None,
+    *,
+    inside: bool = False,
 ) -> FileFacts:
-    """The facts of one file. `index` and `target` serve Python files only and may be None for others.
+    """The facts of one file.
+
+    Args:
+        path: relative to the root the user named; of a part, that of the file around it.
+        kind: what it is read as.
+        source: its bytes.
+        index: what the project's modules say; None for a file by itself.
+        target: decides which branches of Python code are alive; None leaves every branch alive.
+        inside: it is a part of another file; scripts inside others have no parts of their own.
 
     Raises:
         InputError: where the file can't be read as what its kind says, or what is in it is nested too deeply.
     """
     try:
-        return _read(path, kind, source, index, target)
+        return _read(path, kind, source, index, target, inside=inside)
     except RecursionError:
         raise InputError(f"{path}: nested too deeply to be read", hint=_UNJUDGED) from None
     except MemoryError:
@@ -52,8 +66,17 @@ def read_file(
 
 
 def _read(
-    path: PurePosixPath, kind: FileKind, source: bytes, index: ProjectIndex | None, target: Target | None
+    path: PurePosixPath,
+    kind: FileKind,
+    source: bytes,
+    index: ProjectIndex | None,
+    target: Target | None,
+    *,
+    inside: bool,
 ) -> FileFacts:
+    def read_part(kind: FileKind, text: bytes) -> FileFacts:
+        return read_file(path, kind, text, index, target, inside=True)
+
     if kind is FileKind.PYTHON:
         from vllm_migrate.resolve.python import read_python  # noqa: PLC0415 - loaded for the kinds a tree has
 
@@ -62,25 +85,30 @@ def _read(
         from vllm_migrate.files.notebook import read_notebook  # noqa: PLC0415 - loaded for the kinds a tree has
 
         # Whatever is in it: an edited notebook has to have the same parts as before.
-        return read_notebook(path, source, lambda kind, text: read_file(path, kind, text, index, target))
+        return read_notebook(path, source, read_part)
     if kind is FileKind.DOCKERFILE:
         from vllm_migrate.files.dockerfile import read_dockerfile  # noqa: PLC0415 - loaded for the kinds a tree has
 
-        return read_dockerfile(path, source, lambda kind, text: read_file(path, kind, text, index, target))
+        return read_dockerfile(path, source, read_part)
     reached = index.reached(path) if kind is FileKind.YAML and index is not None else {}
-    if not reached and not may_matter(kind, source):
+    parted = (
+        kind is FileKind.SHELL and b"<<" in source
+    )  # an edited script has to have the same parts as before
+    if not reached and not parted and not may_matter(kind, source):
         return FileFacts(path, kind, source)
     if kind is FileKind.MARKDOWN:
         from vllm_migrate.files.markdown import read_markdown  # noqa: PLC0415 - loaded for the kinds a tree has
 
-        return read_markdown(path, source, lambda kind, text: read_file(path, kind, text, index, target))
+        return read_markdown(path, source, read_part)
     if kind is FileKind.SHELL:
-        from vllm_migrate.files.shell import read_shell as read  # noqa: PLC0415 - loaded for the kinds a tree has
-    elif kind is FileKind.YAML:
+        from vllm_migrate.files.shell import read_shell  # noqa: PLC0415 - loaded for the kinds a tree has
+
+        return read_shell(path, source, None if inside else read_part)
+    if kind is FileKind.YAML:
         from vllm_migrate.files.yaml import read_yaml  # noqa: PLC0415 - loaded for the kinds a tree has
 
         return read_yaml(path, source, reached)
-    elif kind is FileKind.TOML:
+    if kind is FileKind.TOML:
         from vllm_migrate.files.toml import read_toml as read  # noqa: PLC0415 - loaded for the kinds a tree has
     elif kind is FileKind.SETUP_CFG:
         from vllm_migrate.files.setup_cfg import read_setup_cfg as read  # noqa: PLC0415 - loaded for the kinds a tree has

@@ -35,6 +35,8 @@ _USED_AS_VERSION = re.compile(
 )
 _RELEASE = r"""(?:[ \t]*=[ \t]*|[ \t]+)["']?v?(\d+\.\d+(?:\.\d+)?(?:\.post\d+)?)(?=["'\s]|\Z)"""
 _CONTINUED = re.compile(r"\\[ \t]*\r?\n")
+SERVER = b"vllm serve"
+"""Stands before the words of a CMD that are handed to the server of the image or of ENTRYPOINT."""
 _SAFE = re.compile(r"[\w@%+=:,./-]+")
 
 
@@ -111,7 +113,10 @@ def _part(source: bytes, text: str, instruction: Instruction, read: Reader, *, s
         strings = _strings(text, instruction)
         if strings is not None:
             words = True
-            _words(out, text, strings, prefix=serves and instruction.keyword == "CMD")
+            appended = serves and instruction.keyword == "CMD"
+            _words(out, text, strings, prefix=appended)
+            if appended and strings:
+                whole = Span(strings[0].start, strings[-1].end)  # `CMD []` adds nothing, as no words do
         elif instruction.heredocs:
             inside = _script(text, instruction)
             if inside is None:
@@ -202,7 +207,7 @@ def _words(out: Collector, text: str, strings: list[Span], *, prefix: bool) -> N
         if index:
             out.put(b" ", strings[index - 1].end - 1, start)
         elif prefix:
-            out.put(b"vllm serve ", start, start)
+            out.put(SERVER + b" ", start, start)
         if _SAFE.fullmatch(word):
             out.take(start, end)
         elif "'" in word or "\\" in word or not word:

@@ -32,7 +32,12 @@ from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.files.text import as_latin1, newline_of, shown, whole_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import PurePosixPath
+
+    from vllm_migrate.files.parts import Part
+
+    Reader = Callable[[FileKind, bytes], FileFacts]
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?=)")
 _EXPANSION = re.compile(r"\$(?:\{(VLLM_\w+)(:?[-=])?|(VLLM_\w+))")
@@ -49,8 +54,13 @@ _REST_OF_LINE = re.compile(r"(?:#[^\n]*)?\r?(?:\n|\Z)")
 _AFTER_INSTALL = re.compile(r"(?:pip3?|pipx|conda|mamba|uv|poetry)(?:\.exe)?$")
 
 
-def read_shell(path: PurePosixPath, source: bytes) -> FileFacts:
+def read_shell(path: PurePosixPath, source: bytes, read: Reader | None = None) -> FileFacts:
     """What a shell script says about vLLM.
+
+    Args:
+        path: of the script.
+        source: its bytes.
+        read: reads here-documents as files of the kinds they are of; None to pass them over.
 
     Raises:
         InputError: where it can't be told where its words end (an unclosed quote).
@@ -73,7 +83,14 @@ def read_shell(path: PurePosixPath, source: bytes) -> FileFacts:
             ),
         ),
         suppressions={**silenced, **reader.spread(silenced)} if silenced else silenced,
+        parts=_heredocs(text, source, read) if read is not None and b"<<" in source else (),
     )
+
+
+def _heredocs(text: str, source: bytes, read: Reader) -> tuple[Part, ...]:
+    from vllm_migrate.files.shell_heredocs import heredoc_parts  # noqa: PLC0415 - few scripts have any
+
+    return tuple(heredoc_parts(text, source, read))
 
 
 def script_facts(text: str, start: int, end: int, *, whole_lines: bool = True) -> Script:

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 
 from vllm_migrate.errors import InputError
+from vllm_migrate.files.located import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,22 @@ class Command:
     alone_in: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Heredoc:
+    """A here-document.
+
+    Attributes:
+        line: the line with its `<<`, and those it continues; `body` what the command is given.
+        quoted: the mark is quoted, so that nothing in the body is expanded.
+        tabs: `<<-`: tabs that begin a line are no part of it.
+    """
+
+    line: Span
+    body: Span
+    quoted: bool
+    tabs: bool
+
+
 _QUOTED_PART = re.compile(r"""\\(.)|"((?:[^"\\]|\\.)*)"|'([^']*)'""", re.DOTALL)
 _OPERATOR = re.compile(r";;&|;;|;&|&&|\|\||\|&|[;&|()]")
 _REDIRECT = re.compile(r"\d*(?:<<<|<<-?|>>|>\||<>|[<>]&|&>>|&>|[<>])")
@@ -80,6 +97,13 @@ def commands(text: str, start: int, end: int) -> list[Command]:
     return _Reader(text, start, end).read()
 
 
+def heredocs(text: str, start: int, end: int) -> list[Heredoc]:
+    """The here-documents of a script, in order. Raises as `commands` does."""
+    reader = _Reader(text, start, end)
+    reader.read()
+    return reader.bodies
+
+
 def words_within(text: str, start: int, end: int) -> tuple[Word, ...]:
     """The words of a list that stands inside `[start, end)`: an array's elements, or a string of options."""
     found = _Reader(text, start, end, newlines_are_blank=True).read()
@@ -93,7 +117,8 @@ class _Reader:
     end: int
     found: list[Command] = field(default_factory=list)
     words: list[Word] = field(default_factory=list)
-    heredocs: list[tuple[str, bool]] = field(default_factory=list)
+    heredocs: list[tuple[str, bool, int]] = field(default_factory=list)  # mark, `<<-`, where the mark stands
+    bodies: list[Heredoc] = field(default_factory=list)
     opener: str = ""
     last_end: int = 0
     newlines_are_blank: bool = False
@@ -254,12 +279,15 @@ class _Reader:
         start = blank.end() if blank else self.at
         self.at = self._word_end(start)
         if operator in ("<<", "<<-"):
-            self.heredocs.append((unquote(self.text[start : self.at]), operator == "<<-"))
+            self.heredocs.append((self.text[start : self.at], operator == "<<-", start))
         if self.words:
             self.last_end = self.at
 
     def _skip_heredocs(self) -> None:
-        for mark, tabs in self.heredocs:
+        opened = self.at
+        for written, tabs, place in self.heredocs:
+            mark = unquote(written)
+            begin = end = self.at
             while self.at < self.end:
                 newline = self.text.find("\n", self.at, self.end)
                 stop = self.end if newline < 0 else newline
@@ -267,6 +295,11 @@ class _Reader:
                 self.at = min(stop + 1, self.end)
                 if (line.lstrip("\t") if tabs else line) == mark:
                     break
+                end = self.at
+            first = self.text.rfind("\n", 0, place) + 1
+            while self.text[:first].endswith(("\\\n", "\\\r\n")):
+                first = self.text.rfind("\n", 0, first - 1) + 1
+            self.bodies.append(Heredoc(Span(first, opened), Span(begin, end), mark != written, tabs))
         self.heredocs.clear()
 
     def _finish(self, closer: str) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.parts import Part
     from vllm_migrate.rules.base import Context
 
 
@@ -43,7 +44,10 @@ class UnusedSuppression(Rule):
     summary = "a suppression comment silences nothing"
     level = Level.NOTE
     safety = Safety.MANUAL
-    kinds = (FileKind.PYTHON, FileKind.SHELL, FileKind.YAML, FileKind.TOML, FileKind.REQUIREMENTS)
+    kinds = (
+        FileKind.PYTHON, FileKind.SHELL, FileKind.YAML, FileKind.TOML, FileKind.REQUIREMENTS,
+        FileKind.SETUP_CFG, FileKind.DOCKERFILE,
+    )  # fmt: skip
     examples = (
         Example(before="from vllm import LLM\n\nllm = LLM(seed=1)  # vllm-migrate: ignore[VM201] later\n"),
         Example(
@@ -54,6 +58,18 @@ class UnusedSuppression(Rule):
             before="# vllm-migrate: ignore[VM201]\nvllm serve m --swap-space 4\n",
             unchanged=True,
             file_name="run.sh",
+        ),
+        Example(
+            before='FROM vllm/vllm-openai:v0.32.0\n# vllm-migrate: ignore[VM201]\nCMD ["--seed", "1"]\n',
+            file_name="Dockerfile",
+        ),
+        Example(
+            before=(
+                "FROM vllm/vllm-openai:v0.32.0\n"
+                '# vllm-migrate: ignore[VM201]\nCMD ["--swap-space", "4", "--seed", "1"]\n'
+            ),
+            unchanged=True,
+            file_name="Dockerfile",
         ),
     )
 
@@ -96,6 +112,31 @@ def _used(file: FileFacts, context: Context) -> set[tuple[int, str]]:
             for code in silencing(finding, position, file.suppressions):
                 if isinstance(code, Code):
                     used.add((code.line, str(code)))
+    for part in file.parts:
+        used |= _used_inside(file, part, context)
+    return used
+
+
+def _used_inside(file: FileFacts, part: Part, context: Context) -> set[tuple[int, str]]:
+    """The comments of the file around a part that silence what is found in the part."""
+    from vllm_migrate.rules.registry import all_rules  # noqa: PLC0415 - the registry imports this module
+
+    used: set[tuple[int, str]] = set()
+    inner = part.facts
+    for rule in all_rules():
+        if rule.code == UNUSED or inner.kind not in rule.kinds or not inner.suppressions:
+            continue
+        for finding in rule.find(inner, context):
+            silent = silencing(
+                finding, position_of(inner.source, finding.span, inner.encoding), inner.suppressions
+            )
+            codes = {str(code) for code in silent}
+            line = position_of(file.source, part.outward(finding.span), file.encoding).line
+            used.update(
+                (code.line, str(code))
+                for code in file.suppressions.get(line, ())
+                if isinstance(code, Code) and str(code) in codes
+            )
     return used
 
 
