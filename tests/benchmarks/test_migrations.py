@@ -1,0 +1,174 @@
+"""The migration benchmark: its judging, and two of its projects on a real engine."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "migrations"
+MODULES = ("case", "checks", "execute", "judged", "rollouts", "run", "stages", "table", "tolerance")
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    """The benchmark's modules by name, imported as its script imports them."""
+    before = set(sys.modules)
+    sys.path.insert(0, str(FOLDER))
+    try:
+        yield {name: importlib.import_module(name) for name in MODULES}
+    finally:
+        sys.path.remove(str(FOLDER))
+        for name in set(sys.modules) - before:
+            if name in MODULES:
+                del sys.modules[name]
+
+
+def write(path, **changes):
+    row = {
+        "prompt_token_ids": [1, 2],
+        "token_ids": [3, 4],
+        "logprobs": [-0.5, -1.0],
+        "sampling": {"temperature": 0.7},
+        "weights_version": 0,
+    }
+    path.write_text(json.dumps({**row, **changes}) + "\n")
+    return path
+
+
+def scored(benchmark, distance, *, stale=None, behind=(0.0, 0.0), outside=0, **changes):
+    rollouts = benchmark["rollouts"]
+    sampling = {**rollouts.SAMPLING, **changes.pop("sampling", {})}
+    values = {"prompt_ids": [1], "token_ids": [3, 4], "logprobs": [-0.5, -1.0], "version": 0, "prompt": 0}
+    rollout = rollouts.Rollout(**{**values, **changes, "sampling": sampling})
+    return benchmark["judged"].Scored(rollout, list(distance), list(distance), stale, outside, list(behind))
+
+
+# What a project is and writes
+
+
+def test_every_project_is_in_form(benchmark):
+    cases = benchmark["case"].read_all()
+    assert len(cases) >= 8
+    for case in cases:
+        assert set(case.checks) <= benchmark["checks"].CHECKS.keys(), case.name
+        assert case.rollouts > 0
+        assert not (case.tree / "rollouts.jsonl").exists()
+
+
+def test_unknown_key_of_a_case_is_named(benchmark, tmp_path):
+    (tmp_path / "project").mkdir()
+    (tmp_path / "case.toml").write_text('title = "t"\ncolour = "red"\n')
+    with pytest.raises(benchmark["case"].CaseError, match="colour"):
+        benchmark["case"].read(tmp_path)
+
+
+def test_rollout_is_read_with_defaults(benchmark, tmp_path):
+    (rollout,) = benchmark["rollouts"].read(write(tmp_path / "rollouts.jsonl"))
+    assert rollout.sampling["temperature"] == 0.7
+    assert rollout.sampling["top_p"] == 1.0
+    assert rollout.prompt == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"logprobs": [-0.5]}, {"token_ids": [], "logprobs": []}, {"sampling": {"warmth": 1}}],
+    ids=["too few logprobs", "no tokens", "unknown setting"],
+)
+def test_rollout_that_cant_be_judged(benchmark, tmp_path, changes):
+    with pytest.raises(benchmark["rollouts"].RolloutError, match="line 1"):
+        benchmark["rollouts"].read(write(tmp_path / "rollouts.jsonl", **changes))
+
+
+# What is wrong with a run
+
+
+def test_consistent_run_has_no_problem(benchmark):
+    tolerance = benchmark["tolerance"].TOLERANCES["bfloat16"]
+    figures = benchmark["judged"].numerics([scored(benchmark, [0.01, 0.0])], tolerance)
+    assert figures.mean == pytest.approx(0.005)
+    assert benchmark["judged"].problems(figures, tolerance) == []
+
+
+@pytest.mark.parametrize(
+    ("distance", "outside", "said"),
+    [([0.4, 0.6], 0, "0.5 off"), ([0.0, math.inf], 0, "off by more"), ([0.0, 0.0], 1, "can't be sampled")],
+)
+def test_inconsistent_run_is_told(benchmark, distance, outside, said):
+    tolerance = benchmark["tolerance"].TOLERANCES["bfloat16"]
+    figures = benchmark["judged"].numerics([scored(benchmark, distance, outside=outside)], tolerance)
+    (problem,) = benchmark["judged"].problems(figures, tolerance)
+    assert said in problem
+
+
+def test_sync_is_seen_only_where_old_weights_would_be_noticed(benchmark):
+    check = benchmark["checks"].CHECKS["weights_used"]
+    tolerance = benchmark["tolerance"].TOLERANCES["bfloat16"]
+    first = scored(benchmark, [0.0, 0.0])
+    assert check([first, scored(benchmark, [0.01, 0.0], stale=[0.5, 0.7], version=1)], tolerance) == []
+    (old,) = check([first, scored(benchmark, [0.5, 0.7], stale=[0.01, 0.0], version=1)], tolerance)
+    assert "old weights" in old
+    (blind,) = check([first, scored(benchmark, [0.01, 0.0], stale=[0.02, 0.0], version=1)], tolerance)
+    assert "too little" in blind
+    assert check([first], tolerance) != []
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("banned_tokens", {"banned_token_ids": [9]}, {"banned_token_ids": [3]}),
+        ("allowed_tokens", {"allowed_token_ids": [3, 4]}, {"allowed_token_ids": [3]}),
+        ("choices", {"choices": ["yes"]}, {"choices": ["no"]}),
+        ("matches_regex", {"regex": "y.s"}, {"regex": "n."}),
+        ("stop_strings", {"stop": ["s"], "max_tokens": 5}, {"stop": ["e"], "max_tokens": 5}),
+        ("lengths", {"max_tokens": 2}, {"max_tokens": 1}),
+    ],
+)
+def test_check_of_sampling(benchmark, name, good, bad):
+    check = benchmark["checks"].CHECKS[name]
+    tolerance = benchmark["tolerance"].TOLERANCES["float32"]
+    assert check([scored(benchmark, [0, 0], text="yes", sampling=good)], tolerance) == []
+    assert check([scored(benchmark, [0, 0], text="yes", sampling=bad)], tolerance) != []
+
+
+def test_greedy_tokens_are_the_most_likely(benchmark):
+    check = benchmark["checks"].CHECKS["greedy"]
+    tolerance = benchmark["tolerance"].TOLERANCES["float32"]
+    greedy = {"temperature": 0}
+    assert check([scored(benchmark, [0, 0], sampling=greedy)], tolerance) == []
+    assert check([scored(benchmark, [0, 0], behind=[0.0, 0.3], sampling=greedy)], tolerance) != []
+    assert check([scored(benchmark, [0, 0])], tolerance) != []
+
+
+@pytest.mark.parametrize(
+    ("passed", "runs", "low", "high"),
+    [(0, 10, 0.0, 0.3085), (10, 10, 0.6915, 1.0), (5, 10, 0.1871, 0.8129), (15, 16, 0.6977, 0.9984)],
+)
+def test_interval_is_the_exact_one(benchmark, passed, runs, low, high):
+    # known values, to four digits
+    assert benchmark["table"].interval(passed, runs) == pytest.approx((low, high), abs=6e-5)
+
+
+def test_last_error_is_the_last_exception(benchmark):
+    tail = "Traceback\nTypeError: first\nINFO: shutting down\nValueError: too many values\nbye\n"
+    assert benchmark["execute"].last_error(tail) == "ValueError: too many values"
+
+
+# Two projects, executed
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("name", ["ppo_loop", "grpo_notebook"])
+def test_rewritten_project_runs_on_v1(benchmark, tmp_path, name):
+    setting = benchmark["run"].setting_for("0.32.0", tmp_path)
+    case = benchmark["case"].read(benchmark["case"].PROJECTS / name)
+    before = benchmark["stages"].run_stage(case, "before", setting)
+    assert before.verdict == "crash", before.wrong
+    after = benchmark["stages"].run_stage(case, "unsafe", setting)
+    assert after.passed, after.wrong
+    assert after.rollouts == case.rollouts
+    assert after.numerics["mean"] < benchmark["tolerance"].TOLERANCES[case.dtype].mean
