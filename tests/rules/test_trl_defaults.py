@@ -24,8 +24,8 @@ CONFIG = 'from trl import GRPOConfig\n\nconfig = GRPOConfig("out", use_vllm=True
 NOWHERE = Span(0, 0)
 
 
-def pin(specifier: str, where: str = "requirements.txt:1") -> list[tuple[str, Pin]]:
-    return [(where, Pin("trl", specifier, NOWHERE, NOWHERE))]
+def pin(specifier: str, where: str = "requirements.txt:1") -> tuple[tuple[str, Pin], ...]:
+    return ((where, Pin("trl", specifier, NOWHERE, NOWHERE)),)
 
 
 @pytest.mark.parametrize(
@@ -130,3 +130,11 @@ def test_what_reaches_the_call_unseen_may_hold_it() -> None:
     assert found
     assert {(finding.level, finding.safety) for finding in found} == {(Level.NOTE, Safety.MANUAL)}
     assert all(finding.advice for finding in found)
+
+
+def test_trl_names_are_looked_up_in_trl(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("from trl import OnlineDPOConfig, GRPOConfig\n", encoding="utf-8")
+    for target, found in (("0.12.0", 1), ("0.32.0", 1)):
+        result = scan([tmp_path], Config(target=target, select=("VM101", "VM102", "VM190")))
+        assert len(result.findings) == found
+        assert "is gone since TRL 0.29.0" in result.findings[0].message

@@ -93,7 +93,7 @@ class FactTable:
         """
         name = qualified
         while "." in name:
-            if (Subject.IMPORT.value, name) in self._makers:
+            if (_IMPORT, name) in self._makers:
                 return self.on_target(Subject.IMPORT, name, target)
             name = name.rpartition(".")[0]
         return None

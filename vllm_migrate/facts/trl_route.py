@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.facts.source import pinned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from packaging.version import Version
 
     from vllm_migrate.facts.loader import FactTable
@@ -36,8 +35,9 @@ class TrlRoute:
         return self.origin == "assumed"
 
 
+@lru_cache(maxsize=8)
 def trl_route(
-    pins: Iterable[tuple[str, Pin]], source: Version, target: Version, facts: FactTable
+    pins: tuple[tuple[str, Pin], ...], source: Version, target: Version, facts: FactTable
 ) -> TrlRoute:
     """The way from the TRL of the code to one that takes the target's vLLM.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from vllm_migrate.facts.model import Target
 from vllm_migrate.files.located import FileKind
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Finding, Level, Safety
     from vllm_migrate.facts.loader import FactTable
-    from vllm_migrate.facts.model import Source, Target
+    from vllm_migrate.facts.model import Fact, Source, State
     from vllm_migrate.facts.surface.compare import Comparison
     from vllm_migrate.facts.trl_route import TrlRoute
     from vllm_migrate.files.located import FileFacts, Pin, Use
@@ -67,6 +68,14 @@ class Context:
         from vllm_migrate.facts.trl_route import trl_route  # noqa: PLC0415 - few projects use TRL
 
         return trl_route(self.pins, self.source.version, self.target.version, self.facts)
+
+    def import_state(self, qualified: str) -> tuple[Fact, State] | None:
+        """What became of an importable name on the target, or with the TRL that takes it.
+
+        See `FactTable.import_state`.
+        """
+        target = Target("trl", self.trl.target) if qualified.startswith("trl.") else self.target
+        return self.facts.import_state(qualified, target)
 
     @property
     def api(self) -> Comparison:

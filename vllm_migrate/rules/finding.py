@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Finding, Level, Safety
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import FileFacts, Span
     from vllm_migrate.rules.base import Rule
 
+_NEVER_IMPORTED = "the target never imports this module"
 _LEVELS = {
     Effect.CRASH: Level.ERROR,
     Effect.SILENT: Level.WARNING,
@@ -82,9 +84,22 @@ def make_finding(
     )
 
 
-def since(state: State) -> str:
+_PACKAGES = {"vllm": "vLLM", "trl": "TRL"}
+
+
+def since(state: State, package: str = "vllm") -> str:
     """The words that name a state's first release, with a blank before them; nothing where it has none."""
-    return f" since vLLM {state.since}" if state.since else ""
+    return f" since {_PACKAGES[package]} {state.since}" if state.since else ""
+
+
+def made_light(finding: Finding) -> Finding:
+    """A finding in a module that the target never imports: a note, whose edits need a reader."""
+    return replace(
+        finding,
+        level=Level.NOTE,
+        safety=Safety.UNSAFE if finding.safety is Safety.SAFE else finding.safety,
+        message=f"{finding.message}; {_NEVER_IMPORTED}",
+    )
 
 
 def one_line(text: str, limit: int = 60) -> str:

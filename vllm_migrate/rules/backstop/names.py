@@ -88,11 +88,7 @@ class GoneName(Rule):
                 continue
             lacking.append(name)
             twin = _has_twin(name, file, context)
-            if (
-                name.dead
-                or (name.guarded and twin)
-                or context.facts.import_state(name.qualified, context.target)
-            ):
+            if name.dead or (name.guarded and twin) or context.import_state(name.qualified):
                 continue
             level = level_of(absence, Certainty.CERTAIN, expected=name.guarded or twin)
             if level is not None:
@@ -156,7 +152,7 @@ def _hangs_on(reference: Reference, lacking: list[Import], file: FileFacts) -> b
 
 def _has_its_rule(reference: Reference, file: FileFacts, context: Context) -> bool:
     """Whether a fact names it, so that the rules on imports, patches or workers judge it."""
-    if context.facts.import_state(reference.qualified, context.target) is None:
+    if context.import_state(reference.qualified) is None:
         return False
     if reference.context != "base":
         return True

@@ -80,7 +80,7 @@ class GoneImport(Rule):
 
 def _message(qualified: str, fact: Fact, state: State) -> str:
     parent = "" if fact.name == qualified else f" with {fact.name}"
-    return f"{qualified} is gone{parent}{since(state)}"
+    return f"{qualified} is gone{parent}{since(state, fact.package)}"
 
 
 def _advice(qualified: str, fact: Fact, state: State, context: Context) -> str:

@@ -21,7 +21,7 @@ _ELSEWHERE = frozenset({"guided-decoding-params"})
 def broken_imports(file: FileFacts, context: Context) -> Iterator[tuple[Import, Fact, State]]:
     """Imports the target lacks, with what became of them; not dead ones, nor those with a working twin."""
     for name in file.imports:
-        found = None if name.dead else context.facts.import_state(name.qualified, context.target)
+        found = None if name.dead else context.import_state(name.qualified)
         if found and found[0].id not in _ELSEWHERE and not _has_twin(name, file, context):
             yield name, *found
 
@@ -36,7 +36,7 @@ def _has_twin(name: Import, file: FileFacts, context: Context) -> bool:
         and other.alias == name.alias
         and not other.dead
         and (name.guarded or (other.guarded and _comes_first(other, name, file)))
-        and not context.facts.import_state(other.qualified, context.target)
+        and not context.import_state(other.qualified)
         for other in file.imports
     )
 
@@ -52,9 +52,7 @@ def _comes_first(one: Import, other: Import, file: FileFacts) -> bool:
 
 def broken_references(file: FileFacts, context: Context) -> Iterator[tuple[Reference, Fact, State]]:
     """Dotted uses the target lacks that hang on no import reported already, and on no rule of their own."""
-    imported = {
-        name.qualified for name in file.imports if context.facts.import_state(name.qualified, context.target)
-    }
+    imported = {name.qualified for name in file.imports if context.import_state(name.qualified)}
     guarded = {name.qualified for name in file.imports if name.guarded or name.dead}
     for reference in file.references:
         if reference.dead or reference.context not in ("name", "string", "assign"):
@@ -64,7 +62,7 @@ def broken_references(file: FileFacts, context: Context) -> Iterator[tuple[Refer
             for one in imported | guarded
         ):
             continue
-        found = context.facts.import_state(reference.qualified, context.target)
+        found = context.import_state(reference.qualified)
         if found and found[0].id not in _ELSEWHERE and not _is_worker_string(reference):
             yield reference, *found
 

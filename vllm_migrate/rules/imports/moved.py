@@ -93,7 +93,7 @@ class MovedImport(Rule):
             if state.remedy is not Remedy.MOVE or fact.name != name.qualified or name.span in elsewhere:
                 continue
             module, _, new = state.to.rpartition(".")
-            message = f"{name.qualified} is gone{since(state)}: it is now {state.to}"
+            message = f"{name.qualified} is gone{since(state, fact.package)}: it is now {state.to}"
             if fact.safety != "safe":
                 message += (
                     f" ({fact.advice or 'something of its signature, methods or fields is different there'})"
@@ -108,7 +108,7 @@ class MovedImport(Rule):
                     self,
                     file,
                     reference.span,
-                    f"{reference.qualified} is gone{since(state)}: it is now {state.to}",
+                    f"{reference.qualified} is gone{since(state, fact.package)}: it is now {state.to}",
                     fact=fact,
                     edits=_rename(file, reference, module, new),
                     advice=f"from {module} import {new}",
