@@ -113,12 +113,32 @@ def test_a_dtype_sent_to_nobody_in_sight_is_left_to_a_person(run, project: Path)
     assert ("VM507", "engine.py", "manual") in codes(run)
 
 
-def test_a_name_that_is_taken_is_renamed_only_where_its_callers_are_in_sight(run, spread: Path) -> None:
+CALLER = """
+
+    def sync(self, names):
+        self.llm.collective_rpc("update_weights", args=(names,))
+"""
+
+
+@pytest.mark.usefixtures("spread")
+def test_a_name_that_nobody_calls_is_left_to_a_person(run) -> None:
     assert ("VM506", "pkg/worker.py", "manual") in codes(run)
-    caller = 'def sync(engine, names):\n    engine.llm.collective_rpc("update_weights", args=(names,))\n'
-    write(spread, {"pkg/engine.py": ENGINE + "\n\n" + caller})
-    done = run("check", "--from", "0.8.5", "--select", "VM506", ".")
-    assert "rl_update_weights" in done.out
+
+
+def test_a_name_that_is_taken_is_changed_in_all_files(run, spread: Path) -> None:
+    write(spread, {"pkg/engine.py": ENGINE + CALLER.removeprefix("\n")})
+    found = codes(run)
+    assert {("VM506", "pkg/worker.py", "unsafe"), ("VM506", "pkg/engine.py", "unsafe")} <= found
+    run("rewrite", "--unsafe-fixes", "--from", "0.8.5", "--allow-dirty", ".")
+    assert 'collective_rpc("rl_update_weights", args=(names,))' in (spread / "pkg/engine.py").read_text()
+    assert "def rl_update_weights(self, names)" in (spread / "pkg/worker.py").read_text()
+    assert not [code for code, _, _ in codes(run) if code == "VM506"]
+
+
+def test_a_name_that_goes_about_as_a_string_is_left_to_a_person(run, spread: Path) -> None:
+    loose = '\n\ndef message():\n    return {"method": "update_weights"}\n'
+    write(spread, {"pkg/engine.py": ENGINE + CALLER.removeprefix("\n") + loose})
+    assert {safety for code, _, safety in codes(run) if code == "VM506"} == {"manual"}
 
 
 def test_an_extension_named_nowhere_is_not_judged(run, project: Path) -> None:

@@ -490,6 +490,9 @@ class Use:
         updates_located: changes the weights of an engine that is known (`FileFacts.updates`).
         extensions: classes named by `worker_extension_cls` or `worker_cls`, as written.
         rpc_names: names of worker methods called through `collective_rpc`, each with the file it is in.
+        extension_methods: methods of classes without a Worker as base that run on the workers, each with the
+            class's qualified name.
+        loose_names: strings that may name such a method elsewhere than in a `collective_rpc`.
         sends_dtype: worker methods that are sent a dtype, each with the place of the argument.
         worker_methods: methods of classes that run on the workers.
         passes_on: settings of an engine's that are written for one that is built elsewhere: a seed in the
@@ -512,6 +515,8 @@ class Use:
     updates_located: bool = False
     extensions: frozenset[str] = frozenset()
     rpc_names: frozenset[tuple[str, str]] = frozenset()
+    extension_methods: frozenset[tuple[str, str]] = frozenset()
+    loose_names: frozenset[str] = frozenset()
     sends_dtype: frozenset[tuple[str, str]] = frozenset()
     worker_methods: frozenset[str] = frozenset()
     passes_on: frozenset[str] = frozenset()
@@ -527,6 +532,7 @@ class FileFacts:
         encoding: how `source` decodes; `newline` its line ending as most lines have it.
         parts: the files inside it, whose facts are theirs and not repeated here.
         configurations: the mappings of other files that it hands on as keywords.
+        never_imports: modules that it imports only in branches the target version never takes.
     """
 
     path: PurePosixPath
@@ -553,6 +559,7 @@ class FileFacts:
     suppressions: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
     configurations: tuple[Configuration, ...] = ()
+    never_imports: frozenset[str] = frozenset()
 
     @property
     def running(self) -> Iterator[FileFacts]:

@@ -57,7 +57,9 @@ def read_use(
         for call in calls
         if call.target in known.ENGINE_ARGUMENTS and not call.dead
     ]
-    unsaid = [call for call, written in engines if written is None]
+    opaques = [
+        call.open_ended and call.own_mapping_before is None for call, written in engines if written is None
+    ]
     methods = {call.func.attr for call in syntax.all(ast.Call) if isinstance(call.func, ast.Attribute)}
     called = methods | {call.func.id for call in syntax.all(ast.Call) if isinstance(call.func, ast.Name)}
     rpcs = {
@@ -97,8 +99,8 @@ def read_use(
         ),
         cache_on=any(w is not None and w.value.literal is not False for _, w in engines),
         cache_off=any(w is not None and w.value.literal is False for _, w in engines),
-        cache_default=any(not call.open_ended for call in unsaid),
-        cache_open=any(call.open_ended for call in unsaid),
+        cache_default=any(not opaque for opaque in opaques),
+        cache_open=any(opaques),
         updates_located=any(not update.dead for update in updates),
         extensions=frozenset(
             str(a.value.literal)
@@ -108,6 +110,13 @@ def read_use(
             and isinstance(a.value.literal, str)
         ),
         rpc_names=frozenset((str(path), str(name)) for name in rpcs),
+        extension_methods=frozenset(
+            (worker.qualified, method.name)
+            for worker in workers
+            if not worker.derived
+            for method in worker.methods
+        ),
+        loose_names=_loose_names(syntax, calls),
         sends_dtype=frozenset((s.method, s.place) for s in sent if s.kind == "dtype" and not s.dead),
         worker_methods=frozenset(method.name for worker in workers for method in worker.methods),
         passes_on=passed_on(syntax),
@@ -125,6 +134,20 @@ def _takes_logprobs(syntax: Syntax) -> bool:
             *(argument for call in syntax.all(ast.Call) for argument in call.args[:2]),
         )
     )
+
+
+def _loose_names(syntax: Syntax, calls: Sequence[Call]) -> frozenset[str]:
+    """Strings that are spelled like a method's name, beyond those that `collective_rpc` is called with.
+
+    `{"method": "update_weights"}` in a message to another process, `getattr(worker, "update_weights")`.
+    """
+    strings = [c.value for c in syntax.all(ast.Constant) if isinstance(c.value, str) and "_" in c.value]
+    for call in calls:
+        if call.target.endswith(".collective_rpc"):
+            for value, _ in call.positional[:1]:
+                if value.literal in strings:
+                    strings.remove(str(value.literal))
+    return frozenset(string for string in strings if string.isidentifier())
 
 
 def _steps_optimizer(syntax: Syntax) -> bool:
