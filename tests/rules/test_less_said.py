@@ -71,3 +71,14 @@ def test_a_configuration_that_may_be_several_is_not_named() -> None:
         by_code("VM601"), "from trl import DPOConfig\n\nc = DPOConfig('out', max_prompt_length=4)\n"
     )
     assert "DPOConfig" in finding.message
+
+
+def test_fields_of_a_request_that_a_server_hands_through_are_its_own() -> None:
+    head = "from vllm import LLM\n\n\ndef handle(body, sent):\n"
+    for text in (
+        '    sent["guided_json"] = body.get("guided_json")\n',
+        '    sent["guided_json"] = body["guided_json"]\n',
+        '    return {"guided_json": body.pop("guided_json", None)}\n',
+    ):
+        assert find(by_code("VM307"), head + text) == []
+    assert find(by_code("VM307"), f'{head}    sent["guided_json"] = body.get("schema")\n')

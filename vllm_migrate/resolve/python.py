@@ -21,6 +21,7 @@ from vllm_migrate.resolve.references import ReferenceReader
 from vllm_migrate.resolve.requests import RequestReader
 from vllm_migrate.resolve.rpc_arguments import RpcArgumentReader
 from vllm_migrate.resolve.syntax import Syntax
+from vllm_migrate.resolve.unreached import never_imported
 from vllm_migrate.resolve.usage import read_use
 from vllm_migrate.resolve.versions import VersionGates
 from vllm_migrate.resolve.weight_updates import WeightUpdateReader
@@ -51,7 +52,8 @@ def read_python(
     kept = index.parsed(path, source) if index is not None else None
     parsed, syntax = kept if kept is not None else _parse(path, source)
     text = parsed.text
-    names = Names(syntax, index.package_of(path) if index is not None else package_of(path), index)
+    package = index.package_of(path) if index is not None else package_of(path)
+    names = Names(syntax, package, index)
     gates = VersionGates(
         syntax,
         names,
@@ -113,7 +115,8 @@ def read_python(
             path=path,
         ),
         suppressions=suppressions(source),
-        configurations=ConfigurationReader(syntax, names, text, path).read(calls),
+        never_imports=never_imported(syntax, gates, package) if gates.decides else frozenset(),
+        configurations=ConfigurationReader(syntax, text).read(reader.nodes, calls),
     )
 
 

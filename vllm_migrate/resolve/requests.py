@@ -43,6 +43,7 @@ class RequestReader:
         for literal in self._syntax.all(ast.Dict):
             pairs = [(k, v) for k, v in zip(literal.keys, literal.values, strict=True) if k is not None]
             found = [(k, v, _text(k)) for k, v in pairs if _text(k) in _FIELDS]
+            found = [one for one in found if not _handed_through(one[1], one[2])]
             if not found or self._passed_as(literal) == _NOT_SENT:
                 continue
             sure = self._passed_as(literal) in _BODIES
@@ -60,6 +61,7 @@ class RequestReader:
                 len(node.targets) == 1
                 and isinstance(target, ast.Subscript)
                 and _text(target.slice) in _FIELDS
+                and not _handed_through(node.value, _text(target.slice))
             ):
                 name = _text(target.slice)
                 yield self._argument(
@@ -88,3 +90,10 @@ class RequestReader:
 
 def _text(node: ast.expr) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _handed_through(value: ast.expr, name: str) -> bool:
+    """Whether a field is taken out of a request of the same form, as by a server with an API of its own."""
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.args:
+        return value.func.attr in ("get", "pop") and _text(value.args[0]) == name
+    return isinstance(value, ast.Subscript) and _text(value.slice) == name

@@ -84,6 +84,11 @@ class VersionGates:
                 return block[block.index(node) + 1 :]
         return []
 
+    @property
+    def decides(self) -> bool:
+        """Whether any branch is known to be dead."""
+        return bool(self._dead)
+
     def is_dead(self, node: ast.expr | ast.stmt | ast.keyword) -> bool:
         """Whether the target never reaches a node."""
         return any(first <= node.lineno <= last for first, last in self._dead)

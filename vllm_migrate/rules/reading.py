@@ -35,6 +35,7 @@ class Project:
         index: what its modules re-export; None where no Python file concerns vLLM.
         trains, syncs_weights, takes_logprobs: what the bytes of the other files tell: an engine is often
             built in one file and trained in another that never names vLLM.
+        unreached: modules that the target never imports.
         diagnostics: the files that could not be read.
         lines: lines of Python looked at.
     """
@@ -46,6 +47,7 @@ class Project:
     trains: bool = False
     syncs_weights: bool = False
     takes_logprobs: bool = False
+    unreached: frozenset[PurePosixPath] = frozenset()
 
 
 def read_project(
@@ -90,6 +92,13 @@ def read_project(
     read = set(chosen)
     python = {file: text for file, text in sources.items() if file.kind is FileKind.PYTHON}
     others = [text for file, text in python.items() if file not in read] if facts else []
+    never = {file.path: file.never_imports for file in facts if file.never_imports}
+    dead: frozenset[PurePosixPath] = frozenset()
+    if never and index is not None:
+        from vllm_migrate.resolve.unreached import unreached  # noqa: PLC0415 - few projects have such twins
+
+        known = {file.relative: text for file, text in python.items()}
+        dead = unreached(never, known, {path: index.package_of(path) for path in known})
     return Project(
         tuple(facts),
         index,
@@ -98,6 +107,7 @@ def read_project(
         trains=any(map(trains, others)),
         syncs_weights=any(map(syncs_weights, others)),
         takes_logprobs=any(map(takes_logprobs, others)),
+        unreached=dead,
     )
 
 

@@ -17,6 +17,7 @@ from vllm_migrate.facts.source import detect_source, parse_target
 from vllm_migrate.files.adapters import read_file
 from vllm_migrate.files.discover import TOO_LARGE, discover, given_file
 from vllm_migrate.files.located import Use
+from vllm_migrate.rules.finding import made_light
 from vllm_migrate.rules.reading import Project, names_vllm, read_project
 from vllm_migrate.rules.subprojects import locked, nearest, shows_v0, subprojects
 
@@ -39,7 +40,7 @@ class Judge:
     """What turns one file's bytes into findings once the project is known.
 
     `ignored` holds code prefixes left out in single files, `subprojects` folders that come from another
-    release than the project as a whole.
+    release than the project as a whole, `unreached` modules that the target never imports.
     """
 
     context: Context
@@ -47,6 +48,7 @@ class Judge:
     config: Config
     ignored: Mapping[PurePosixPath, tuple[str, ...]] = field(default_factory=dict)
     subprojects: Mapping[PurePosixPath, Source] = field(default_factory=dict)
+    unreached: frozenset[PurePosixPath] = frozenset()
 
     def read(self, path: PurePosixPath, kind: FileKind, source: bytes) -> FileFacts:
         """The file's facts. Raises `InputError` where it can't be read as what its kind says."""
@@ -76,6 +78,8 @@ class Judge:
             for finding in rule.find(facts, context):
                 if rule.backstop and is_told(facts, finding, said):
                     continue
+                if facts.path in self.unreached:
+                    finding = made_light(finding)  # noqa: PLW2901 - it is the same finding
                 said.append(finding)
                 if not self.is_asked(finding.code, facts.path):
                     continue
@@ -255,7 +259,7 @@ def _judge(  # noqa: PLR0917 (all that is known of the project)
     use = project_use([*(inside.use for file in project.facts for inside in file.running), others])
     context = Context(source, target, load_facts(), use, config.recipe, pins)
     apart = subprojects(pins, project.facts, source)
-    return Judge(context, project.index, config, ignored, apart)
+    return Judge(context, project.index, config, ignored, apart, project.unreached)
 
 
 def project_use(uses: Iterable[Use]) -> Use:
