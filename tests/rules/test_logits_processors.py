@@ -150,7 +150,13 @@ def test_a_local_name_is_followed_to_what_makes_it() -> None:
 
 @pytest.mark.parametrize(
     "processors",
-    ["lambda ids, logits: logits", "self.ban", "Ban(tokenizer)", "Ban(llm.get_tokenizer())", "*more"],
+    [
+        "lambda ids, logits: logits",
+        "self.ban",
+        "Ban(tokenizer)",
+        "Ban(self.engine)",
+        "Ban(llm.get_tokenizer())",
+    ],
 )
 def test_what_can_not_be_sent_is_explained(processors: str) -> None:
     text = f"{HEAD}from bans import Ban\n\n\n{CALL.format(processors=processors)}"

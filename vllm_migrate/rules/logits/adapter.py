@@ -115,4 +115,4 @@ def _can_be_sent(node: ast.expr) -> bool:
     last = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
     if isinstance(node, ast.Call):
         return not ast.unparse(node.func).endswith(("get_tokenizer", "from_pretrained", ".to", ".cuda"))
-    return last.lstrip("_") not in _NOT_SENT and not last.endswith("tokenizer")
+    return last.lstrip("_") not in _NOT_SENT and not last.endswith(("tokenizer", "engine", "model"))
