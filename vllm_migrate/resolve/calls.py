@@ -36,6 +36,7 @@ class CallReader:
         self._text = text
         self._mappings = mappings
         self._gates = gates
+        self.nodes: list[ast.Call] = []  # of the calls that `read` gives back, in the same order
         self._dict_arguments: dict[tuple[ast.AST, str], Argument] = {}
         self._imports_vllm = any(
             alias.name.partition(".")[0] == "vllm" for node in syntax.all(ast.Import) for alias in node.names
@@ -51,6 +52,7 @@ class CallReader:
             if call is None:
                 continue
             calls.append(call)
+            self.nodes.append(node)
             arguments += [a for a in call.arguments if a.call == len(calls) - 1]
         return tuple(calls), tuple(sorted(arguments, key=lambda a: a.span))
 

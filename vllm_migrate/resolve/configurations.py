@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from vllm_migrate.files.located import Call
     from vllm_migrate.files.positions import SourceText
-    from vllm_migrate.resolve.names import Names
     from vllm_migrate.resolve.syntax import Binding, Syntax
 
 _OWNERS = {
@@ -42,28 +41,22 @@ _Place = tuple[tuple[str, ...], tuple[str, ...]]
 class ConfigurationReader:
     """Answers for one file."""
 
-    def __init__(self, syntax: Syntax, names: Names, text: SourceText, path: PurePosixPath) -> None:
+    def __init__(self, syntax: Syntax, text: SourceText) -> None:
         self._syntax = syntax
-        self._names = names
         self._text = text
-        self._path = path
 
-    def read(self, calls: Iterable[Call]) -> tuple[Configuration, ...]:
-        """The places whose entries reach a constructor of vLLM's."""
+    def read(self, nodes: Iterable[ast.Call], calls: Iterable[Call]) -> tuple[Configuration, ...]:
+        """The places whose entries reach a constructor of vLLM's, by `**` in one of the calls at `nodes`."""
         source = self._text.source
         if b"yaml" not in source and b"hydra" not in source and b"OmegaConf" not in source:
             return ()
-        wanted = {call.span: _OWNERS[call.target] for call in calls if call.target in _OWNERS}
-        if not wanted:
-            return ()
         found: list[Configuration] = []
-        for node in self._syntax.all(ast.Call):
-            stars = [keyword.value for keyword in node.keywords if keyword.arg is None]
-            owner = wanted.get(self._text.span(node)) if stars else None
+        for node, call in zip(nodes, calls, strict=True):
+            owner = _OWNERS.get(call.target)
             if owner is None:
                 continue
-            for star in stars:
-                for parts, keys in self._places(star, 0):
+            for keyword in node.keywords:
+                for parts, keys in self._places(keyword.value, 0) if keyword.arg is None else ():
                     found += [Configuration(parts, keys, owner), *self._groups(parts, keys, owner)]
         return tuple(dict.fromkeys(found))
 

@@ -8,6 +8,7 @@ told and never edited.
 from __future__ import annotations
 
 import ast
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.located import Argument, Certainty, Form, Span, Value
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _AS_DICT = frozenset({"asdict", "vars", "to_dict", "model_dump", "dict"})
 _PARSED = frozenset({"parse_args", "parse_known_args", "parse_intermixed_args"})
 _FROM_OPTIONS = frozenset({"vllm.EngineArgs.from_cli_args", "vllm.AsyncEngineArgs.from_cli_args"})
-_CONSTRUCTORS = ENGINE_ARGUMENTS | {SAMPLING}
+_TAKE_DEFAULTS = ENGINE_ARGUMENTS | {SAMPLING} | _FROM_OPTIONS
 _DEEPEST = 4
 
 
@@ -39,17 +40,12 @@ class DefaultReader:
         self._names = names
         self._text = text
         self._calls = calls
-        self._options = self._parser_options() if b"add_argument" in text.source else {}
 
     def read(self, calls: Iterable[Call]) -> tuple[Argument, ...]:
         """The defaults that reach a constructor of vLLM's, each once."""
-        wanted = {call.span: call for call in calls if call.target in _CONSTRUCTORS | _FROM_OPTIONS}
         found: dict[tuple[Span, str], Argument] = {}
-        if not wanted:
-            return ()
-        for node in self._syntax.all(ast.Call):
-            call = wanted.get(self._text.span(node))
-            if call is not None:
+        for node, call in zip(self._calls.nodes, calls, strict=True):
+            if call.target in _TAKE_DEFAULTS:
                 for one in self._of_call(node, call):
                     found.setdefault((one.span, one.name), one)
         return tuple(found.values())
@@ -112,7 +108,10 @@ class DefaultReader:
             for b in (found[1] if found else ())
         )
 
-    def _parser_options(self) -> dict[str, ast.Call]:
+    @cached_property
+    def _options(self) -> dict[str, ast.Call]:
+        if b"add_argument" not in self._text.source:
+            return {}
         return {
             name: call
             for call in self._syntax.all(ast.Call)
