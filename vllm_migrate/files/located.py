@@ -532,6 +532,7 @@ class FileFacts:
         encoding: how `source` decodes; `newline` its line ending as most lines have it.
         parts: the files inside it, whose facts are theirs and not repeated here.
         configurations: the mappings of other files that it hands on as keywords.
+        servers: where commands name vLLM's server, in front of its flags; scripts only.
         never_imports: modules that it imports only in branches the target version never takes.
     """
 
@@ -559,6 +560,7 @@ class FileFacts:
     suppressions: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
     configurations: tuple[Configuration, ...] = ()
+    servers: tuple[Span, ...] = ()
     never_imports: frozenset[str] = frozenset()
 
     @property

@@ -26,7 +26,7 @@ from vllm_migrate.files.located import (
     Variable,
 )
 from vllm_migrate.files.pins import pin_in
-from vllm_migrate.files.shell_flags import flags
+from vllm_migrate.files.shell_flags import flags, servers
 from vllm_migrate.files.shell_words import Command, Word, commands, unquote
 from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.files.text import as_latin1, newline_of, shown, whole_lines
@@ -75,6 +75,7 @@ def read_shell(path: PurePosixPath, source: bytes, read: Reader | None = None) -
         arguments=tuple(sorted(reader.arguments, key=lambda found: found.span)),
         variables=tuple(sorted(reader.variables, key=lambda found: found.span)),
         pins=tuple(reader.pins),
+        servers=tuple(servers(reader.all)),
         use=Use(
             trains=reader.trains,
             engine_in_process=any(

@@ -39,6 +39,15 @@ def flags(text: str, found: Sequence[Command]) -> Iterator[Argument]:
                         yield from flags_among(text, words_within(text, *inside), owner, values_always=trl)
 
 
+def servers(found: Sequence[Command]) -> Iterator[Span]:
+    """The last word of each command before the flags of vLLM's own server; not TRL's, which takes others."""
+    for command in found:
+        start, owner = server_flags_from(command.words)
+        before = command.words[:start]
+        if start > 0 and owner == "engine" and not any("trl" in word.bare for word in before):
+            yield Span(before[-1].start, before[-1].end)
+
+
 def server_flags_from(words: Sequence[Word]) -> tuple[int, str]:
     """Where a server's or trainer's flags begin among `words`, and what takes them; (-1, "") without one."""
     bare = [word.bare for word in words]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.edits.model import Level, ReplaceText, Safety
 from vllm_migrate.facts.model import Subject
+from vllm_migrate.files.located import FileKind, Span
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, is_rl
 from vllm_migrate.rules.finding import make_finding
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
+    from vllm_migrate.facts.model import Change
     from vllm_migrate.files.located import FileFacts
     from vllm_migrate.rules.base import Context
 
@@ -34,7 +36,8 @@ class RawLogprobs(Rule):
     ## What it does
     Adds `logprobs_mode="processed_logprobs"` where an engine is built in a project that trains on the
     log-probabilities of its rollouts, so that V1 returns what V0 returned: those of the distribution the
-    tokens were drawn from.
+    tokens were drawn from. Where such a project starts a server in a shell script, the server gets
+    `--logprobs-mode processed_logprobs`.
 
     ## Why it matters
     V1 returns log-probabilities before temperature, penalties, top-k and top-p. The importance ratio is
@@ -42,9 +45,10 @@ class RawLogprobs(Rule):
     nothing raises. At temperature 1 without truncation and penalties both are the same.
 
     ## Fix safety
-    Safe where the argument was not written and rollout log-probabilities are used for training. Unsafe
-    where min_p and top_p are used together: V1 applies them in another order. A value that somebody wrote
-    is reported, never overwritten; in code that doesn't train this is a note.
+    Safe where the argument was not written and rollout log-probabilities are used for training. Unsafe for
+    a server, which others may ask too, and where min_p and top_p are used together: V1 applies them in
+    another order. A value that somebody wrote is reported, never overwritten; in code that doesn't train
+    this is a note.
     """
 
     code = "VM701"
@@ -52,6 +56,7 @@ class RawLogprobs(Rule):
     summary = "rollout log-probabilities are those of the raw distribution"
     level = Level.WARNING
     safety = Safety.SAFE
+    kinds = (FileKind.PYTHON, FileKind.SHELL)
     examples = (
         Example(
             before=f'{_HEAD}    llm = LLM("m", {_OFF})\n{_TRAINER}',
@@ -91,9 +96,15 @@ class RawLogprobs(Rule):
         """Yield engines whose log-probabilities a trainer reads."""
         change = default_change("logprobs", context)
         use = context.project
-        if change is None or not (use.reads_logprobs and use.takes_logprobs):
+        if change is None or not use.takes_logprobs:
+            return
+        if file.servers and is_rl(use):
+            yield from self._served(file, change)
+        if not use.reads_logprobs:
             return
         if not is_rl(use) and not file.use.reads_logprobs:
+            return
+        if _asks_for_none(file):
             return
         name, value = setting(change)
         both = _min_p_and_top_p(file) and context.facts.change(
@@ -134,6 +145,34 @@ class RawLogprobs(Rule):
                 advice=f"{name}={value}",
                 certainty=call.certainty,
             )
+
+    def _served(self, file: FileFacts, change: Change) -> Iterator[Finding]:
+        """Servers that a project starts whose clients train on log-probabilities."""
+        name, value = setting(change)
+        if any(a.owner == "engine" and a.name == name for a in file.arguments):
+            return
+        flag = f"--{name.replace('_', '-')} {value.strip(chr(34))}"
+        for server in file.servers:
+            yield make_finding(
+                self,
+                file,
+                server,
+                f"the server is started without {flag.partition(' ')[0]}: {change.fact.because}",
+                fact=change.fact,
+                safety=Safety.UNSAFE,
+                edits=(ReplaceText(Span(server.end, server.end), f" {flag}"),),
+                advice=flag,
+                precondition="the project's trainer is who asks this server",
+            )
+
+
+def _asks_for_none(file: FileFacts) -> bool:
+    """Whether this file says how it samples, asks for no log-probabilities and does nothing with any."""
+    return (
+        not file.use.takes_logprobs
+        and any(call.target == "vllm.SamplingParams" for call in file.calls)
+        and not any(a.owner == "sampling" and a.name.endswith("logprobs") for a in file.arguments)
+    )
 
 
 def _min_p_and_top_p(file: FileFacts) -> bool:
