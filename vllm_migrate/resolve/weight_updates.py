@@ -118,6 +118,10 @@ class WeightUpdateReader:
 
     def _through_chain(self, call: ast.Call) -> tuple[str, str, Certainty] | None:
         """The same, where the code walks to the model or the workers itself."""
+        func = call.func
+        assert isinstance(func, ast.Attribute)  # noqa: S101 (the caller has looked)
+        if func.attr != "load_weights" and func.attr not in _PRIVATE:
+            return None
         chain, method = self._chained.get(self._text.span(call), (None, ""))
         if chain is None:
             return None
