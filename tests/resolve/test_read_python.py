@@ -397,6 +397,28 @@ def test_branches_the_target_never_takes(test, dead):
     assert {i.name for i in facts.imports if i.dead} == ({dead} if dead else set())
 
 
+def test_a_name_may_stand_for_the_test():
+    facts = read(
+        """
+        from packaging.version import Version
+        import vllm
+        OLD = Version(vllm.__version__) < Version("0.7")
+        MAYBE = Version(vllm.__version__) < Version("0.7")
+        MAYBE = ask()
+        if OLD:
+            from vllm.x import first
+        def f():
+            if not OLD:
+                from vllm.y import second
+            else:
+                from vllm.y import third
+        if MAYBE:
+            from vllm.z import fourth
+        """
+    )
+    assert {i.name for i in facts.imports if i.dead} == {"first", "third"}
+
+
 def test_what_follows_an_early_return_is_dead():
     facts = read(
         """

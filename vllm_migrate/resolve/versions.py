@@ -153,7 +153,18 @@ class VersionGates:
                 and test.func.attr == "startswith"
                 and self._is_version(test.func.value)
             )
-        return False
+        bound = self._named_test(test)
+        return bound is not None and self._mentions_version(bound)
+
+    def _named_test(self, test: ast.expr) -> ast.expr | None:
+        """The comparison or call that a name stands for: `OLD = VERSION < Version("0.11")`, `if OLD:`."""
+        if not isinstance(test, ast.Name):
+            return None
+        found = self._syntax.lookup(test.id, test)
+        if found is None or len(found[1]) != 1 or found[1][0].kind != "value" or found[1][0].path:
+            return None
+        value = found[1][0].node
+        return value if isinstance(value, (ast.Compare, ast.Call)) else None
 
     def _truth(self, test: ast.expr) -> bool | None:
         """What a test comes to on the target; None where that is open."""
@@ -170,7 +181,8 @@ class VersionGates:
             return self._compared(test.left, test.ops[0], test.comparators[0])
         if isinstance(test, ast.Call):
             return self._called(test)
-        return None
+        bound = self._named_test(test)
+        return None if bound is None else self._truth(bound)
 
     def _compared(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> bool | None:
         target = self._target
