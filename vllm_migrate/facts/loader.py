@@ -25,6 +25,7 @@ Rows = dict[str, list[dict[str, Any]]]
 
 TABLES = Path(__file__).with_name("tables")
 COMPILED = TABLES / "compiled.json"
+_IMPORT = Subject.IMPORT.value  # asked for by every name of every file
 
 
 class FactTable:

@@ -35,12 +35,13 @@ def worker_classes(
         return ()
     found = []
     named = _named_in_strings(syntax)
+    runner_users = _using_the_runner(syntax, text)
     for class_ in syntax.in_order(ast.ClassDef):
         if gates.is_dead(class_):
             continue
         derived = _derives_from_worker(class_, names)
         is_named = class_.name in named
-        if derived or is_named or _uses_the_runner(class_, syntax):
+        if derived or is_named or class_ in runner_users:
             functions = [node for node in class_.body if isinstance(node, FUNCTIONS)]
             methods = tuple(_method(function, text) for function in functions)
             constructor = next((function for function in functions if function.name == "__init__"), None)
@@ -91,16 +92,18 @@ def _derives_from_worker(class_: ast.ClassDef, names: Names) -> bool:
     return False
 
 
-def _uses_the_runner(class_: ast.ClassDef, syntax: Syntax) -> bool:
-    if "model_runner" in syntax.attribute_bindings.get(class_, {}) or class_.bases:
-        return False
-    return any(
-        isinstance(node, ast.Attribute)
-        and node.attr == "model_runner"
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "self"
-        for node in ast.walk(class_)
-    )
+def _using_the_runner(syntax: Syntax, text: SourceText) -> set[ast.ClassDef]:
+    """The classes without a base whose methods use `self.model_runner` and don't set it."""
+    if b"self.model_runner" not in text.source:
+        return set()
+    uses = (node for node in syntax.all(ast.Attribute) if node.attr == "model_runner")
+    found = {syntax.method_class(node) for node in uses if getattr(node.value, "id", "") == "self"}
+    classes = {place[0] for place in found if place is not None}
+    return {
+        class_
+        for class_ in classes
+        if not class_.bases and "model_runner" not in syntax.attribute_bindings.get(class_, {})
+    }
 
 
 def _method(function: Function, text: SourceText) -> WorkerMethod:

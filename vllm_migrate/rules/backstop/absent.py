@@ -64,9 +64,12 @@ def is_expected(file: FileFacts, name: str) -> bool:
 
     `hasattr(x, "name")`, `getattr(x, "name", default)`, `"name" in parameters`.
     """
+    text = _text(file)
+    if not _is_quoted(name, text):
+        return False
     quoted = rf"""["']{re.escape(name)}["']"""
     asks = rf"\b(?:hasattr|getattr)\([^()\n]*(?:\([^()\n]*\))?[^()\n]*,\s*{quoted}|{quoted}\s+(?:not\s+)?in\b"
-    return re.search(asks, _text(file)) is not None
+    return re.search(asks, text) is not None
 
 
 def is_made(file: FileFacts, name: str) -> bool:
@@ -74,9 +77,17 @@ def is_made(file: FileFacts, name: str) -> bool:
 
     `x.name = ...`, `setattr(x, "name", ...)`.
     """
+    text = _text(file)
+    if f".{name}" not in text and not _is_quoted(name, text):
+        return False
     word = re.escape(name)
     makes = rf"""\.{word}\s*(?::[^=\n]+)?=(?!=)|\bsetattr\([^()\n]+,\s*["']{word}["']"""
-    return re.search(makes, _text(file)) is not None
+    return re.search(makes, text) is not None
+
+
+def _is_quoted(name: str, text: str) -> bool:
+    """Whether a name stands in quotes: quickly asked, and mostly the answer is no."""
+    return f'"{name}"' in text or f"'{name}'" in text
 
 
 def _text(file: FileFacts) -> str:
