@@ -42,8 +42,8 @@ def rewrite(folder, script, client=CLIENT):
     [
         ("vllm serve m --port 1\n", "vllm serve --logprobs-mode processed_logprobs m --port 1\n"),
         (
-            "python -m vllm.entrypoints.openai.api_server \\\n  --model m\n",
-            "python -m vllm.entrypoints.openai.api_server --logprobs-mode processed_logprobs \\\n  --model m\n",
+            "python -m vllm.entrypoints.openai.api_server \\\n --model m\n",
+            "python -m vllm.entrypoints.openai.api_server --logprobs-mode processed_logprobs \\\n --model m\n",
         ),
     ],
 )
