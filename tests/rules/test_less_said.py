@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rule_support import by_code, find
 
 from vllm_migrate.edits.model import Level
+from vllm_migrate.files.located import Use
 
 NEW = "        from vllm.v1.worker.gpu_worker import Worker\n"
 OLD = "        from vllm.worker.worker import Worker\n"
@@ -71,6 +74,34 @@ def test_a_configuration_that_may_be_several_is_not_named() -> None:
         by_code("VM601"), "from trl import DPOConfig\n\nc = DPOConfig('out', max_prompt_length=4)\n"
     )
     assert "DPOConfig" in finding.message
+
+
+RL = Use(reads_logprobs=True, takes_logprobs=True, trains=True)
+
+
+def test_an_asynchronous_engine_whose_weights_stay_serves_requests() -> None:
+    text = "from vllm import AsyncEngineArgs\n\n\ndef build():\n    return AsyncEngineArgs('m')\n"
+    for code in ("VM703", "VM705"):
+        assert find(by_code(code), text, use=RL) == []
+        assert find(by_code(code), text, use=replace(RL, syncs_weights=True))
+        assert find(by_code(code), text.replace("AsyncEngineArgs", "LLM"), use=RL)
+
+
+def test_who_samples_without_logprobs_has_none_to_be_wrong() -> None:
+    text = (
+        "from vllm import LLM, SamplingParams\n\n\ndef run(p):\n    return LLM('m').generate(p, {params})\n"
+    )
+    assert find(by_code("VM701"), text.format(params="SamplingParams(n=4)"), use=RL) == []
+    assert find(by_code("VM701"), text.format(params="SamplingParams(logprobs=0)"), use=RL)
+    assert find(by_code("VM701"), text.format(params="p.params"), use=RL)
+
+
+def test_arguments_of_a_class_that_is_put_in_place_of_vllms() -> None:
+    use = "from vllm.lora.request import LoRARequest\n\nr = LoRARequest('a', 1, lora_tensors=t)\n"
+    assert find(by_code("VM490"), use)
+    assert (
+        find(by_code("VM490"), f"import vllm.lora.request\nvllm.lora.request.LoRARequest = Mine\n{use}") == []
+    )
 
 
 def test_fields_of_a_request_that_a_server_hands_through_are_its_own() -> None:

@@ -28,6 +28,11 @@ def is_rl(use: Use) -> bool:
     return use.trains or use.syncs_weights
 
 
+def answers_requests(call: Call, use: Use) -> bool:
+    """Whether an engine serves others: an asynchronous one whose weights nobody changes."""
+    return call.target == "vllm.AsyncEngineArgs" and not use.syncs_weights
+
+
 def built(call: Call) -> str:
     """The class in the call: `LLM`, `EngineArgs` or `AsyncEngineArgs`."""
     return call.target.rpartition(".")[2]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import AddArgument, InsertStatement
 from vllm_migrate.facts.model import Remedy, Subject
-from vllm_migrate.rules.engines import engine_calls
+from vllm_migrate.rules.engines import answers_requests, engine_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,11 +36,13 @@ def calls_with(file: FileFacts, name: str) -> Iterator[tuple[Call, Argument | No
 
 
 def unwritten(file: FileFacts, name: str, context: Context) -> Iterator[Call]:
-    """Calls that build an engine without this argument, as far as can be seen.
+    """Calls that build an engine for rollouts without this argument, as far as can be seen.
 
     Not those whose `**` can't be followed in a project that writes the argument for an engine elsewhere.
     """
     for call, written in calls_with(file, name):
+        if answers_requests(call, context.project):
+            continue
         if written is None and not is_passed_on(call, name, context):
             yield call
 
