@@ -283,3 +283,13 @@ def test_a_branch_for_other_versions_is_dead() -> None:
         """
     )
     assert [u.dead for u in updates] == [True, False]
+
+
+@pytest.mark.parametrize("sleeps", [True, False])
+def test_an_engine_that_just_woke_up_has_an_empty_cache(sleeps: bool) -> None:  # noqa: FBT001 (a test's parameter)
+    rest = "def rest(llm: LLM):\n    llm.sleep(level=1)\n" if sleeps else ""
+    updates, _ = read(
+        "def sync(llm: LLM, path):\n    llm.wake_up()\n"
+        "    llm.collective_rpc('load_weights', args=(path,))\n" + rest
+    )
+    assert [(u.woken, u.reset) for u in updates] == [(True, sleeps)]

@@ -369,7 +369,8 @@ class WeightUpdate:
         headers: `for` and `if` headers, outermost first, that belong around what is done after `point`.
         is_async: it stands in an `async def`.
         function: qualified name of the function around it, "" at module level.
-        reset: the prefix cache is reset after it, by this function, its callers or a method beside it.
+        reset: the prefix cache is reset after it, by this function, its callers or a method beside it; or it
+            is empty, because the engine was woken up before it and is put to sleep in the same file.
         woken: the engine is woken up before it in the same function.
         paused: generation is paused before it in the same function.
     """

@@ -202,6 +202,9 @@ class WeightUpdateReader:
         after = end.end_lineno or end.lineno
         around = list(calls_in(self._syntax, self._scope_of_calls(function)))
         paused = [c for c in around if _method(c) == "pause_generation" and c.lineno <= call.lineno]
+        woken = any(
+            _method(c) == "wake_up" and _receiver(c) == engine and c.lineno <= call.lineno for c in around
+        )
         return WeightUpdate(
             engine=engine,
             owner=owner,
@@ -213,14 +216,17 @@ class WeightUpdateReader:
             function=self._syntax.qualname(call),
             reset=any(_method(c) == "reset_prefix_cache" and c.lineno >= after for c in around)
             or any(map(_clears, paused))
+            or (woken and self._sleeps(engine))
             or self._reset_by_neighbours(function),
-            woken=any(
-                _method(c) == "wake_up" and _receiver(c) == engine and c.lineno <= call.lineno for c in around
-            ),
+            woken=woken,
             paused=bool(paused),
             certainty=certainty,
             dead=self._gates.is_dead(call),
         )
+
+    def _sleeps(self, engine: str) -> bool:
+        """Whether the file puts an engine to sleep, which empties its cache."""
+        return any(_method(c) == "sleep" and _receiver(c) == engine for c in self._syntax.all(ast.Call))
 
     def _scope_of_calls(self, function: Function | None) -> ast.AST:
         return self._syntax.module if function is None else function

@@ -53,7 +53,8 @@ class MissingCacheReset(Rule):
     ## Fix safety
     Unsafe: where an update ends is inferred, and a reset does nothing while requests are running. Where the
     end can't be seen (the call's result is returned, or its callers are in other files) the line to write is
-    given. Between `sleep` and `wake_up` the cache is empty anyway: there it is a note.
+    given. An engine that wakes up has an empty cache: where the file puts it to sleep, nothing is reported,
+    and where that happens elsewhere, it is a note.
     """
 
     code = "VM706"
