@@ -1,0 +1,145 @@
+"""VM510: a method that runs on the workers loads weights into the layers in place."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from vllm_migrate.edits.model import Level, ReplaceExpression, Safety
+from vllm_migrate.facts.model import Engine
+from vllm_migrate.files.positions import SourceText
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.rules.base import Context
+
+# Worker.reload_weights(weights_iterator=...); before, it read its own files
+_RELOADS_WHAT_IT_IS_GIVEN = Version("0.16.0")
+_WHOLE = frozenset({"items", "named_parameters"})
+_HEAD = "from safetensors.torch import load_file\n\n\nclass Sync:\n"
+
+
+class LoadInWorker(Rule):
+    """A worker's method hands a whole set of weights to `self.model_runner.model.load_weights`.
+
+    ## What it does
+    Calls the Worker's own `reload_weights(weights_iterator=...)`, where the weights are the items of a
+    dictionary or a model's named parameters. A list of single tensors is left alone.
+
+    ## Why it matters
+    V1 keeps weights in the layout its kernels want: on CPU those of all linear layers, on GPU those of
+    quantised ones. `load_weights` in place then raises, because the parameter it should fill is empty, or
+    fills one that nobody reads any more. `reload_weights` converts the layers anew. For unquantised models
+    on GPU both do the same.
+
+    ## Fix safety
+    Unsafe: `reload_weights` takes all of the model's weights at once; of a fused layer that is given in
+    parts it keeps only the parts.
+    """
+
+    code = "VM510"
+    name = "load-in-worker"
+    summary = "a worker loads weights in place, which not all layers can take"
+    level = Level.NOTE
+    safety = Safety.UNSAFE
+    examples = (
+        Example(
+            before=(
+                f"{_HEAD}    def update(self, path):\n"
+                "        self.model_runner.model.load_weights(load_file(path).items())\n"
+            ),
+            after=(
+                f"{_HEAD}    def update(self, path):\n"
+                "        self.reload_weights(weights_iterator=load_file(path).items())\n"
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                f"{_HEAD}    def update(self, path):\n        weights = load_file(path)\n"
+                "        self.model_runner.model.load_weights(weights=weights.items())\n"
+            ),
+            after=(
+                f"{_HEAD}    def update(self, path):\n        weights = load_file(path)\n"
+                "        self.reload_weights(weights_iterator=weights.items())\n"
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                f"{_HEAD}    def update(self, name, tensor):\n"
+                "        self.model_runner.model.load_weights([(name, tensor)])\n"
+            ),
+            unchanged=True,
+        ),
+        Example(
+            before=(
+                f"{_HEAD}    def update(self, path):\n"
+                "        self.model_runner.model.load_weights(load_file(path).items())\n"
+            ),
+            unchanged=True,
+            target="0.15.1",
+        ),
+        Example(
+            before=(
+                f"{_HEAD}    def update(self, path):\n"
+                "        loaded = self.model_runner.model.load_weights(load_file(path).items())\n"
+                "        return len(loaded)\n"
+            ),
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield the loads of whole models in methods that run on the workers."""
+        if not file.workers or b"load_weights" not in file.source or context.source.engine is Engine.V1:
+            return
+        if context.target.version < _RELOADS_WHAT_IT_IS_GIVEN:
+            return
+        text = SourceText(file.source, file.encoding)
+        names = {worker.name for worker in file.workers}
+        for class_ in ast.walk(ast.parse(text.text)):
+            if not isinstance(class_, ast.ClassDef) or class_.name not in names:
+                continue
+            for statement in ast.walk(class_):
+                if isinstance(statement, ast.stmt) and (call := _load(statement)) is not None:
+                    yield self._found(file, text, statement, *call)
+
+    def _found(
+        self, file: FileFacts, text: SourceText, statement: ast.stmt, call: ast.Call, weights: ast.expr
+    ) -> Finding:
+        span = text.span(call)
+        new = f"self.reload_weights(weights_iterator={file.text(text.span(weights))})"
+        alone = isinstance(statement, ast.Expr)  # reload_weights returns nothing
+        return make_finding(
+            self,
+            file,
+            span,
+            "load_weights in place raises where V1 keeps layers in another layout: on CPU, and quantised",
+            edits=(ReplaceExpression(span, new),) if alone else (),
+            advice=one_line(new) + ("" if alone else ", which returns nothing"),
+            precondition="all of the model's weights come in one call",
+        )
+
+
+def _load(statement: ast.stmt) -> tuple[ast.Call, ast.expr] | None:
+    """The statement's `self.model_runner.model.load_weights(...)` of a whole model, with the weights."""
+    call = statement.value if isinstance(statement, (ast.Expr, ast.Assign, ast.Return)) else None
+    if not isinstance(call, ast.Call) or ast.unparse(call.func) != "self.model_runner.model.load_weights":
+        return None
+    values = [*call.args, *(k.value for k in call.keywords if k.arg == "weights")]
+    if len(values) != 1 or len(call.args) + len(call.keywords) != 1:
+        return None
+    weights = values[0]
+    whole = (
+        isinstance(weights, ast.Call)
+        and isinstance(weights.func, ast.Attribute)
+        and weights.func.attr in _WHOLE
+    )
+    return (call, weights) if whole else None
