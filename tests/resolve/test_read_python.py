@@ -419,6 +419,17 @@ def test_a_name_may_stand_for_the_test():
     assert {i.name for i in facts.imports if i.dead} == {"first", "third"}
 
 
+def test_getters_of_configurations_are_methods():
+    facts = read(
+        """
+        from vllm import LLMEngine
+        def length(engine: LLMEngine):
+            return engine.get_model_config().max_model_len + engine.model_config.max_model_len
+        """
+    )
+    assert [call.target for call in facts.calls] == ["vllm.LLMEngine.get_model_config"]
+
+
 def test_what_follows_an_early_return_is_dead():
     facts = read(
         """

@@ -57,7 +57,8 @@ def attribute_of_instance(base: Meaning, name: str) -> Meaning | None:
     member = known.MEMBERS.get(qualified)
     if member is not None:
         return Meaning(Kind(member[0]), member[1], base.certainty)
-    if base.name in known.ENGINES and (name in known.INSIDES or name.endswith("_config")):
+    is_attribute = name in known.INSIDES or (name.endswith("_config") and not name.startswith("get_"))
+    if base.name in known.ENGINES and is_attribute:
         return None
     if base.name in known.ENGINES or (base.name == known.SAMPLING and qualified in known.RESULTS):
         return Meaning(Kind.METHOD, qualified, base.certainty)
