@@ -286,7 +286,7 @@ def test_a_branch_for_other_versions_is_dead() -> None:
 
 
 @pytest.mark.parametrize("sleeps", [True, False])
-def test_an_engine_that_just_woke_up_has_an_empty_cache(sleeps: bool) -> None:  # noqa: FBT001 (a test's parameter)
+def test_an_engine_that_just_woke_up_has_an_empty_cache(sleeps: bool) -> None:
     rest = "def rest(llm: LLM):\n    llm.sleep(level=1)\n" if sleeps else ""
     updates, _ = read(
         "def sync(llm: LLM, path):\n    llm.wake_up()\n"
