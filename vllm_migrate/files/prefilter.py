@@ -23,9 +23,9 @@ _WORDS = (
 _SERVE = (b'"serve"', b"'serve'")  # or by a list of words: "vllm", "serve"
 # "vllm" alone is mostly a configuration value or a comment. What matters imports it, or names it in a
 # string: the target of a patch, a module to import, a requirement.
-# An import stands at the start of a line, behind `;` or `:`, or behind a byte order mark.
+# An import stands at the start of a line, behind `;` or `:`, a lone carriage return or a mark.
 _IMPORT = (
-    rb"(?m:^|[;:]|\xef\xbb\xbf)[ \t]*(?:from|import)[ \t]+"
+    rb"(?m:^|[;:\r]|\xef\xbb\xbf)[ \t]*(?:from|import)[ \t]+"
     rb"(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*%s\b"
 )
 _STRING = rb"|[\"']%s[ \t]*(?:\[[\w, -]*\][ \t]*)?[.=<>~!]"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # An import at the start of a line, or behind `;` or `:` or a byte order mark.
 _IMPORT = re.compile(
-    rb"(?:[^\n]*?(?:[;:]|\xef\xbb\xbf))??[ \t]*"
+    rb"(?:[^\n]*?(?:[;:\r]|\xef\xbb\xbf))??[ \t]*"
     rb"(?:from[ \t]+([\w.]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n#;]*)|import[ \t]+([^\n#;]+))"
 )
 _WORD = re.compile(rb"\w+|\*")
