@@ -76,9 +76,9 @@ def pages() -> dict[str, str]:
     head = (
         "# What changed\n\n"
         "Every change of vLLM's and TRL's that the tool knows, release by release. `since` is the first"
-        " release in which it holds for the V1 engine; V1 alone stands where it came with the engine. The"
-        " effect is that on a run that is not migrated: silent means that it runs on with another training"
-        " signal.\n\n"
+        " release in which it holds for the V1 engine; V1 alone stands where it came with the engine, and a"
+        " release after `until` is the first without it. The effect is that on a run that is not migrated:"
+        " silent means that it runs on with another training signal.\n\n"
         "| what | rows | found by a rule |\n|---|---|---|\n"
     )
     return {
@@ -120,7 +120,9 @@ def _since(fact: Fact) -> str:
     if changed is None:
         return "always"
     prefix = "TRL " if fact.package == "trl" else ""
-    return f"{prefix}{changed.since}" if changed.since else "V1" if changed.engine == "v1" else "always"
+    began = f"{prefix}{changed.since}" if changed.since else "V1" if changed.engine == "v1" else "always"
+    is_over = changed.until is not None and fact.states[-1].remedy is Remedy.NONE
+    return f"{began}, until {changed.until}" if is_over and changed.remedy is not Remedy.NONE else began
 
 
 def _change(fact: Fact) -> State | None:
@@ -132,7 +134,7 @@ def _change(fact: Fact) -> State | None:
 def _instead(fact: Fact) -> str:
     changed = _change(fact)
     if fact.subject is Subject.TRL_DEFAULT and not fact.advice:
-        return " -> ".join(state.holds for state in fact.states)
+        return " -> ".join(dict.fromkeys(_default(state) for state in fact.states))
     if fact.advice or changed is None:
         return fact.advice
     if changed.remedy is Remedy.DROP:
@@ -142,6 +144,11 @@ def _instead(fact: Fact) -> str:
     if any(changed.values.values()):
         return "by value: " + ", ".join(f"`{v}`" for v in changed.values.values() if v)
     return ""
+
+
+def _default(state: State) -> str:
+    """A default of TRL's, as what says it where there was no such field."""
+    return state.to if state.holds == "absent" and state.to else state.holds
 
 
 def _tool(fact: Fact) -> str:
