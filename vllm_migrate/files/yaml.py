@@ -27,8 +27,9 @@ from vllm_migrate.files.shell import script_facts
 from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.files.text import as_latin1, newline_of, shown
 from vllm_migrate.files.yaml_commands import command_flags, flat
-from vllm_migrate.files.yaml_lines import Entry, entries, literal
+from vllm_migrate.files.yaml_lines import Entry, entries
 from vllm_migrate.files.yaml_places import entry_span, item_span
+from vllm_migrate.files.yaml_values import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

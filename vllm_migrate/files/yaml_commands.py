@@ -15,8 +15,8 @@ from vllm_migrate.files.located import Argument, Span
 from vllm_migrate.files.shell_flags import flags_among
 from vllm_migrate.files.shell_words import words_within
 from vllm_migrate.files.word_lists import Item, Server, flags_in, server_in
-from vllm_migrate.files.yaml_lines import literal
 from vllm_migrate.files.yaml_places import items_span
+from vllm_migrate.files.yaml_values import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
-from vllm_migrate.files.located import UNRESOLVED, Span
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from vllm_migrate.files.located import Span
+from vllm_migrate.files.yaml_values import flow_end, flow_parts
 
 
 @dataclass(slots=True)
@@ -62,17 +59,6 @@ _FLOW_ITEM = re.compile(
     r"""\s*(?:(?:"([^"\\]*)"|'([^']*)'|([^\s:,{}\[\]"'][^:,{}\[\]"']*?))\s*:(?:\s+|(?=["'{\[])))?"""
 )
 _DEEPEST = 200  # nobody's settings are; time grows with the square of it
-_NUMBER = re.compile(r"[-+]?(?:\d[\d_]*)(?:\.\d*)?(?:[eE][-+]?\d+)?")
-_WORDS = {
-    "": None,
-    "~": None,
-    "null": None,
-    "Null": None,
-    "true": True,
-    "True": True,
-    "false": False,
-    "False": False,
-}
 
 
 def entries(text: str) -> list[Entry]:
@@ -82,23 +68,6 @@ def entries(text: str) -> list[Entry]:
         InputError: where it is a template, is indented by tabs, or a quote or flow collection is not closed.
     """
     return _Lines(text).read()
-
-
-def literal(text: str) -> object:
-    """The value of a plain or quoted scalar, `UNRESOLVED` where it is anything else."""
-    text = text.strip()
-    if text[:1] in ("'", '"') and text[-1:] == text[:1] and len(text) > 1:
-        return UNRESOLVED if "${" in text else text[1:-1]
-    if text in _WORDS:
-        return _WORDS[text]
-    if text[0] in "&*!{[|>" or "${" in text:
-        return UNRESOLVED
-    if _NUMBER.fullmatch(text):
-        try:
-            return int(text.replace("_", ""))
-        except ValueError:
-            return float(text)
-    return text
 
 
 @dataclass
@@ -204,7 +173,7 @@ class _Lines:
         return end
 
     def _flow(self, entry: Entry, stop: int) -> int:
-        end = _flow_end(self.text, entry.value.start)
+        end = flow_end(self.text, entry.value.start)
         if end < 0:
             raise InputError(f"line {self._number(entry.start)}: a bracket is never closed")
         entry.value = Span(entry.value.start, end)
@@ -222,7 +191,7 @@ class _Lines:
             raise InputError(f"line {self._number(entry.start)}: nested too deeply")
         path = (*entry.path, entry.key) if entry.key else entry.path
         previous = -1
-        for start, end in _flow_parts(self.text, entry.value.start + 1, entry.value.end - 1):
+        for start, end in flow_parts(self.text, entry.value.start + 1, entry.value.end - 1):
             match = _FLOW_ITEM.match(self.text, start, end)
             group = next((i for i in (1, 2, 3) if match and match[i] is not None), 0)
             begin = start + len(self.text[start:end]) - len(self.text[start:end].lstrip())
@@ -280,37 +249,3 @@ class _Lines:
             if before is not None:
                 before.next_start = entry.start
             last[entry.parent] = entry
-
-
-def _flow_end(text: str, at: int) -> int:
-    depth = 0
-    while at < len(text):
-        char = text[at]
-        if char in "{[":
-            depth += 1
-        elif char in "}]":
-            depth -= 1
-            if depth == 0:
-                return at + 1
-        elif char in "\"'":
-            at = text.find(char, at + 1)
-            if at < 0:
-                return -1
-        at += 1
-    return -1
-
-
-def _flow_parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    begin = at = start
-    while at < end:
-        char = text[at]
-        if char in "{[":
-            at = _flow_end(text, at) - 1
-        elif char in "\"'":
-            at = text.find(char, at + 1)
-        elif char == ",":
-            yield begin, at
-            begin = at + 1
-        at += 1
-    if text[begin:end].strip():
-        yield begin, end
