@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import Argument, Certainty, FileFacts
     from vllm_migrate.rules.base import Context
 
+_LISTS = ("[", "(", "{", "list(", "tuple(", "set(", "sorted(")
+
 
 class GoneMethodOrArgument(Rule):
     """A method is called, or an argument is given, that the facts know to be gone.
@@ -84,6 +86,19 @@ class GoneMethodOrArgument(Rule):
             source="0.12.0",
         ),
         Example(before='from vllm import LLM\n\nllm = LLM("m")\nllm.set_tokenizer(None)\n'),
+        Example(
+            before=(
+                "from vllm import LLMEngine\n\n\ndef stop(engine: LLMEngine, request_id: str):\n"
+                "    engine.abort_request(request_id)\n"
+            )
+        ),
+        Example(
+            before=(
+                "from vllm import LLMEngine\n\n\ndef stop(engine: LLMEngine, request_id: str):\n"
+                "    engine.abort_request([request_id])\n"
+            ),
+            unchanged=True,
+        ),
         Example(before="from vllm import PoolingParams\n\nparams = PoolingParams(normalize=True)\n"),
         Example(
             before=(
@@ -124,10 +139,32 @@ class GoneMethodOrArgument(Rule):
                     level=Level.NOTE if is_expected(file, method.rpartition(".")[2]) else None,
                     certainty=certainty,
                 )
+        yield from self._aborted_by_text(file, context)
         for argument in file.arguments:
             gone = changed_parameter(argument, context)
             if gone is not None and argument.name != "prompt_token_ids":  # VM401 has those
                 yield self._argument(file, argument, *gone)
+
+    def _aborted_by_text(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield calls of `abort_request` whose id, given by place, is not written as a list."""
+        found = context.facts.on_target(Subject.METHOD_ARGUMENT, "abort_request.request_id", context.target)
+        if found is None:
+            return
+        for call in file.calls:
+            if call.target != "vllm.LLMEngine.abort_request" or call.dead or not call.positional:
+                continue
+            value, span = call.positional[0]
+            if not value.source.lstrip().startswith(_LISTS):
+                given = one_line(value.source)
+                yield make_finding(
+                    self,
+                    file,
+                    span,
+                    f"abort_request({given}): {found[0].because}",
+                    fact=found[0],
+                    advice=f"abort_request([{given}]), unless {given} is a list already",
+                    certainty=call.certainty,
+                )
 
     def _argument(self, file: FileFacts, argument: Argument, fact: Fact, state: State) -> Finding:
         replacement = replace_argument(file, argument, state)
