@@ -41,8 +41,8 @@ def test_json_keys_are_exact(run, project: Path) -> None:
     done = run("check", "--output-format", "json")
     value = json.loads(done.out)
     assert set(value) == {
-        "schema", "tool", "target", "source", "findings", "skipped", "diagnostics", "baseline", "summary",
-        "reason",
+        "schema", "tool", "target", "source", "subprojects", "findings", "skipped", "diagnostics", "baseline",
+        "summary", "reason",
     }  # fmt: skip
     (finding,) = value["findings"]
     assert set(finding) == {
