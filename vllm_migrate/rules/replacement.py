@@ -95,9 +95,11 @@ def _rename(file: FileFacts, argument: Argument, name: str, value: str | None) -
     if file.kind is FileKind.YAML and argument.form is Form.KEY:
         if value is None:
             return (ReplaceText(argument.name_span, name),)
-        if argument.value_span is not None and value[:1] not in "{[":
-            yaml = {"True": "true", "False": "false", "None": "null"}.get(value, value)
-            return (ReplaceText(argument.name_span, name), ReplaceText(argument.value_span, yaml))
+        if argument.value_span is not None:
+            return (
+                ReplaceText(argument.name_span, name),
+                ReplaceText(argument.value_span, json.dumps(ast.literal_eval(value))),  # YAML reads JSON
+            )
     return ()
 
 

@@ -85,6 +85,15 @@ class RenamedEngineArgument(Rule):
             file_name="run.sh",
         ),
         Example(
+            before="engine_kwargs:\n  guided_decoding_backend: xgrammar  # fast\n  dtype: bfloat16\n",
+            after=(
+                'engine_kwargs:\n  structured_outputs_config: {"backend": "xgrammar"}  # fast\n'
+                "  dtype: bfloat16\n"
+            ),
+            file_name="rollout.yaml",
+            unsafe=True,
+        ),
+        Example(
             before=(
                 'from vllm import EngineArgs\n\nargs = EngineArgs("m", guided_decoding_backend="xgrammar")\n'
             ),
