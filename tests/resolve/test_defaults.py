@@ -51,6 +51,9 @@ def told(facts: FileFacts) -> list[Argument]:
         "config = Config()\nllm = LLM(**vars(config))\n",
         "config = Config()\nllm = LLM(**config.__dict__)\n",
         "config = Config()\nkwargs = asdict(config)\nllm = LLM(**kwargs)\n",
+        "config = Config()\nkwargs = asdict(config)\nkwargs = kwargs | more\nllm = LLM(**kwargs)\n",
+        "config = Config()\nllm = LLM(**{**asdict(config), **more})\n",
+        "config = Config()\nkwargs = {}\nif more:\n    kwargs = vars(config)\nllm = LLM(**kwargs)\n",
         (
             "class A:\n    def __init__(self, config: Config):\n        self.config = config\n"
             "    def build(self):\n        return LLM('m', swap_space=self.config.swap_space)\n"

@@ -80,9 +80,20 @@ class DefaultReader:
         if isinstance(node, ast.Name) and depth < _DEEPEST:
             found = self._syntax.lookup(node.id, node)
             values = [b.node for b in found[1] if b.kind == "value" and not b.path] if found else []
-            if len(values) == 1 and isinstance(values[0], ast.expr):
-                return self._as_dict(values[0], depth + 1)
+            return self._first(values, depth)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+            return self._first((node.left, node.right), depth)
+        if isinstance(node, ast.Dict):
+            spread = zip(node.keys, node.values, strict=True)
+            return self._first([value for key, value in spread if key is None], depth)
         return None
+
+    def _first(self, nodes: Iterable[ast.AST], depth: int) -> ast.expr | None:
+        """The first of several mappings that holds an object's fields."""
+        if depth >= _DEEPEST:
+            return None
+        objects = (self._as_dict(node, depth + 1) for node in nodes if isinstance(node, ast.expr))
+        return next((found for found in objects if found is not None), None)
 
     def _fields(self, node: ast.expr) -> dict[str, ast.AnnAssign | ast.Call]:
         """The fields of an object of the file's own class, or the options of what a parser returned."""
