@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import PurePosixPath
 
-from rule_support import by_code, find
+from packaging.version import Version
+from rule_support import by_code, context, find
 
 from vllm_migrate.edits.model import Level
-from vllm_migrate.files.located import Use
+from vllm_migrate.facts.model import Target
+from vllm_migrate.files.adapters import read_file
+from vllm_migrate.files.located import FileKind, Use
+from vllm_migrate.resolve.project import build_index
 
 NEW = "        from vllm.v1.worker.gpu_worker import Worker\n"
 OLD = "        from vllm.worker.worker import Worker\n"
@@ -113,3 +118,50 @@ def test_fields_of_a_request_that_a_server_hands_through_are_its_own() -> None:
     ):
         assert find(by_code("VM307"), head + text) == []
     assert find(by_code("VM307"), f'{head}    sent["guided_json"] = body.get("schema")\n')
+
+
+def test_imports_that_only_a_type_checker_runs_break_nothing() -> None:
+    head = "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n"
+    (finding,) = find(by_code("VM101"), head + "    from vllm.sequence import PromptLogprobs\n")
+    assert finding.level is Level.NOTE
+    (finding,) = find(by_code("VM102"), head + "    from vllm.sequence import SequenceGroup\n")
+    assert finding.level is Level.NOTE
+
+
+def test_a_package_is_no_user_of_itself() -> None:
+    text = "from trl.extras.vllm_client import VLLMClient\n"
+    assert find(by_code("VM101"), text, file_name="train.py")
+    package = [("trl/__init__.py", b""), ("trl/extras/__init__.py", b""), ("trl/trainer.py", text.encode())]
+    files = [(PurePosixPath(name), source) for name, source in package]
+    path, source = files[-1]
+    target = Target("vllm", Version("0.32.0"))
+    facts = read_file(path, FileKind.PYTHON, source, build_index(files), target)
+    assert list(by_code("VM101").find(facts, context(facts.use))) == []
+
+
+def test_the_default_of_an_option_is_not_reported_beside_the_call_it_is_given_to() -> None:
+    text = (
+        "import argparse\nfrom vllm import SamplingParams\n\nparser = argparse.ArgumentParser()\n"
+        'parser.add_argument("--longest", type=int, default=8)\nargs = parser.parse_args()\n'
+        "params = SamplingParams(truncate_prompt_tokens=args.longest)\n"
+    )
+    (finding,) = find(by_code("VM301"), text)
+    assert text[: finding.span.start].count("\n") == 6
+
+
+def test_an_engine_that_was_woken_has_an_empty_cache() -> None:
+    text = (
+        "from vllm import LLM\n\n\ndef update(llm: LLM, weights):\n{wake}"
+        "    llm.collective_rpc('update_weights', args=(weights,))\n"
+    )
+    assert find(by_code("VM706"), text.format(wake=""))
+    assert find(by_code("VM706"), text.format(wake="    llm.wake_up()\n")) == []
+
+
+def test_logprobs_of_prompts_are_another_matter() -> None:
+    text = (
+        "from vllm import LLM, SamplingParams\n\n\ndef score(p):\n    llm = LLM('m')\n"
+        "    out = llm.generate(p, SamplingParams({asks}=1, temperature=0.5))\n    return out[0].{reads}\n"
+    )
+    assert find(by_code("VM701"), text.format(asks="logprobs", reads="outputs[0].logprobs"))
+    assert find(by_code("VM701"), text.format(asks="prompt_logprobs", reads="prompt_logprobs")) == []

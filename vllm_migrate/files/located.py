@@ -106,6 +106,8 @@ class Import:
         guarded: inside a `try` with an `except ImportError`, under a version test or TYPE_CHECKING.
         dead: in a branch that the target version never takes.
         uses: spans of the name's later uses in this file.
+        own: from a module of the project itself: TRL's own tree is no user of TRL.
+        never_run: under TYPE_CHECKING.
     """
 
     module: str
@@ -116,6 +118,8 @@ class Import:
     guarded: bool = False
     dead: bool = False
     uses: tuple[Span, ...] = ()
+    own: bool = False
+    never_run: bool = False
 
     @property
     def qualified(self) -> str:
@@ -186,6 +190,8 @@ class Call:
         positional: the positional arguments in order.
         open_ended: True where a `**` reaches it that could not be followed, so absence of a keyword proves
             nothing.
+        wrapped: it reaches the target through a function or class of the user's that gives it arguments of
+            its own; the call in there is located, too.
         own_mapping: a dictionary of the enclosing function's own that reaches it through `**`, where a key
             that is added to it before the statement at `own_mapping_before` goes nowhere else.
         function: qualified name of the enclosing function or method, "" at module level.
@@ -199,6 +205,7 @@ class Call:
     arguments: tuple[Argument, ...] = ()
     positional: tuple[tuple[Value, Span], ...] = ()
     open_ended: bool = False
+    wrapped: bool = False
     own_mapping: str = ""
     own_mapping_before: Span | None = None
     function: str = ""

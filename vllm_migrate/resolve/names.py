@@ -100,6 +100,10 @@ class Names:
 
     # Expressions
 
+    def is_own(self, module: str) -> bool:
+        """Whether a module lies in a package that the project itself is."""
+        return self._index is not None and self._index.is_own(module)
+
     def of(self, node: ast.AST) -> Meaning | None:
         """What an expression stands for; None where that is nothing of interest."""
         if node.__class__ is ast.Name:

@@ -66,6 +66,8 @@ class ReferenceReader:
                         guarded=guarded,
                         dead=self._gates.is_dead(node),
                         uses=self._uses(node, bound) if concerns else (),
+                        own=known.is_known(module) and self._names.is_own(module),
+                        never_run=guarded and under_type_checking(self._syntax, node, self._names),
                     )
                 )
         return tuple(found)

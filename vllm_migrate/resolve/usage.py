@@ -34,7 +34,8 @@ _SYNC = re.compile(
     r"|update_params|update_parameter\w*|_?move_model_to_vllm|broadcast_(?:to_vllm|weights?)|reload_weights)$"
 )
 _TRAINER = re.compile(r"(?:^|\.)\w*(?:Trainer|Optimizer|AdamW|Adam|SGD)$")
-_LOGPROB_ATTRIBUTES = {"cumulative_logprob", "logprobs", "prompt_logprobs"}
+_LOGPROB_ATTRIBUTES = {"cumulative_logprob", "logprobs"}
+"""Those of sampled tokens. prompt_logprobs are another matter: no logprobs_mode changes them."""
 
 
 def read_use(

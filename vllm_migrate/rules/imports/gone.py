@@ -61,6 +61,7 @@ class GoneImport(Rule):
                     name.span,
                     _message(name.qualified, fact, state),
                     fact=fact,
+                    level=Level.NOTE if name.never_run else None,
                     safety=Safety.MANUAL,
                     advice=_advice(name.qualified, fact, state, context),
                 )

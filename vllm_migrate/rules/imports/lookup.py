@@ -21,7 +21,7 @@ _ELSEWHERE = frozenset({"guided-decoding-params"})
 def broken_imports(file: FileFacts, context: Context) -> Iterator[tuple[Import, Fact, State]]:
     """Imports the target lacks, with what became of them; not dead ones, nor those with a working twin."""
     for name in file.imports:
-        found = None if name.dead else context.import_state(name.qualified)
+        found = None if name.dead or name.own else context.import_state(name.qualified)
         if found and found[0].id not in _ELSEWHERE and not _has_twin(name, file, context):
             yield name, *found
 

@@ -99,7 +99,13 @@ class MovedImport(Rule):
                     f" ({fact.advice or 'something of its signature, methods or fields is different there'})"
                 )
             yield make_finding(
-                self, file, name.span, message, fact=fact, edits=(MoveImport(name.span, module, new),)
+                self,
+                file,
+                name.span,
+                message,
+                fact=fact,
+                level=Level.NOTE if name.never_run else None,
+                edits=(MoveImport(name.span, module, new),),
             )
         for reference, fact, state in broken_references(file, context):
             if state.remedy is Remedy.MOVE and fact.name == reference.qualified:

@@ -8,7 +8,7 @@ from packaging.version import Version
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
-from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.located import FileKind, Form
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line, since
 from vllm_migrate.rules.removal import remove_argument
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.located import Argument, FileFacts
     from vllm_migrate.rules.base import Context
 
 # Rules of their own: what is only called otherwise, and processors, which have to move into the engine.
@@ -109,6 +109,8 @@ class GoneSamplingArgument(Rule):
         for argument in file.arguments:
             if argument.owner != "sampling" or argument.dead or argument.name in _RENAMED:
                 continue
+            if argument.form is Form.KEY and _is_written(file, argument):
+                continue  # the default of an option that the call is given, where it is reported
             python = file.kind is FileKind.PYTHON
             if python and argument.name in _MOVED and argument.value.literal not in (None, []):
                 continue
@@ -147,3 +149,11 @@ class GoneSamplingArgument(Rule):
                 else fact.precondition or "it asks for what happens anyway",
                 certainty=argument.certainty,
             )
+
+
+def _is_written(file: FileFacts, default: Argument) -> bool:
+    """Whether the parameter that a default is for is also written out at a call of this file."""
+    return any(
+        a.owner == default.owner and a.name == default.name and a.form in (Form.KEYWORD, Form.DICT)
+        for a in file.arguments
+    )

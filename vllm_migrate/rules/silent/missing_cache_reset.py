@@ -53,8 +53,7 @@ class MissingCacheReset(Rule):
     ## Fix safety
     Unsafe: where an update ends is inferred, and a reset does nothing while requests are running. Where the
     end can't be seen (the call's result is returned, or its callers are in other files) the line to write is
-    given. An engine that wakes up has an empty cache: where the file puts it to sleep, nothing is reported,
-    and where that happens elsewhere, it is a note.
+    given. An engine that is woken before the update has an empty cache: nothing is reported.
     """
 
     code = "VM706"
@@ -135,14 +134,12 @@ class MissingCacheReset(Rule):
         if change is None or not file.updates or not keeps_cache(file.use, context):
             return
         for update in file.updates:
-            if update.reset or update.dead:
-                continue
+            if update.reset or update.dead or update.woken:
+                continue  # an engine that had to be woken slept, and sleep empties its cache
             code = _reset(update, context)
             message = f"the weights of {update.engine} change and its prefix cache is not reset"
             edits: tuple[Edit, ...] = ()
-            if update.woken:
-                message += ", unless the engine was asleep before"
-            elif update.point is not None and code:
+            if update.point is not None and code:
                 edits = (InsertStatement(update.point, _under(update.headers, code)),)
             yield make_finding(
                 self,
@@ -150,7 +147,6 @@ class MissingCacheReset(Rule):
                 update.span,
                 f"{message}: {change.fact.because}",
                 fact=change.fact,
-                level=Level.NOTE if update.woken else None,
                 safety=Safety.UNSAFE,
                 edits=edits,
                 advice=_advice(update, code),
@@ -203,6 +199,4 @@ def _advice(update: WeightUpdate, code: str) -> str:
         return f"{code} after the last tensor, in what calls {where} for each of them"
     if update.unclear == "returned":
         return f"{code} before {where} returns, or in its callers after the last tensor"
-    if update.woken:
-        return f"{code} after this update, where it may run without sleep() before it"
     return f"{code} after the last tensor of the update"
