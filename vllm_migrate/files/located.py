@@ -485,7 +485,8 @@ class Use:
 
     Attributes:
         reads_logprobs: reads rollout logprobs (`.logprobs`, `.cumulative_logprob`) or asks for them.
-        takes_logprobs: does something with logprobs that came back, whoever sent them.
+        takes_logprobs, takes_prompt_logprobs: does something with logprobs that came back, whoever asked for
+            them: of sampled tokens, of prompts.
         syncs_weights: changes the weights of a live engine.
         trains: calls an optimizer, a backward pass or a TRL/verl/OpenRLHF trainer.
         main_guard: the file has `if __name__ == "__main__":`.
@@ -509,6 +510,7 @@ class Use:
 
     reads_logprobs: bool = False
     takes_logprobs: bool = False
+    takes_prompt_logprobs: bool = False
     syncs_weights: bool = False
     trains: bool = False
     main_guard: bool = False

@@ -99,6 +99,7 @@ class CallReader:
             arguments=tuple(arguments),
             positional=tuple((self.value(a), self._text.span(a)) for a in positional),
             open_ended=open_ended,
+            wrapped=forward is not None and forward.fixes,
             own_mapping=own_dict[0] if own_dict else "",
             own_mapping_before=self._text.span(own_dict[1]) if own_dict else None,
             function=self._syntax.qualname(node),

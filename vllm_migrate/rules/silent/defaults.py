@@ -48,8 +48,11 @@ def unwritten(file: FileFacts, name: str, context: Context) -> Iterator[Call]:
 
 
 def is_passed_on(call: Call, name: str, context: Context) -> bool:
-    """Whether a `**` that can't be followed may well hold the argument: the project writes it elsewhere."""
-    return call.open_ended and name in context.project.passes_on
+    """Whether a `**` that can't be followed may well hold the argument: the project writes it elsewhere.
+
+    A call of the user's own wrapper leaves it to the call within, which is judged by itself.
+    """
+    return call.wrapped or (call.open_ended and name in context.project.passes_on)
 
 
 def add(call: Call, change: Change) -> tuple[Edit, ...]:
