@@ -6,8 +6,9 @@ cd "$(dirname "$0")"
 export VLLM_USE_V1=0
 export VLLM_WORKER_MULTIPROC_METHOD=spawn
 export TOKENIZERS_PARALLELISM=false
-exec python3 generate.py \
+python3 generate.py \
     --model "$MODEL" \
     --prompts "$PROMPTS" \
     --output "$OUT/rollouts.jsonl" \
     "$@"
+python3 sft.py --model "$MODEL" --data "$OUT/rollouts.jsonl" --output "$OUT/tuned.safetensors"

@@ -9,6 +9,8 @@ from functools import partial
 import vllm
 from vllm.sequence import Logprob
 
+from distill.student import Student
+
 TOP_K_LOGPROBS = 20  # vLLM's default ceiling (max_logprobs)
 
 
@@ -63,9 +65,9 @@ def main() -> None:
     with open(os.path.join(out, "rollouts.jsonl"), "w") as f:
         for row in rows:
             f.write(json.dumps(row) + "\n")
-    from distill.student import distillation_loss
-
-    print(f"student before training: KL {distillation_loss(model, rows[:4]):.4f}")
+    student = Student(model)
+    for start in range(0, len(rows), 8):
+        print(f"KL {student.step(rows[start : start + 8]):.4f}", flush=True)
 
 
 if __name__ == "__main__":
