@@ -165,3 +165,29 @@ def test_logprobs_of_prompts_are_another_matter() -> None:
     )
     assert find(by_code("VM701"), text.format(asks="logprobs", reads="outputs[0].logprobs"))
     assert find(by_code("VM701"), text.format(asks="prompt_logprobs", reads="prompt_logprobs")) == []
+
+
+def test_metrics_that_are_only_handed_on_break_nothing() -> None:
+    head = "from vllm import LLM\n\nllm = LLM('m')\nfor one in llm.generate('a'):\n"
+    (finding,) = find(by_code("VM403"), head + "    keep({'metrics': one.metrics})\n")
+    assert finding.level is Level.WARNING
+    (finding,) = find(by_code("VM403"), head + "    print(one.metrics.arrival_time)\n")
+    assert finding.level is Level.ERROR
+
+
+def test_prompt_logprobs_that_nobody_reads() -> None:
+    text = "from vllm import SamplingParams\n\nparams = SamplingParams(prompt_logprobs=0, temperature=0.8)\n"
+    (finding,) = find(by_code("VM707"), text, use=RL)
+    assert finding.level is Level.NOTE
+    (finding,) = find(by_code("VM707"), text, use=replace(RL, takes_prompt_logprobs=True))
+    assert finding.level is Level.WARNING
+
+
+def test_a_walk_that_only_old_releases_have() -> None:
+    text = "from vllm import LLM\n\nrunner = LLM('m').llm_engine.model_executor.worker.model_runner\n"
+    (finding,) = find(by_code("VM501"), text, use=Use(engine_in_process=True))
+    assert "driver_worker.worker" in finding.message
+    (finding,) = find(
+        by_code("VM501"), text.replace(".worker.", ".driver_worker."), use=Use(engine_in_process=True)
+    )
+    assert "works only with" in finding.message

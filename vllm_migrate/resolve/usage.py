@@ -11,7 +11,7 @@ from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.handing_on import passed_on
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import PurePosixPath
 
     from vllm_migrate.files.located import (
@@ -78,7 +78,8 @@ def read_use(
         reads_logprobs=asks
         or reads
         or any(a.attr == "cumulative_logprob" for a in syntax.all(ast.Attribute)),
-        takes_logprobs=_takes_logprobs(syntax),
+        takes_logprobs=_takes(syntax, _LOGPROB_ATTRIBUTES),
+        takes_prompt_logprobs=_takes(syntax, {"prompt_logprobs"}),
         syncs_weights=any(_SYNC.match(str(name)) for name in methods | rpcs)
         or any(_SYNC.match(function.name) for function in syntax.functions()),
         trains="backward" in methods
@@ -124,12 +125,10 @@ def read_use(
     )
 
 
-def _takes_logprobs(syntax: Syntax) -> bool:
-    """Whether something is done with the logprobs of an output: an attribute or entry so named is read."""
-    return any(
-        a.attr in _LOGPROB_ATTRIBUTES and isinstance(a.ctx, ast.Load) for a in syntax.all(ast.Attribute)
-    ) or any(
-        isinstance(value, ast.Constant) and value.value in _LOGPROB_ATTRIBUTES
+def _takes(syntax: Syntax, names: Collection[str]) -> bool:
+    """Whether something is done with the logprobs of an output: attributes or entries so named are read."""
+    return any(a.attr in names and isinstance(a.ctx, ast.Load) for a in syntax.all(ast.Attribute)) or any(
+        isinstance(value, ast.Constant) and value.value in names
         for value in (
             *(s.slice for s in syntax.all(ast.Subscript) if isinstance(s.ctx, ast.Load)),
             *(argument for call in syntax.all(ast.Call) for argument in call.args[:2]),

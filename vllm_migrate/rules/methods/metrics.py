@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.located import Attribute, FileFacts
     from vllm_migrate.rules.base import Context
 
 _BUILD = 'from vllm import LLM\n\nllm = LLM("m")'
@@ -76,5 +76,11 @@ class RequestMetrics(Rule):
                     attribute.span,
                     f"{file.text(attribute.span)}: {change.fact.because}",
                     fact=change.fact,
+                    level=Level.WARNING if _is_handed_on(file, attribute) else None,
                     certainty=attribute.certainty,
                 )
+
+
+def _is_handed_on(file: FileFacts, attribute: Attribute) -> bool:
+    """Whether nothing is read of the metrics where they stand: None goes into a record as they did."""
+    return file.source[attribute.span.end :].lstrip()[:1] in (b",", b")", b"}", b"]")

@@ -71,6 +71,7 @@ class PromptLogprobs(Rule):
         change = context.facts.change(Subject.BEHAVIOUR, "prompt-logprobs", context.source, context.target)
         if change is None:
             return
+        matters = is_rl(context.project) and context.project.takes_prompt_logprobs
         for call in file.calls:
             if call.target != "vllm.SamplingParams" or call.dead:
                 continue
@@ -87,7 +88,7 @@ class PromptLogprobs(Rule):
                 asked.span,
                 f"prompt_logprobs with {written}: {change.fact.because}",
                 fact=change.fact,
-                level=Level.WARNING if is_rl(context.project) else Level.NOTE,
+                level=Level.WARNING if matters else Level.NOTE,
                 advice=_advice(changing),
                 certainty=call.certainty,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -190,6 +191,8 @@ class DriverWorkerChain(Rule):
             message = f"{walk} is out of reach: {change.fact.because}"
             if in_process:
                 message = f"{walk} works only with an engine in this process, as elsewhere in the project"
+                if ("model_executor", "worker") in pairwise(chain.attributes):
+                    message = f"{walk} works on no V1 engine: its executor has driver_worker.worker"
             yield make_finding(
                 self,
                 file,
