@@ -4,7 +4,8 @@
 
 Every project runs on V0 0.8.5, then on V1 unchanged, after the safe edits and after all edits; README.md
 beside this file says what a project is and when a run passes. Needs both engines; a run takes a minute or so.
-Exits 1 where a project fails on V0 or the pass rate after all edits is below what it is held to.
+Exits 1 where a project fails on V0, the pass rate after all edits is below what it is held to, or a project
+that still fails then has no finding that says what to do.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from case import Case, read_all
 from stages import ROOT, STAGES, Outcome, Setting, run_stage
-from table import rates, show
+from table import failures, rates, show
 
 from vllm_migrate.engines import registry
 from vllm_migrate.engines.paths import cache_root
@@ -77,7 +78,10 @@ def document(
                 "title": case.title,
                 "style": case.style,
                 "control": case.control,
-                "stages": {stage: asdict(outcome) for stage, outcome in outcomes[case.name].items()},
+                "stages": {
+                    stage: {"verdict": outcome.verdict, "explained": outcome.explained, **asdict(outcome)}
+                    for stage, outcome in outcomes[case.name].items()
+                },
             }
             for case in cases
         },
@@ -117,6 +121,8 @@ def main() -> int:
     if path is not None:
         path.write_text(json.dumps(document(able, outcomes, setting), indent=1) + "\n", encoding="utf-8")
     if any("v0" in rows and not rows["v0"].passed for rows in outcomes.values()):
+        return 1
+    if not all(failures(able, outcomes).values()):
         return 1
     after = rates(able, outcomes)["unsafe"]
     return int(after["runs"] > 0 and after["passed"] < HELD_TO * after["runs"])

@@ -59,6 +59,12 @@ def rates(cases: list[Case], outcomes: dict[str, dict[str, Outcome]]) -> dict[st
     return found
 
 
+def failures(cases: list[Case], outcomes: dict[str, dict[str, Outcome]]) -> dict[str, bool]:
+    """Projects that do not pass after all edits, and whether a finding that remains says what to do."""
+    last = {case.name: outcomes[case.name].get("unsafe") for case in cases}
+    return {name: outcome.explained for name, outcome in last.items() if outcome and not outcome.passed}
+
+
 def show(cases: list[Case], outcomes: dict[str, dict[str, Outcome]], target: str) -> None:
     """The table, then every failure with what the tool says about it, then the rates."""
     print(f"{'project':<22}{'V0 mean':>9}  {'before':<8}{'safe':<8}{'unsafe':<8}{'mean':>9}{'left':>6}")
@@ -81,6 +87,9 @@ def show(cases: list[Case], outcomes: dict[str, dict[str, Outcome]], target: str
                 f"  {stage:<8}{rate['passed']:>3} of {rate['runs']:<3}{share:>6.0%}"
                 f"  [{rate['low']:.0%}, {rate['high']:.0%}]"
             )
+    failed = failures(cases, outcomes)
+    if failed:
+        print(f"{sum(failed.values())} of {len(failed)} that still fail have a finding that says what to do")
 
 
 def _mark(case: Case, stage: str, outcome: Outcome | None) -> str:
