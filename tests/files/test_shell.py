@@ -42,7 +42,7 @@ def test_flags_of_every_server(server: str) -> None:
 
 
 def test_flags_of_other_programs_are_left_alone() -> None:
-    assert read("python train.py --swap-space 4\nvllm bench --swap-space 4\n").arguments == ()
+    assert read("python train.py --seed 4\nvllm bench --swap-space 4\n").arguments == ()
 
 
 def test_flags_across_continuations_and_quotes() -> None:
@@ -238,3 +238,18 @@ def test_every_removal_is_valid_for_bash(text: str) -> None:
         edited = facts.source[: found.span.start] + filler + rest
         done = subprocess.run(["bash", "-n"], input=edited, capture_output=True, check=False)  # noqa: S607 - bash, found
         assert done.returncode == 0, (edited, done.stderr)
+
+
+def test_a_setting_that_defaults_to_itself_is_one_setting() -> None:
+    found = read("export VLLM_USE_V1=${VLLM_USE_V1:-0}\necho $VLLM_LOGGING_LEVEL\n").variables
+    assert [(v.name, v.action) for v in found] == [("VLLM_USE_V1", "set"), ("VLLM_LOGGING_LEVEL", "read")]
+
+
+def test_flags_of_a_program_are_guessed_where_only_vllm_has_such() -> None:
+    text = "python3 evaluate.py --swap-space 0 --prompts $P --use-v2-block-manager --dtype bfloat16\n"
+    found = read(text).arguments
+    assert [(a.name, a.value.literal, a.certainty) for a in found] == [
+        ("swap_space", "0", Certainty.GUESS),
+        ("use_v2_block_manager", True, Certainty.GUESS),
+    ]
+    assert not read("./mkswap --swap-space 4\n").arguments

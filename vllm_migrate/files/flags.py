@@ -26,6 +26,17 @@ BARE = frozenset(
 MANY = frozenset({"lora-modules", "prompt-adapters", "served-model-name", "long-lora-scaling-factors"})
 """Flags that take every following word up to the next flag."""
 
+ONLY_VLLMS = frozenset(
+    {
+        "disable-async-output-proc", "disable-mm-preprocessor-cache", "guided-decoding-backend",
+        "max-seq-len-to-capture", "multi-step-stream-outputs", "num-lookahead-slots", "num-scheduler-steps",
+        "preemption-mode", "scheduler-delay-factor", "swap-space", "use-v2-block-manager",
+        "worker-use-ray",
+    }
+)  # fmt: skip
+"""Flags of V0's whose names say whose they are: programs of the user's take them through
+`EngineArgs.add_cli_args`, and hardly otherwise."""
+
 
 def takes_value(flag: str) -> bool:
     """Whether `--flag` is followed by a value (`flag` without the dashes)."""

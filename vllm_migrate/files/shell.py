@@ -151,8 +151,11 @@ class Script:
         for word in command.words:
             if word.text.startswith("'"):
                 continue
+            assigned = _ASSIGNMENT.match(word.bare)
             for match in _EXPANSION.finditer(word.text):
                 name = match[1] or match[3]
+                if assigned is not None and assigned[1] == name:
+                    continue  # `X=${X:-v}` is one setting, not one and a use of it
                 at = word.start + match.start(1 if match[1] else 3)
                 span = Span(at, at + len(name))
                 action = "default" if match[2] else "read"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.flags import MANY, python_name, takes_value
+from vllm_migrate.files.flags import MANY, ONLY_VLLMS, python_name, takes_value
 from vllm_migrate.files.located import UNRESOLVED, Argument, Certainty, Form, Span, Value
 from vllm_migrate.files.shell_words import Command, Word, unquote, words_within
 from vllm_migrate.files.text import shown
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _FLAG = re.compile(r"--([A-Za-z][\w.-]*)(=)?")
 _HIDDEN_FLAG = re.compile(r"(?<![\w-])--([A-Za-z][\w-]*)")
+_PYTHON = re.compile(r"(?:^|/)(?:python[\d.]*|torchrun|accelerate|deepspeed)$|\.py$")
 _NAMED = re.compile(r"\$\{?(\w+)")
 _LIST = re.compile(r"""(\w+)\+?=(\(|"|')""")
 _TRL_CONFIGS = {"grpo": "trl.GRPOConfig", "rloo": "trl.RLOOConfig", "online_dpo": "trl.OnlineDPOConfig"}
@@ -27,6 +29,7 @@ def flags(text: str, found: Sequence[Command]) -> Iterator[Argument]:
     for command in found:
         start, owner = server_flags_from(command.words)
         if start < 0:
+            yield from _flags_of_a_program(text, command)
             continue
         trl = any(word.bare in ("trl", "vllm-serve") for word in command.words[:start])
         rest = command.words[start:]
@@ -37,6 +40,18 @@ def flags(text: str, found: Sequence[Command]) -> Iterator[Argument]:
                     seen.add(name)
                     for inside in lists.get(name, ()):
                         yield from flags_among(text, words_within(text, *inside), owner, values_always=trl)
+
+
+def _flags_of_a_program(text: str, command: Command) -> Iterator[Argument]:
+    """Engine flags handed to a Python program, which must have vLLM's parser for them: a guess.
+
+    The program may have an option of its own by that name, so nothing is edited.
+    """
+    words = command.words
+    start = next((i for i, word in enumerate(words) if _PYTHON.search(word.bare)), len(words))
+    for found in flags_among(text, words[start + 1 :], "engine", values_always=False):
+        if found.name.replace("_", "-") in ONLY_VLLMS:
+            yield replace(found, certainty=Certainty.GUESS)
 
 
 def servers(found: Sequence[Command]) -> Iterator[Span]:
