@@ -419,6 +419,29 @@ def test_a_name_may_stand_for_the_test():
     assert {i.name for i in facts.imports if i.dead} == {"first", "third"}
 
 
+def test_keywords_pass_through_wrappers_of_wrappers():
+    facts = read(
+        """
+        from vllm import LLM
+        class Engine:
+            def __init__(self, path, **given):
+                settings = dict(dtype="bfloat16")
+                settings.update(given)
+                self.llm = LLM(path, **settings)
+        def engine(path, **given):
+            global ENGINE
+            ENGINE = ENGINE or Engine(path, **given)
+            return ENGINE
+        def other(path, **given):
+            return given, other(path, **given)
+        engine("m", swap_space=0)
+        other("m", swap_space=4)
+        """
+    )
+    found = [a for a in facts.arguments if a.name == "swap_space"]
+    assert [(a.owner, a.value.literal, a.certainty) for a in found] == [("engine", 0, Certainty.LIKELY)]
+
+
 def test_getters_of_configurations_are_methods():
     facts = read(
         """

@@ -82,21 +82,34 @@ class UserCode:
         parameters = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
         own = {p.arg for p in parameters}
         target, fixes = "", False
-        for node in self._names.syntax.all(ast.Call):
-            if self._names.syntax.function(node) is not function:
-                continue
+        calls = [c for c in self._names.syntax.all(ast.Call) if self._names.syntax.function(c) is function]
+        filled = {name for call in calls if (name := _filled_from(call, rest))}
+        for node in calls:
             for keyword in node.keywords:
-                if keyword.arg is None and isinstance(keyword.value, ast.Name) and keyword.value.id == rest:
-                    target = target or self._names.invocations.target(node)
+                held = keyword.value.id if isinstance(keyword.value, ast.Name) else ""
+                if keyword.arg is None and (held == rest or held in filled):
+                    next_one = self._next(node)
+                    target = target or next_one.target
                     fixed = [k.arg for k in node.keywords if k.arg]
-                    own.update(fixed)
-                    fixes = fixes or bool(fixed)
+                    own.update(fixed, next_one.own)
+                    fixes = fixes or bool(fixed) or next_one.fixes or held in filled
             if _is_named(node.func, "setattr") and node.args:
                 found = self._names.of(node.args[0])
                 if found is not None and found.kind is Kind.INSTANCE and found.name == known.SAMPLING:
                     target = target or known.SAMPLING
             own.update(_taken_out(node, rest))
         return Forward(target, frozenset(own), fixes) if target else None
+
+    def _next(self, call: ast.Call) -> Forward:
+        """What a call hands its `**` on to: something of vLLM's, or what another wrapper does with them."""
+        target = self._names.invocations.target(call)
+        if target:
+            return Forward(target)
+        callee = self._names.of(call.func)
+        if callee is None or callee.kind not in (Kind.CLASS, Kind.FUNCTION):
+            return Forward("")
+        wrapper = self.function(callee) if callee.kind is Kind.FUNCTION else self.method(callee, "__init__")
+        return (wrapper.forward if wrapper is not None else None) or Forward("")
 
     def attribute(self, base: Meaning, name: str) -> Meaning | None:
         """What an attribute of an object of the user's stands for."""
@@ -158,6 +171,20 @@ def _is_property(node: ast.AST | None) -> bool:
 
 def _is_named(node: ast.expr, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
+
+
+def _filled_from(node: ast.Call, mapping: str) -> str:
+    """The dictionary that `name.update(mapping)` fills; "" for any other call."""
+    func = node.func
+    if (
+        isinstance(func, ast.Attribute)
+        and func.attr == "update"
+        and isinstance(func.value, ast.Name)
+        and len(node.args) == 1
+        and _is_named(node.args[0], mapping)
+    ):
+        return func.value.id
+    return ""
 
 
 def _taken_out(node: ast.Call, mapping: str) -> set[str]:
