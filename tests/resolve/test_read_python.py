@@ -442,6 +442,19 @@ def test_keywords_pass_through_wrappers_of_wrappers():
     assert [(a.owner, a.value.literal, a.certainty) for a in found] == [("engine", 0, Certainty.LIKELY)]
 
 
+def test_a_partial_presets_what_its_callers_leave_out():
+    facts = read(
+        """
+        from functools import partial
+        from vllm import LLM
+        make = partial(LLM, dtype="bfloat16")
+        other = partial(LLM, **options())
+        llm = make("m")
+        """
+    )
+    assert [(c.presets, c.wrapped) for c in facts.calls] == [(True, False), (False, False), (False, True)]
+
+
 def test_getters_of_configurations_are_methods():
     facts = read(
         """

@@ -192,6 +192,7 @@ class Call:
             nothing.
         wrapped: it reaches the target through a function or class of the user's that gives it arguments of
             its own; the call in there is located, too.
+        presets: `functools.partial(LLM, ...)`, where an argument that is added is a default for its callers.
         own_mapping: a dictionary of the enclosing function's own that reaches it through `**`, where a key
             that is added to it before the statement at `own_mapping_before` goes nowhere else.
         function: qualified name of the enclosing function or method, "" at module level.
@@ -206,6 +207,7 @@ class Call:
     positional: tuple[tuple[Value, Span], ...] = ()
     open_ended: bool = False
     wrapped: bool = False
+    presets: bool = False
     own_mapping: str = ""
     own_mapping_before: Span | None = None
     function: str = ""

@@ -67,6 +67,7 @@ class CallReader:
         func: ast.expr = node.func
         if callee is not None and callee.kind is Kind.NAME and not known.is_known(callee.name):
             positional = node.args[1:]  # functools.partial(LLM, ...)
+        presets = positional is not node.args and all(keyword.arg for keyword in node.keywords)
         own = forward.own if forward is not None else frozenset()
         owner = known.owner_of(target)
         arguments: list[Argument] = []
@@ -99,7 +100,9 @@ class CallReader:
             arguments=tuple(arguments),
             positional=tuple((self.value(a), self._text.span(a)) for a in positional),
             open_ended=open_ended,
-            wrapped=forward is not None and forward.fixes,
+            wrapped=(forward is not None and forward.fixes)
+            or (callee is not None and callee.kind is Kind.PARTIAL),
+            presets=presets,
             own_mapping=own_dict[0] if own_dict else "",
             own_mapping_before=self._text.span(own_dict[1]) if own_dict else None,
             function=self._syntax.qualname(node),

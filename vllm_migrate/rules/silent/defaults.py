@@ -61,7 +61,7 @@ def add(call: Call, change: Change) -> tuple[Edit, ...]:
     Where a `**` that can't be followed might hold it already, it becomes a default of that dictionary; none
     where the dictionary is not the function's own.
     """
-    if call.open_ended:
+    if call.open_ended and not call.presets:
         if call.own_mapping_before is None:
             return ()
         name, value = setting(change)
