@@ -23,6 +23,7 @@ from vllm_migrate.errors import (
     UsageError,
 )
 from vllm_migrate.workers import protocol as wire
+from vllm_migrate.workers import sync_protocol as sync_wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -215,6 +216,32 @@ class EngineClient:
     def reset(self, *, slot: str = wire.MAIN_SLOT) -> bool:
         """Empty the prefix cache; false where the engine refused."""
         return bool(self._call(wire.RESET, {}, seconds=CONTROL_SECONDS, slot=slot)["done"])
+
+    def checksum(self, *, slot: str = wire.MAIN_SLOT, seconds: float = LOAD_SECONDS) -> sync_wire.Checksums:
+        """Digests of the weights the engine computes with."""
+        return sync_wire.Checksums(**self._call(sync_wire.CHECKSUM, {}, seconds=seconds, slot=slot))
+
+    def update(
+        self, request: sync_wire.UpdateRequest, *, slot: str = wire.MAIN_SLOT, seconds: float = LOAD_SECONDS
+    ) -> sync_wire.UpdateReport:
+        """Bring another checkpoint's weights into the live engine, while nothing runs."""
+        answer = self._call(sync_wire.UPDATE, wire.to_wire(request), seconds=seconds, slot=slot)
+        return sync_wire.UpdateReport(**answer)
+
+    def sync_replay(
+        self,
+        request: sync_wire.SyncReplayRequest,
+        *,
+        slot: str = wire.MAIN_SLOT,
+        seconds: float = WORK_SECONDS,
+    ) -> tuple[list[sync_wire.SyncRecord], sync_wire.UpdateReport | None]:
+        """Force sequences with the prefix cache under control, an update in flight where one is asked for."""
+        answer = self._call(sync_wire.SYNC_REPLAY, wire.to_wire(request), seconds=seconds, slot=slot)
+        update = answer["update"]
+        return (
+            [sync_wire.SyncRecord(**record) for record in answer["records"]],
+            None if update is None else sync_wire.UpdateReport(**update),
+        )
 
     def shutdown(self) -> None:
         """Ask the worker to end, then make sure of it."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .protocol import GenerateRequest, Loaded, ReplayRecord, ReplayRequest, RolloutRecord
+    from .sync import WeightSync
 
     Progress = Callable[[int, int], None]
 
@@ -57,6 +58,10 @@ class Backend(ABC):
         """
         del value
         return {"live": False, "was": None, "why": f"{setting} can't be changed in this engine while it runs"}
+
+    def weight_sync(self) -> WeightSync:
+        """Weight updates in this engine, where it has any."""
+        raise WorkerError("unsupported", "this engine's weights can't be updated")
 
     def reset(self) -> bool:
         """Empty the prefix cache; false where the engine refused."""

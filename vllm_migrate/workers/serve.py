@@ -12,6 +12,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from . import protocol as wire
+from . import sync_protocol as sync_wire
 from .backend import Backend, WorkerError
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ class Server:
             wire.REPLAY: self._replay,
             wire.FLIP: self._flip,
             wire.RESET: self._reset,
+            sync_wire.CHECKSUM: self._checksum,
+            sync_wire.UPDATE: self._update,
+            sync_wire.SYNC_REPLAY: self._sync_replay,
         }
 
     def answer(self, line: str) -> bool:
@@ -130,6 +134,27 @@ class Server:
     def _reset(self, args: dict[str, Any], slot: str, progress: Progress) -> dict[str, Any]:
         del args, progress
         return {"done": self._engine(slot).reset()}
+
+    def _checksum(self, args: dict[str, Any], slot: str, progress: Progress) -> dict[str, Any]:
+        del args, progress
+        from .weights import checksums
+
+        return wire.to_wire(checksums(self._engine(slot).weight_sync().model()))
+
+    def _update(self, args: dict[str, Any], slot: str, progress: Progress) -> dict[str, Any]:
+        del progress
+        sync = self._engine(slot).weight_sync()
+        with self._fatal(slot):
+            return wire.to_wire(sync.update(sync_wire.UpdateRequest(**args)))
+
+    def _sync_replay(self, args: dict[str, Any], slot: str, progress: Progress) -> dict[str, Any]:
+        sync = self._engine(slot).weight_sync()
+        with self._fatal(slot):
+            records, report = sync.replay(sync_wire.replay_request(args), progress)
+        return {
+            "records": [wire.to_wire(record) for record in records],
+            "update": None if report is None else wire.to_wire(report),
+        }
 
     def _fatal(self, slot: str) -> _Fatal:
         return _Fatal(self._broken, slot)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .backend import WorkerError
+from .sync import WeightSync
 from .vllm_engine import ForcedSequences, VllmBackend, build_llm
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class V0Engine(VllmBackend):
             if hasattr(model, "lm_head")
             else "",
         }
+
+    def weight_sync(self) -> WeightSync:
+        """Weight updates in this engine."""
+        return WeightSync(self, self._model_runner, None)
 
     @contextmanager
     def admission(self, max_num_seqs: int) -> Iterator[None]:

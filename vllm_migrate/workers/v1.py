@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .backend import WorkerError
+from .sync import WeightSync
 from .v1_runner import V1Forcing
 from .v2_runner import V2Forcing, wants_v2
 from .vllm_engine import VllmBackend, build_llm, refuse_unsupported
@@ -69,6 +70,10 @@ class V1Engine(VllmBackend):
             "async_scheduling": bool(getattr(self.config.scheduler_config, "async_scheduling", False)),
             "head_dtype": self._head_dtype(),
         }
+
+    def weight_sync(self) -> WeightSync:
+        """Weight updates in this engine."""
+        return WeightSync(self, self._model_runner, self._core)
 
     def forcing_params(self, key: int, tokens: list[int]) -> dict[str, Any]:
         """The runner's way of forcing."""

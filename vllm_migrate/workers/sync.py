@@ -1,0 +1,257 @@
+"""Weight updates inside a live engine, by every mode the release offers, and replay around them.
+
+Everything is done through what user code calls (`collective_rpc("reload_weights")`, `load_weights`, `sleep`,
+`wake_up`, `reset_prefix_cache`) where that exists in-process. The pause modes are the engine core's own
+`pause_scheduler`, which `AsyncLLM.pause_generation` calls in the core's process.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from typing import TYPE_CHECKING, Any
+
+from . import sync_protocol as wire
+from .backend import WorkerError, check_token_ids
+from .weights import packed_away, tensors_of
+
+if TYPE_CHECKING:
+    from .backend import Progress
+    from .vllm_engine import VllmBackend
+
+
+class Refused(Exception):  # noqa: N818 - no failure: the engine does not offer what was asked for
+    """This engine does not offer the mode; nothing was changed."""
+
+
+class WeightSync:
+    """Updates and replays for one engine.
+
+    Args:
+        backend: the engine.
+        model_runner: its model runner.
+        core: V1's engine core, None for V0.
+    """
+
+    def __init__(self, backend: VllmBackend, model_runner: Any, core: Any | None) -> None:
+        self._backend = backend
+        self._llm = backend.llm
+        self._runner = model_runner
+        self._core = core
+
+    def model(self) -> Any:
+        """The torch module that runs."""
+        getter = getattr(self._runner, "get_model", None)
+        return self._runner.model if getter is None else getter()
+
+    def update(self, request: wire.UpdateRequest) -> wire.UpdateReport:
+        """Carry out an update while nothing is running."""
+        started = time.perf_counter()
+        try:
+            self._update(request)
+        except Refused as refusal:
+            return wire.UpdateReport(done=False, why=str(refusal))
+        return wire.UpdateReport(done=True, seconds=round(time.perf_counter() - started, 4))
+
+    def replay(
+        self, request: wire.SyncReplayRequest, progress: Progress
+    ) -> tuple[list[wire.SyncRecord], wire.UpdateReport | None]:
+        """Force sequences; with an update in flight where one is asked for.
+
+        Raises:
+            WorkerError: "forced-decoding" where other tokens came out, "input" for impossible token ids.
+        """
+        backend = self._backend
+        check_token_ids(request.prompts, backend.vocab_size(), "prompt")
+        check_token_ids(request.completions, backend.vocab_size(), "completion")
+        if request.reset and not backend.reset():
+            raise WorkerError("engine", "the prefix cache could not be emptied before the replay")
+        switch = None if request.update is None else _Switch(self, request.update, request.after)
+        backend.forced.begin(request.completions)
+        try:
+            outputs = self._generate(request, progress, switch)
+            if switch is not None:
+                switch.finish()
+            before = [-1] * len(request.prompts)
+            if switch is not None and any(switch.before):
+                before = switch.before
+        finally:
+            backend.forced.end()
+        if switch is not None and switch.aborted:
+            return [wire.SyncRecord([], before=count) for count in before], switch.report
+        if len(outputs) != len(request.prompts):
+            raise WorkerError("engine", f"the engine answered {len(outputs)} of {len(before)} requests")
+        records = []
+        for key, (output, tokens) in enumerate(zip(outputs, request.completions, strict=True)):
+            completion = output.outputs[0]
+            if list(completion.token_ids) != tokens:
+                raise WorkerError("forced-decoding", f"sequence {key} did not follow the forced tokens")
+            cached = getattr(output, "num_cached_tokens", None)
+            logprobs = [
+                float(at_step[token].logprob)
+                for token, at_step in zip(tokens, completion.logprobs, strict=True)
+            ]
+            records.append(wire.SyncRecord(logprobs, -1 if cached is None else int(cached), before[key]))
+        return records, None if switch is None else switch.report
+
+    def emitted(self, count: int) -> list[int]:
+        """Tokens forced so far, by sequence; 0 each where this model runner can't be tapped."""
+        return [len(self._backend.forced.raw(key)) for key in range(count)]
+
+    def abort_all(self) -> None:
+        """Abort every request, outputs included, as `pause_generation(mode="abort")` does."""
+        engine = self._backend.engine
+        engine.abort_request(list(engine.output_processor.request_states), internal=True)
+
+    def _generate(self, request: wire.SyncReplayRequest, progress: Progress, switch: _Switch | None) -> Any:
+        """Run the requests, with `switch` asked before every step of the engine."""
+        from vllm import SamplingParams
+
+        wanted, backend, total = request.sampling, self._backend, len(request.prompts)
+        params = [
+            SamplingParams(
+                temperature=wanted.temperature,
+                top_p=wanted.top_p,
+                top_k=wanted.top_k,
+                min_p=wanted.min_p,
+                repetition_penalty=wanted.repetition_penalty,
+                max_tokens=len(tokens),
+                ignore_eos=True,
+                logprobs=0,
+                detokenize=False,
+                **backend.forcing_params(key, tokens),
+            )
+            for key, tokens in enumerate(request.completions)
+        ]
+        done = 0
+        original = backend.engine.step
+
+        def step() -> Any:
+            nonlocal done
+            if switch is not None:
+                switch.before_step(total)
+            outputs = original()
+            done += sum(1 for output in outputs if output.finished)
+            progress(done, total)
+            return outputs
+
+        backend.engine.step = step
+        try:
+            prompts = [{"prompt_token_ids": ids} for ids in request.prompts]
+            return self._llm.generate(prompts, params, use_tqdm=False)
+        finally:
+            del backend.engine.step
+
+    def _update(self, request: wire.UpdateRequest) -> None:
+        mode = request.mode
+        if mode == wire.NONE:
+            return
+        if mode in wire.PAUSES:
+            self._paused(request)
+            return
+        if mode == wire.SLEEP_WAKE:
+            self._asleep(request)
+        elif mode == wire.RELOAD:
+            self._reload(request.path)
+        elif mode == wire.RELOAD_TENSORS:
+            self._reload_tensors(request.path)
+        elif mode == wire.IN_PLACE:
+            self._in_place(request.path)
+        else:
+            raise WorkerError("unsupported", f"no way of updating weights is called {mode!r}")
+        if request.clear and not self._backend.reset():
+            raise WorkerError("engine", "the engine refused to reset its prefix cache")
+
+    def _paused(self, request: wire.UpdateRequest) -> None:
+        core = self._core
+        pause = getattr(core, "pause_scheduler", None)
+        if core is None or pause is None:
+            raise Refused("this release has no pause modes")
+        how = request.mode.removeprefix("pause-")
+        if how == "wait":
+            # In-process the core leaves the waiting to the caller; everything has been drained here, and what
+            # the core's own process does then is to clear its caches where it was asked to.
+            if request.clear and not self._backend.reset():
+                raise WorkerError("engine", "the engine refused to reset its prefix cache")
+            self._load(request.path)
+            return
+        pause(how, request.clear)
+        try:
+            self._load(request.path)
+        finally:
+            core.resume_scheduler()
+
+    def _asleep(self, request: wire.UpdateRequest) -> None:
+        config = self._backend.config
+        if config.device_config.device_type != "cpu" and not config.model_config.enable_sleep_mode:
+            raise Refused("the engine was started without enable_sleep_mode")
+        if self._core is None and config.device_config.device_type == "cpu":
+            raise Refused("V0 has no sleep mode on CPU")
+        self._llm.sleep(level=2)
+        self._llm.wake_up(tags=["weights"])
+        self._load(request.path)
+        self._llm.wake_up(tags=["kv_cache"])
+
+    def _load(self, path: str) -> None:
+        """Load by whichever way this engine has; V1 reloads, V0 writes in place."""
+        if hasattr(self._runner, "reload_weights"):
+            self._reload(path)
+        else:
+            self._in_place(path)
+
+    def _reload(self, path: str) -> None:
+        reload = getattr(self._runner, "reload_weights", None)
+        if reload is None:
+            raise Refused("this release has no reload_weights")
+        if "weights_path" in inspect.signature(reload).parameters:
+            self._llm.collective_rpc("reload_weights", kwargs={"weights_path": path})
+            return
+        self._runner.model_config.model = path  # before it took an argument it read the path from here
+        self._llm.collective_rpc("reload_weights")
+
+    def _reload_tensors(self, path: str) -> None:
+        reload = getattr(self._runner, "reload_weights", None)
+        if reload is None or "weights_iterator" not in inspect.signature(reload).parameters:
+            raise Refused("this release's reload_weights takes no tensors")
+        self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": tensors_of(path)})
+
+    def _in_place(self, path: str) -> None:
+        model = self.model()
+        if packed_away(model):
+            raise Refused(
+                "this CPU build repacks its linear layers and drops the originals, so load_weights has"
+                " nothing to write into"
+            )
+        import torch
+
+        with torch.no_grad():
+            model.load_weights(tensors_of(path))
+
+
+class _Switch:
+    """Carries out an update before one step of a running replay, or after it where the mode waits."""
+
+    def __init__(self, sync: WeightSync, update: wire.UpdateRequest, after: int) -> None:
+        self._sync = sync
+        self._update = update
+        self._after = after
+        self._steps = 0
+        self.before: list[int] = []
+        self.aborted = False
+        self.report: wire.UpdateReport | None = None
+
+    def before_step(self, sequences: int) -> None:
+        """Called before every step of the engine."""
+        self._steps += 1
+        if self.report is not None or self._steps <= self._after or self._update.mode == wire.PAUSE_WAIT:
+            return
+        self.before = self._sync.emitted(sequences)
+        if self._update.mode == wire.PAUSE_ABORT:
+            self._sync.abort_all()
+            self.aborted = True
+        self.report = self._sync.update(self._update)
+
+    def finish(self) -> None:
+        """Where the update waits for the running requests, it is carried out now."""
+        if self.report is None:
+            self.report = self._sync.update(self._update)
