@@ -25,6 +25,7 @@ TOKENIZE = "tokenize"  # {"texts": [str]} -> {"token_ids": [[int]]}
 GENERATE = "generate"  # GenerateRequest -> {"rollouts": [RolloutRecord]}
 REPLAY = "replay"  # ReplayRequest -> {"replays": [ReplayRecord]}
 FLIP = "flip"  # {"setting": str, "value": ...} -> {"live": bool, "was": ..., "why": str}
+OBSERVE = "observe"  # {} -> {"steps", "max_rows", "max_tokens", "cached_tokens"} since it was last asked
 RESET = "reset"  # {} -> {"done": bool}; empties the prefix cache
 SHUTDOWN = "shutdown"  # {} -> {}
 
@@ -91,12 +92,16 @@ class GenerateRequest:
         n: completions per prompt; each gets its own request, seeded `seed + prompt * n + sample` where seed
             is set.
         order: permutation of prompt indices in which requests are handed to the engine; None keeps the order.
+        top: how many of the most likely tokens to report at each position, for the first sample of each of
+            the first `top_prompts` prompts; an engine started with a lower `max_logprobs` reports that many.
     """
 
     prompts: list[list[int]]
     sampling: SamplingSettings
     n: int = 1
     order: list[int] | None = None
+    top: int = 0
+    top_prompts: int = 0
 
 
 @dataclass
@@ -108,6 +113,8 @@ class RolloutRecord:
         logprobs: the engine's reported logprob of each sampled token, nats.
         text: the completion as the engine's tokenizer decodes it, special tokens left out.
         finish_reason: "stop", "length" or whatever the engine said.
+        top_ids, top_logprobs: per position the most likely tokens and their logprobs, most likely first, in
+            the distribution `logprobs` is of; -Infinity outside its support. Empty where not asked for.
     """
 
     prompt: int
@@ -116,6 +123,8 @@ class RolloutRecord:
     logprobs: list[float]
     text: str = ""
     finish_reason: str = ""
+    top_ids: list[list[int]] = field(default_factory=list)
+    top_logprobs: list[list[float]] = field(default_factory=list)
 
 
 @dataclass
@@ -128,6 +137,9 @@ class ReplayRequest:
         max_num_seqs: at most this many at once; 0 leaves the engine's own limit.
         min_p_first: read by the trainer only: V1 applies min_p before top-k and top-p, V0 after them. It
             matters only where min_p and top_p are both in use.
+        path: "decode" forces the tokens one by one; "prefill" asks for the `prompt_logprobs` of prompt and
+            completion instead, the way some trainers score. Those follow no `logprobs_mode`.
+        top: how many of the most likely tokens to report at each position of the sequences in `top_of`.
     """
 
     prompts: list[list[int]]
@@ -136,6 +148,9 @@ class ReplayRequest:
     order: list[int] | None = None
     max_num_seqs: int = 0
     min_p_first: bool = True
+    path: str = "decode"
+    top: int = 0
+    top_of: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -146,11 +161,14 @@ class ReplayRecord:
         logprobs: what the engine reports for the token (for the trainer: its sampling distribution, fp32).
         raw: log softmax of the unmodified logits, where the backend can tap them; else empty.
         emitted: the ids that came out; the caller asserts that they are the forced ones.
+        top_ids, top_logprobs: as in `RolloutRecord`.
     """
 
     logprobs: list[float]
     raw: list[float]
     emitted: list[int]
+    top_ids: list[list[int]] = field(default_factory=list)
+    top_logprobs: list[list[float]] = field(default_factory=list)
 
 
 def to_wire(value: Any) -> dict[str, Any]:

@@ -108,13 +108,19 @@ class Trainer(Backend):
         count = len(request.prompts)
         lengths = [len(p) + len(c) for p, c in zip(request.prompts, request.completions, strict=True)]
         by_length = sorted(range(count), key=lambda index: lengths[index])
+        with_top = set(request.top_of)
         records: dict[int, ReplayRecord] = {}
         while by_length:
             batch = _take(by_length, lengths, vocabulary)
             for index, logits in zip(batch, self._logits(request, batch), strict=True):
                 prompt, completion = request.prompts[index], request.completions[index]
                 records[index] = _score(
-                    logits, prompt, completion, request.sampling, min_p_first=request.min_p_first
+                    logits,
+                    prompt,
+                    completion,
+                    request.sampling,
+                    min_p_first=request.min_p_first,
+                    top=request.top if index in with_top else 0,
                 )
             progress(len(records), count)
         return [records[index] for index in range(count)]
@@ -157,13 +163,21 @@ def _take(queue: list[int], lengths: list[int], vocabulary: int) -> list[int]:
 
 
 def _score(
-    logits: Any, prompt: list[int], completion: list[int], sampling: SamplingSettings, *, min_p_first: bool
+    logits: Any,
+    prompt: list[int],
+    completion: list[int],
+    sampling: SamplingSettings,
+    *,
+    min_p_first: bool,
+    top: int = 0,
 ) -> ReplayRecord:
     import torch
 
     tokens = torch.tensor(completion, device=logits.device)
     reported: list[float] = []
     raw: list[float] = []
+    top_ids: list[list[int]] = []
+    top_logprobs: list[list[float]] = []
     for begin in range(0, len(completion), ROWS):
         part = logits[begin : begin + ROWS]
         chosen = tokens[begin : begin + ROWS].unsqueeze(1)
@@ -171,7 +185,11 @@ def _score(
         sampled_from = sampling_logprobs(part, sampling, seen, min_p_first=min_p_first)
         reported += sampled_from.gather(1, chosen).squeeze(1).tolist()
         raw += part.log_softmax(dim=-1, dtype=torch.float32).gather(1, chosen).squeeze(1).tolist()
-    return ReplayRecord(logprobs=reported, raw=raw, emitted=list(completion))
+        if top:
+            most = sampled_from.topk(min(top, sampled_from.shape[-1]), dim=-1)
+            top_ids += most.indices.tolist()
+            top_logprobs += most.values.tolist()
+    return ReplayRecord(reported, raw, list(completion), top_ids, top_logprobs)
 
 
 def _seen(prompt: list[int], completion: list[int], begin: int, part: Any) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .backend import Backend, WorkerError, check_token_ids, ordering
+from .prefill import score
 from .protocol import (
     GenerateRequest,
     Loaded,
@@ -21,6 +22,8 @@ from .protocol import (
     RolloutRecord,
     SamplingSettings,
 )
+
+from .watch import StepWatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +89,7 @@ class VllmBackend(Backend):
         self.config = self.engine.vllm_config
         self.seconds = seconds
         self.forced = ForcedSequences()
+        self.watch = StepWatch()
 
     @abstractmethod
     def runner(self) -> str:
@@ -148,6 +152,7 @@ class VllmBackend(Backend):
                 seed=None
                 if request.sampling.seed is None
                 else request.sampling.seed + prompt * request.n + sample,
+                top=request.top if sample == 0 and prompt < request.top_prompts else 0,
             )
             for prompt, sample in jobs
         ]
@@ -157,6 +162,8 @@ class VllmBackend(Backend):
         records = []
         for (prompt, sample), output in zip(jobs, outputs, strict=True):
             completion = output.outputs[0]
+            wanted = request.top if sample == 0 and prompt < request.top_prompts else 0
+            top_ids, top_logprobs = _most_likely(completion, wanted)
             records.append(
                 RolloutRecord(
                     prompt=prompt,
@@ -165,6 +172,8 @@ class VllmBackend(Backend):
                     logprobs=_reported(completion),
                     text=completion.text or "",
                     finish_reason=str(completion.finish_reason or ""),
+                    top_ids=top_ids,
+                    top_logprobs=top_logprobs,
                 )
             )
         return sorted(records, key=lambda record: (record.prompt, record.sample))
@@ -178,11 +187,16 @@ class VllmBackend(Backend):
         jobs = ordering(request.order, len(request.prompts))
         if not self.reset():
             raise WorkerError("engine", "the prefix cache could not be emptied before the replay")
+        if request.path == "prefill":
+            return score(request, jobs, self._sampling_params, self._run, progress)
+        with_top = set(request.top_of)
         params = [
             self._sampling_params(
                 request.sampling,
                 max_tokens=len(request.completions[job]),
                 ignore_eos=True,
+                text=False,  # known already, and it would cost a look-up for every reported token
+                top=request.top if job in with_top else 0,
                 **self.forcing_params(job, request.completions[job]),
             )
             for job in jobs
@@ -199,10 +213,19 @@ class VllmBackend(Backend):
             emitted = list(completion.token_ids)
             if emitted != list(request.completions[job]):
                 raise WorkerError("forced-decoding", _mismatch(job, request.completions[job], emitted))
+            top_ids, top_logprobs = _most_likely(completion, request.top if job in with_top else 0)
             records[job] = ReplayRecord(
-                logprobs=_reported(completion), raw=self.forced.raw(job), emitted=emitted
+                logprobs=_reported(completion),
+                raw=self.forced.raw(job),
+                emitted=emitted,
+                top_ids=top_ids,
+                top_logprobs=top_logprobs,
             )
         return [records[index] for index in range(len(request.prompts))]
+
+    def observe(self) -> dict[str, int]:
+        """Counts of the scheduler's steps since this was last asked."""
+        return self.watch.take()
 
     def reset(self) -> bool:
         """Empty the prefix cache. Early releases return nothing; only an explicit false is a refusal."""
@@ -228,9 +251,12 @@ class VllmBackend(Backend):
             "generation_config": model.generation_config,
         }
 
-    def _sampling_params(self, sampling: SamplingSettings, **more: Any) -> Any:
+    def _sampling_params(
+        self, sampling: SamplingSettings, *, top: int = 0, text: bool = True, **more: Any
+    ) -> Any:
         from vllm import SamplingParams
 
+        limit = int(self.config.model_config.max_logprobs)
         return SamplingParams(
             n=1,
             temperature=sampling.temperature,
@@ -238,8 +264,8 @@ class VllmBackend(Backend):
             top_k=sampling.top_k,
             min_p=sampling.min_p,
             repetition_penalty=sampling.repetition_penalty,
-            logprobs=0,
-            detokenize=not self.config.model_config.skip_tokenizer_init,
+            logprobs=top if limit < 0 else min(top, limit),
+            detokenize=text and not self.config.model_config.skip_tokenizer_init,
             **more,
         )
 
@@ -267,6 +293,7 @@ class VllmBackend(Backend):
             del self.engine.step
         if len(outputs) != total:
             raise WorkerError("engine", f"the engine answered {len(outputs)} of {total} requests")
+        self.watch.add_cached(outputs)
         return list(outputs)
 
 
@@ -328,6 +355,21 @@ def _reported(completion: Any) -> list[float]:
         float(at_step[token].logprob)
         for token, at_step in zip(completion.token_ids, completion.logprobs or (), strict=True)
     ]
+
+
+def _most_likely(completion: Any, count: int) -> tuple[list[list[int]], list[list[float]]]:
+    """Ids and logprobs of the most likely tokens at each position, most likely first.
+
+    An engine adds the sampled token to its list, so one entry more than asked for may be there.
+    """
+    if not count:
+        return [], []
+    ids, logprobs = [], []
+    for at_step in completion.logprobs or ():
+        ranked = sorted(((float(entry.logprob), token) for token, entry in at_step.items()), reverse=True)
+        ids.append([int(token) for _, token in ranked[:count]])
+        logprobs.append([logprob for logprob, _ in ranked[:count]])
+    return ids, logprobs
 
 
 def _mismatch(job: int, wanted: list[int], got: list[int]) -> str:
