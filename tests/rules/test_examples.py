@@ -207,8 +207,8 @@ def test_every_rule_has_an_example_found_and_one_silent() -> None:
         assert any(example.unchanged for example in rule.examples), rule.code
 
 
-# In a shell script VM701 speaks only where another file of the project trains, and an example is one file: its
-# scripts are tested in test_served_logprobs.py.
+# In a shell script VM701 speaks only where another file of the project trains, and an example is one file.
+# Its scripts are tested in test_served_logprobs.py.
 NEEDS_A_PROJECT = ("VM701",)
 
 
