@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     Progress = Callable[[str, str, int, int], None]
     """Called with an arm's name, what it does, how much is done, of how much (0: not known)."""
 
+TOP = 20
+"""Most likely tokens reported at a position: all that vLLM allows unless `max_logprobs` is raised."""
+
 _DOING = {
     wire.LOAD: "loading",
     wire.GENERATE: "sampling",
@@ -80,13 +83,28 @@ class EngineProcess:
         samples: int,
         seed: int,
         slot: str = wire.MAIN_SLOT,
+        top_prompts: int = 0,
     ) -> tuple[Rollout, ...]:
-        """Completions by the engine's own sampler, ordered by prompt, then sample."""
-        request = wire.GenerateRequest(prompts, replace(sampling, seed=seed), n=samples)
+        """Completions by the engine's own sampler, ordered by prompt, then sample.
+
+        The first sample of the first `top_prompts` prompts brings each position's most likely tokens.
+        """
+        request = wire.GenerateRequest(
+            prompts, replace(sampling, seed=seed), n=samples, top=TOP, top_prompts=top_prompts
+        )
         with self._stage(arm, "sample", wire.GENERATE):
             records = self.client.generate(request, slot=slot)
         return tuple(
-            Rollout(r.prompt, r.sample, tuple(r.token_ids), tuple(r.logprobs), r.text, r.finish_reason)
+            Rollout(
+                r.prompt,
+                r.sample,
+                tuple(r.token_ids),
+                tuple(r.logprobs),
+                r.text,
+                r.finish_reason,
+                top_ids=tuple(map(tuple, r.top_ids)),
+                top_logprobs=tuple(map(tuple, r.top_logprobs)),
+            )
             for r in records
         )
 
@@ -102,7 +120,10 @@ class EngineProcess:
         max_num_seqs: int = 0,
         min_p_first: bool = True,
     ) -> list[wire.ReplayRecord]:
-        """What this engine reports for given completions, in their order; arguments as in `ReplayRequest`."""
+        """What this engine reports for given completions, in their order; arguments as in `ReplayRequest`.
+
+        Where a rollout brings its most likely tokens, so does its record.
+        """
         request = wire.ReplayRequest(
             prompts=[list(prompts[rollout.prompt].token_ids) for rollout in rollouts],
             completions=[list(rollout.token_ids) for rollout in rollouts],
@@ -110,6 +131,8 @@ class EngineProcess:
             order=order,
             max_num_seqs=max_num_seqs,
             min_p_first=min_p_first,
+            top=TOP,
+            top_of=[index for index, rollout in enumerate(rollouts) if rollout.top_ids],
         )
         with self._stage(arm, "replay", wire.REPLAY):
             return self.client.replay(request, slot=slot)

@@ -34,7 +34,7 @@ from vllm_migrate.audit.evidence import (
     raw,
     reported,
 )
-from vllm_migrate.audit.plan import PROBE_PROMPTS
+from vllm_migrate.audit.plan import PROBE_PROMPTS, prompts_with_top
 from vllm_migrate.audit.process import EngineProcess
 from vllm_migrate.errors import EngineError
 from vllm_migrate.reward.rollouts import score_rollouts
@@ -175,7 +175,14 @@ class Replay:
             run = process.load(REFERENCE, plan.v0_args)
             prompts = self._tokenized(process)
             ids = [list(prompt.token_ids) for prompt in prompts]
-            rollouts = process.sample(REFERENCE, ids, plan.sampling, samples=plan.samples, seed=plan.seed)
+            rollouts = process.sample(
+                REFERENCE,
+                ids,
+                plan.sampling,
+                samples=plan.samples,
+                seed=plan.seed,
+                top_prompts=prompts_with_top(len(ids), plan.samples),
+            )
             probe: tuple[Rollout, ...] = ()
             if plan.probe is not None:
                 some = ids[:PROBE_PROMPTS]

@@ -25,7 +25,11 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One completion of one prompt. `logprobs` in nats, one per token, as the engine reported them."""
+    """One completion of one prompt. `logprobs` in nats, one per token, as the engine reported them.
+
+    `top_ids` and `top_logprobs` hold each position's most likely tokens, for some rollouts: as in
+    `workers.protocol.RolloutRecord`.
+    """
 
     prompt: int
     sample: int
@@ -34,6 +38,8 @@ class Rollout:
     text: str = ""
     finish_reason: str = ""
     reward: float | None = None
+    top_ids: tuple[tuple[int, ...], ...] = ()
+    top_logprobs: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

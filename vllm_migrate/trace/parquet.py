@@ -63,6 +63,8 @@ def write_trace(trace: Trace, path: Path) -> None:
             "text": pa.array([r.text for r in rows], pa.string()),
             "finish_reason": pa.array([r.finish_reason for r in rows], pa.string()),
             "reward": pa.array([r.reward for r in rows], pa.float64(), from_pandas=False),
+            "top_ids": pa.array([r.top_ids for r in rows], pa.list_(pa.list_(pa.int64()))),
+            "top_logprobs": pa.array([r.top_logprobs for r in rows], pa.list_(pa.list_(pa.float64()))),
         }
     ).replace_schema_metadata(metadata)
     try:
@@ -127,6 +129,8 @@ def _profile(
 ) -> tuple[tuple[Rollout, ...], tuple[tuple[float, ...], ...]]:
     """The rollouts of one profile and their noise floor, empty where any of it is missing."""
     chosen = [i for i, name in enumerate(columns["profile"]) if name == profile]
+    nothing: list[Any] = [()] * len(columns["profile"])
+    top_ids, top_logprobs = columns.get("top_ids", nothing), columns.get("top_logprobs", nothing)
     rollouts = tuple(
         Rollout(
             prompt=columns["prompt"][i],
@@ -136,6 +140,8 @@ def _profile(
             text=columns["text"][i],
             finish_reason=columns["finish_reason"][i],
             reward=columns["reward"][i],
+            top_ids=tuple(tuple(ids) for ids in top_ids[i] or ()),
+            top_logprobs=tuple(tuple(logprobs) for logprobs in top_logprobs[i] or ()),
         )
         for i in chosen
     )
@@ -158,6 +164,8 @@ def _check(trace: Trace) -> None:
                 raise ValueError(f"rollout {index} is of prompt {rollout.prompt}, which is not there")
             if tokens != len(rollout.logprobs):
                 raise ValueError(f"rollout {index} has {tokens} tokens and {len(rollout.logprobs)} logprobs")
+            if not len(rollout.top_ids) == len(rollout.top_logprobs) in (0, tokens):
+                raise ValueError(f"rollout {index} has the most likely tokens of some positions only")
             if any(math.isnan(value) for value in rollout.logprobs):
                 raise ValueError(f"rollout {index} has a logprob that is not a number")
             if floor and len(floor[index]) != tokens:
