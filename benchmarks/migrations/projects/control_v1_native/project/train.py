@@ -66,8 +66,9 @@ def main():
     with open(os.path.join(out, "rollouts.jsonl"), "w") as log:
         rows = engine.generate(prompts[:6], version=0)
         guided = engine.generate(prompts[:2], 0, structured_outputs=StructuredOutputsParams(regex=pattern))
-        for row in guided:
+        for number, row in enumerate(guided):
             row["sampling"]["regex"] = pattern
+            row["prompt"] = f"guided {number // SAMPLING['n']}"
         for row in rows:
             ids = torch.tensor([row["prompt_token_ids"] + row["token_ids"]])
             start = len(row["prompt_token_ids"])
