@@ -213,6 +213,10 @@ class EngineClient:
         """
         return self._call(wire.FLIP, {"setting": setting, "value": value}, seconds=CONTROL_SECONDS, slot=slot)
 
+    def observe(self, *, slot: str = wire.MAIN_SLOT) -> dict[str, int]:
+        """What the scheduler did since this was last asked: its steps, rows, tokens, cached tokens."""
+        return self._call(wire.OBSERVE, {}, seconds=CONTROL_SECONDS, slot=slot)
+
     def reset(self, *, slot: str = wire.MAIN_SLOT) -> bool:
         """Empty the prefix cache; false where the engine refused."""
         return bool(self._call(wire.RESET, {}, seconds=CONTROL_SECONDS, slot=slot)["done"])

@@ -59,6 +59,10 @@ class Backend(ABC):
         del value
         return {"live": False, "was": None, "why": f"{setting} can't be changed in this engine while it runs"}
 
+    def observe(self) -> dict[str, int]:
+        """What the scheduler did since this was last asked; empty where there is none."""
+        return {}
+
     def weight_sync(self) -> WeightSync:
         """Weight updates in this engine, where it has any."""
         raise WorkerError("unsupported", "this engine's weights can't be updated")

@@ -66,6 +66,7 @@ class Server:
             wire.GENERATE: self._generate,
             wire.REPLAY: self._replay,
             wire.FLIP: self._flip,
+            wire.OBSERVE: self._observe,
             wire.RESET: self._reset,
             sync_wire.CHECKSUM: self._checksum,
             sync_wire.UPDATE: self._update,
@@ -130,6 +131,10 @@ class Server:
     def _flip(self, args: dict[str, Any], slot: str, progress: Progress) -> dict[str, Any]:
         del progress
         return self._engine(slot).flip(args["setting"], args["value"])
+
+    def _observe(self, args: dict[str, Any], slot: str, progress: Progress) -> dict[str, Any]:
+        del args, progress
+        return self._engine(slot).observe()
 
     def _reset(self, args: dict[str, Any], slot: str, progress: Progress) -> dict[str, Any]:
         del args, progress

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .backend import WorkerError
+from .head import flip_head_dtype, head_dtype
 from .sync import WeightSync
 from .vllm_engine import ForcedSequences, VllmBackend, build_llm
 
@@ -38,6 +39,7 @@ class V0Engine(VllmBackend):
         super().__init__(llm, seconds)
         self._model_runner = llm.llm_engine.model_executor.driver_worker.worker.model_runner
         _hook_sampler(self.forced)
+        self.watch.follow(self.engine.scheduler[0], _measure)
 
     def runner(self) -> str:
         """Asserted from the model runner's module."""
@@ -56,9 +58,7 @@ class V0Engine(VllmBackend):
             "enable_prefix_caching": bool(self.config.cache_config.enable_prefix_caching),
             "enable_chunked_prefill": bool(scheduler.chunked_prefill_enabled),
             "async_scheduling": False,
-            "head_dtype": str(model.lm_head.weight.dtype).removeprefix("torch.")
-            if hasattr(model, "lm_head")
-            else "",
+            "head_dtype": head_dtype(model, self.config.model_config.dtype),
         }
 
     def weight_sync(self) -> WeightSync:
@@ -78,7 +78,9 @@ class V0Engine(VllmBackend):
             limits.max_num_seqs = before
 
     def flip(self, setting: str, value: Any) -> dict[str, Any]:
-        """Nothing this tool flips exists in V0."""
+        """The head's precision; the other settings this tool flips do not exist in V0."""
+        if setting == "head_dtype":
+            return flip_head_dtype(self._model_runner.model, self.config.model_config.dtype, str(value))
         if setting == "logprobs_mode":
             return {
                 "live": False,
@@ -86,6 +88,12 @@ class V0Engine(VllmBackend):
                 "why": "V0 has no logprobs_mode: it always reports processed logprobs",
             }
         return super().flip(setting, value)
+
+
+def _measure(scheduled: Any) -> tuple[int, int]:
+    """Rows and tokens of what V0's scheduler returned: (groups' metadata, outputs, ...)."""
+    groups, outputs = scheduled[0], scheduled[1]
+    return len(groups), int(outputs.num_batched_tokens)
 
 
 def _hook_sampler(forced: ForcedSequences) -> None:

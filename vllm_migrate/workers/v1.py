@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .backend import WorkerError
+from .head import flip_head_dtype, head_dtype
 from .sync import WeightSync
 from .v1_runner import V1Forcing
 from .v2_runner import V2Forcing, wants_v2
@@ -46,9 +47,11 @@ class V1Engine(VllmBackend):
             )
         self._core = core
         self._scheduler = core.scheduler
+        self._most_batched_tokens = int(core.scheduler.scheduler_config.max_num_batched_tokens)
         self._model_runner = core.model_executor.driver_worker.worker.model_runner
         forcing = V2Forcing if self.runner() == "v2-model-runner" else V1Forcing
         self._forcing: V1Forcing | V2Forcing = forcing(self._model_runner, self.forced)
+        self.watch.follow(self._scheduler, _measure)
 
     def runner(self) -> str:
         """Asserted from the classes of the model runner: both runners may be subclassed for the CPU."""
@@ -125,6 +128,10 @@ class V1Engine(VllmBackend):
             return self._forcing.flip_logprobs_mode(str(value))
         if setting == "enable_prefix_caching":
             return self._flip_prefix_caching(on=bool(value))
+        if setting == "head_dtype":
+            return flip_head_dtype(self._model(), self.config.model_config.dtype, str(value))
+        if setting == "max_num_batched_tokens":
+            return self._flip_batched_tokens(int(value))
         return super().flip(setting, value)
 
     def _flip_prefix_caching(self, *, on: bool) -> dict[str, Any]:
@@ -136,13 +143,29 @@ class V1Engine(VllmBackend):
         manager.enable_caching = on
         return {"live": True, "was": was, "why": ""}
 
+    def _flip_batched_tokens(self, limit: int) -> dict[str, Any]:
+        """Tokens per step, downwards and back: the buffers are made for the value at start."""
+        limits = self._scheduler.scheduler_config
+        was = int(limits.max_num_batched_tokens)
+        if not 0 < limit <= self._most_batched_tokens:
+            return {
+                "live": False,
+                "was": was,
+                "why": f"the engine was started with {self._most_batched_tokens}",
+            }
+        limits.max_num_batched_tokens = limit
+        if hasattr(self._scheduler, "max_num_scheduled_tokens"):
+            self._scheduler.max_num_scheduled_tokens = limit
+        return {"live": True, "was": was, "why": ""}
+
+    def _model(self) -> Any:
+        runner = self._model_runner
+        return runner.get_model() if hasattr(runner, "get_model") else runner.model
+
     def _head_dtype(self) -> str:
-        model = (
-            self._model_runner.get_model()
-            if hasattr(self._model_runner, "get_model")
-            else self._model_runner.model
-        )
-        native = getattr(getattr(model, "logits_processor", None), "head_dtype", None)
-        if native is None:
-            native = self.config.model_config.dtype
-        return str(native).removeprefix("torch.")
+        return head_dtype(self._model(), self.config.model_config.dtype)
+
+
+def _measure(scheduled: Any) -> tuple[int, int]:
+    """Rows and tokens of a `SchedulerOutput`."""
+    return len(scheduled.num_scheduled_tokens), int(scheduled.total_num_scheduled_tokens)

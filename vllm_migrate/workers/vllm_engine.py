@@ -22,7 +22,6 @@ from .protocol import (
     RolloutRecord,
     SamplingSettings,
 )
-
 from .watch import StepWatch
 
 if TYPE_CHECKING:
