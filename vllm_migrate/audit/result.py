@@ -38,10 +38,29 @@ SCHEMA = "vllm-migrate-audit/1"
 
 
 class Cause(str, Enum):
-    """Why a candidate differs from the reference. The list is published; names are stable."""
+    """Why a candidate differs from the reference.
+
+    The list is published in docs/causes.md (made from `audit/causes.py`); names are stable.
+    """
 
     NONE = "none"
+    INPUTS = "inputs"
+    CHAT_TEMPLATE = "chat-template"
+    WEIGHTS_OR_DTYPE = "weights-or-dtype"
     RAW_LOGPROBS = "raw-instead-of-processed-logprobs"
+    PROMPT_LOGPROBS = "prompt-logprobs-temperature"
+    SAMPLING = "sampling-settings"
+    GENERATION_CONFIG = "generation-config"
+    PENALTIES = "penalties"
+    HEAD_PRECISION = "head-precision"
+    ATTENTION = "attention-or-compilation"
+    DECODE_PREFILL = "decode-vs-prefill"
+    PREFIX_CACHE = "prefix-cache"
+    BATCHING = "batching"
+    SCHEDULING = "scheduling"
+    MOE_ROUTING = "moe-routing"
+    STALE_PREFIX_CACHE = "stale-prefix-cache"
+    SKIPPED_SYNC = "skipped-sync"
     UNEXPLAINED = "unexplained"
 
 

@@ -70,11 +70,13 @@ class Rung:
         layer: "semantic", "path", "numerics", "sync", "inputs", "reward", "objective".
         setting: what was changed, `{"logprobs_mode": "processed_logprobs"}`; empty for a signature only.
         how: "live" (in the running engine), "second-engine" (same process), "restart", "signature" (no run).
-        removed: share of the candidate's excess over the noise floor that this change alone removes; None
-            where it was not run or there was no excess.
+        removed: share of the candidate's excess over the noise floor that this change removes, by itself or
+            on top of what `note` names; None where it was not run or there was no excess.
         before, after: mean |d| against the reference, nats, without and with the change.
         acted: the control that shows that the change took effect, in words; "" where there is none.
         seconds: wall time of the rung.
+        against: what `before`, `after` and `removed` are measured against: "reference", "probe" (the
+            reference under the semantic probe's profile) or "trainer" (its fp32 forward).
     """
 
     cause: str
@@ -87,6 +89,7 @@ class Rung:
     acted: str = ""
     seconds: float = 0.0
     note: str = ""
+    against: str = "reference"
 
 
 @dataclass(frozen=True, slots=True)
