@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from vllm_migrate.report import bins, plots, svg
-from vllm_migrate.report.html import render_html
-from vllm_migrate.report.markup import given, limit, number, percent, seconds, text, visible
+from vllm_migrate.report.html import bins, plots, svg
+from vllm_migrate.report.html.markup import text, visible
+from vllm_migrate.report.html.page import render_html
+from vllm_migrate.report.numbers import given, limit, number, percent, seconds
 from vllm_migrate.report.settings_code import python_keywords, serve_flags
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def test_any_clip_range_can_be_drawn(audit: AuditResult, clip_range: float):
 
 
 def test_a_candidate_that_overstates_probability_has_ratios_below_one(audit: AuditResult):
-    picture = plots.ratio_histograms(drawn(arm_with(audit, [0.5] * 10)), 0.2)[0]
+    picture = plots.ratio_histograms(drawn(arm_with(audit, [0.5] * 10)), (0.8, 1.2))[0]
     bars = re.search(r'class="bar arm-candidate" d="([^"]*)"', picture)[1]
     clip = sorted(float(x) for x in re.findall(r'class="clip" x1="([\d.]+)"', picture))
     assert len(re.findall("M", bars)) == 1

@@ -7,9 +7,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.report.left_out import count, left_out_text
 from vllm_migrate.report.places import excerpt, place
 from vllm_migrate.report.style import printable
-from vllm_migrate.report.terminal import count, left_out_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

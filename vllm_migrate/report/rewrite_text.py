@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Safety
 from vllm_migrate.report.findings_text import findings_text
+from vllm_migrate.report.left_out import count
 from vllm_migrate.report.style import printable
-from vllm_migrate.report.terminal import count, diagnostics_text, routes
+from vllm_migrate.report.terminal import diagnostics_text, routes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

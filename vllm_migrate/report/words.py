@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Estimate, Metrics, Verdict
-from vllm_migrate.report.markup import given, in_unit, limit, number, percent
+from vllm_migrate.report.numbers import given, in_unit, limit, number, percent
 
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✕", Verdict.INCONCLUSIVE: "?"}
 
@@ -61,9 +61,14 @@ def words_for(metric: str) -> MetricWords:
     return METRICS.get(metric, MetricWords(metric, "", ""))
 
 
-def meaning(metric: str, clip_range: float) -> str:
-    """The one-line explanation, with the clip range in it."""
-    return words_for(metric).meaning.format(low=given(1 - clip_range), high=given(1 + clip_range))
+def clip_bounds(result: AuditResult) -> tuple[float, float]:
+    """The user's clip range as bounds of the ratio, (0.8, 1.2) for a range of 0.2."""
+    return 1 - result.clip_range, 1 + result.clip_range
+
+
+def meaning(metric: str, clip: tuple[float, float]) -> str:
+    """The one-line explanation, with the bounds of the clip range in it."""
+    return words_for(metric).meaning.format(low=given(clip[0]), high=given(clip[1]))
 
 
 def figure(metrics: Metrics, name: str) -> Estimate:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.report import plots
-from vllm_migrate.report.density_plot import densities
-from vllm_migrate.report.markup import count, given, text
-from vllm_migrate.report.words import arm_label, find_arm
+from vllm_migrate.report.html import plots
+from vllm_migrate.report.html.density import densities
+from vllm_migrate.report.html.markup import text
+from vllm_migrate.report.numbers import count, given
+from vllm_migrate.report.words import arm_label, clip_bounds, find_arm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,13 +32,14 @@ def figures(result: AuditResult, css: dict[str, str], swatches: Mapping[str, str
     if not drawn:
         return _left_out(recorded, drawn)
     legend = _legend(drawn, swatches)
-    clip = f"[{given(1 - result.clip_range)}, {given(1 + result.clip_range)}]"
+    bounds = clip_bounds(result)
+    clip = f"[{given(bounds[0])}, {given(bounds[1])}]"
     ratios = _figure(
         "Policy ratio before any policy update",
         "exp(-Δlogp): the reference's probability of each of its tokens over the one the arm reports. The "
         f"policy has not moved, so every ratio should be 1. Dashed lines mark the clip range {clip}; tokens "
         "in the grey area would be clipped.",
-        _panels(drawn, plots.ratio_histograms(drawn, result.clip_range), swatches),
+        _panels(drawn, plots.ratio_histograms(drawn, bounds), swatches),
     )
     moved = _figure(
         "How far tokens moved",

@@ -6,19 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.result import Arm, Check, Metrics, Verdict, WorstToken
-from vllm_migrate.report.gate_bars import gate_axis, gate_bar
-from vllm_migrate.report.markup import (
-    count,
-    estimate,
-    in_unit,
-    interval,
-    limit,
-    number,
-    phrase,
-    seconds,
-    text,
-    visible,
-)
+from vllm_migrate.report.html.gate_bars import gate_axis, gate_bar
+from vllm_migrate.report.html.markup import estimate, phrase, text, visible
+from vllm_migrate.report.numbers import count, in_unit, interval, limit, number, seconds
 from vllm_migrate.report.settings_code import python_source
 from vllm_migrate.report.words import (
     COMPARISONS,
@@ -73,7 +63,7 @@ def metrics_table(
     comparison: str,
     chosen: Sequence[tuple[Arm, Metrics]],
     swatches: Mapping[str, str],
-    explained: float | None,
+    explained: tuple[float, float] | None,
 ) -> str:
     """Every figure of the arms side by side, with the margins they were judged by.
 
@@ -82,7 +72,7 @@ def metrics_table(
         comparison: which of the arms' comparisons this is, as in `Check.comparison`.
         chosen: the arms and their figures.
         swatches: each arm's piece of line, markup.
-        explained: the clip range, where each figure is to be explained; None leaves the explanations out.
+        explained: the bounds of the clip range, where each figure is to be explained; None leaves the explanations out.
     """
     checks = [{c.metric: c for c in arm.checks if c.comparison == comparison} for arm, _ in chosen]
     margins = {name: check.margin for found in checks for name, check in found.items()}

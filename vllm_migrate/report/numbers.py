@@ -1,54 +1,11 @@
-"""Text and numbers as they stand on the HTML page.
-
-Everything that comes from a result passes through `text` or `visible`: besides the five characters HTML
-gives a meaning to, characters that would hide or reorder what is read (control, format and bidirectional
-ones, lone surrogates) are written as the escapes Python would use.
-"""
+"""Numbers as every report writes them: plain text, three significant digits, forms that can be pasted."""
 
 from __future__ import annotations
 
-import html
 import math
-import unicodedata
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from vllm_migrate.audit.result import Estimate
-
-# Categories of characters that show nothing, or move what stands beside them.
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_LONGEST = 2000
 _SMALLEST_POWER = -4  # below 0.0001 a number is written with an exponent
 _MINUTE = 60
-
-
-def text(value: object, *, longest: int = _LONGEST) -> str:
-    """Running text: escaped, line feeds kept, hidden characters shown, cut after `longest` characters."""
-    return _escaped(str(value), kept="\n", longest=longest)
-
-
-def phrase(value: object) -> str:
-    """As `text`, for words of ours: a formula in bars is not broken between lines."""
-    return text(value).replace("|Δlogp|", '<span class="nobr">|Δlogp|</span>')
-
-
-def visible(value: object, *, longest: int = 120) -> str:
-    r"""A literal, such as a token: as `text`, but line feeds and tabs are shown as `\n` and `\t`."""
-    return _escaped(str(value), kept="", longest=longest)
-
-
-def _escaped(raw: str, *, kept: str, longest: int) -> str:
-    shown = "".join(
-        char if char in kept or unicodedata.category(char) not in _HIDDEN else _spelled(char)
-        for char in raw[:longest]
-    )
-    if len(raw) > longest:
-        shown += f" … ({len(raw):,} characters)"
-    return html.escape(shown, quote=True)
-
-
-def _spelled(char: str) -> str:
-    return repr(char)[1:-1]  # Python writes each of these categories as an escape
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -106,10 +63,3 @@ def interval(low: float | None, high: float | None, unit: str = "") -> str:
     if low is None or high is None:
         return ""
     return f"[{in_unit(low, unit)}, {in_unit(high, unit)}]"
-
-
-def estimate(value: Estimate, unit: str = "", digits: int = 3) -> str:
-    """A figure and, in small type, its interval."""
-    bounds = interval(value.low, value.high, unit)
-    small = f' <span class="ci">{bounds}</span>' if bounds else ""
-    return f'<span class="num">{in_unit(value.value, unit, digits)}</span>{small}'

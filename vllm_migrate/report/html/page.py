@@ -6,14 +6,15 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.result import Arm, AuditResult, Reward, Verdict
-from vllm_migrate.report import html_tables as tables
-from vllm_migrate.report import plots
-from vllm_migrate.report.html_figures import figures
-from vllm_migrate.report.markup import count, estimate, given, limit, number, phrase, text, visible
+from vllm_migrate.report.html import plots, tables
+from vllm_migrate.report.html.figures import figures
+from vllm_migrate.report.html.markup import estimate, phrase, text, visible
+from vllm_migrate.report.numbers import count, given, limit, number
 from vllm_migrate.report.settings_code import python_keywords, serve_flags
 from vllm_migrate.report.words import (
     arm_label,
     cause_title,
+    clip_bounds,
     compared,
     find_arm,
     headline,
@@ -43,7 +44,7 @@ def render_html(result: AuditResult) -> str:
     """
     css = _css_of(result.arms)
     swatches = {arm.name: plots.swatch(css[arm.name]) for arm in result.arms}
-    style = resources.files("vllm_migrate.report").joinpath("style.css").read_text(encoding="utf-8")
+    style = resources.files("vllm_migrate.report.html").joinpath("style.css").read_text(encoding="utf-8")
     title = f"vllm-migrate audit: {verdict_word(result.verdict)}"
     sections = [
         _head(result),
@@ -170,7 +171,7 @@ def _metrics(result: AuditResult, swatches: Mapping[str, str]) -> str:
         found = [(arm, compared(arm, comparison)) for arm in result.arms]
         chosen = [(arm, metrics) for arm, metrics in found if metrics is not None]
         if chosen:
-            explained = None if body else result.clip_range
+            explained = None if body else clip_bounds(result)
             body += f"<h3>{title}</h3>"
             body += tables.metrics_table(caption, comparison, chosen, swatches, explained)
     return _section("All figures", body)
@@ -206,7 +207,7 @@ def _provenance(result: AuditResult, swatches: Mapping[str, str]) -> str:
         [
             ("Model", _recorded(result.model)),
             ("Sampling", _recorded(sampling)),
-            ("Clip range", f"±{given(result.clip_range)}"),
+            ("Clip range", "[" + ", ".join(given(bound) for bound in clip_bounds(result)) + "]"),
             ("Prompts", count(result.prompts)),
         ]
     )

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vllm_migrate.report.markup import text
+from vllm_migrate.report.html.markup import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vllm_migrate.report import bins, svg
-from vllm_migrate.report.markup import count, given, limit, number, percent
+from vllm_migrate.report.html import bins, svg
+from vllm_migrate.report.numbers import count, given, limit, number, percent
 from vllm_migrate.report.words import arm_label
 
 if TYPE_CHECKING:
@@ -48,14 +48,13 @@ def swatch(css: str) -> str:
     )
 
 
-def ratio_histograms(drawn: Sequence[Curve], clip_range: float) -> list[str]:
+def ratio_histograms(drawn: Sequence[Curve], clip: tuple[float, float]) -> list[str]:
     """One histogram of the policy ratio per arm, on common axes, with the clip range marked.
 
     The arm's logprob would be the behaviour's and the reference stands for the policy, which has not moved:
     the ratio is exp(-Δlogp), the one whose clip rate the audit reports.
     """
-    low = math.log(max(1 - clip_range, 1 / _WIDEST_RATIO))
-    high = math.log(1 + clip_range)
+    low, high = (math.log(max(bound, 1 / _WIDEST_RATIO)) for bound in clip)
     tail = max(bins.upper_quantile(curve.tokens.deltas, 0.999) for curve in drawn)
     limit = min(max(1.15 * tail, 1.6 * abs(low), 1.6 * high), math.log(_WIDEST_RATIO))
     counted = [bins.histogram(-curve.tokens.deltas, limit, _RATIO_BINS) for curve in drawn]
@@ -63,8 +62,8 @@ def ratio_histograms(drawn: Sequence[Curve], clip_range: float) -> list[str]:
     area = svg.panel((-limit, limit), (0.7, top), height=196, y_log=True)
     around = [_outside_clip(area, low, high), _ratio_frame(area)]
     marks = [svg.line(area.x(edge), area.y.start, area.x(edge), area.y.stop, "clip") for edge in (low, high)]
-    marks.append(svg.label(area.x(low) - 4, area.y.stop + 11, given(1 - clip_range), "mark", "end"))
-    marks.append(svg.label(area.x(high) + 4, area.y.stop + 11, given(1 + clip_range), "mark"))
+    marks.append(svg.label(area.x(low) - 4, area.y.stop + 11, given(clip[0]), "mark", "end"))
+    marks.append(svg.label(area.x(high) + 4, area.y.stop + 11, given(clip[1]), "mark"))
     return [
         svg.picture(
             _ratio_caption(curve, counts, beyond, f"ratio-{index}"),
