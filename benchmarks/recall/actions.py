@@ -40,6 +40,7 @@ NO_OPS = {
     "max_seq_len_to_capture": "V1 takes what it captures from compilation_config",
     "preemption_mode": "V1 only recomputes",
     "disable_mm_preprocessor_cache": "False was the default; the cache is on unless its size is set to 0",
+    "truncate_prompt_tokens": "no engine up to 0.8.5 read it; from later sources it is left to a person",
     "best_of": "1, or as many as n: nothing is chosen from",
     "disable_log_requests": "requests are not logged unless enable_log_requests asks for it",
     "VLLM_USE_V1": "there is no other engine",
