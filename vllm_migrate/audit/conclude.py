@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,11 +31,11 @@ from vllm_migrate.audit.result import (
     Remedy,
     Reward,
     Verdict,
-    WorstToken,
 )
 from vllm_migrate.audit.statistics import FEWEST_PROMPTS, smallest_detectable
+from vllm_migrate.audit.worst import worst_tokens
+from vllm_migrate.reward.histogram import reward_bins
 from vllm_migrate.reward.shift import reward_shift
-from vllm_migrate.trace.checkpoint import show_token
 from vllm_migrate.workers import protocol as wire
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from vllm_migrate.workers.protocol import ReplayRecord
 
 _MOST_PLOTTED = 20_000  # tokens kept per arm for the plots, evenly spaced; the metrics use all
-_WORST = 20
 _LOUD = 0.02  # nats; above it the reference's own noise or distance to the trainer is worth a warning
 
 
@@ -211,27 +211,10 @@ class Conclusion:
             deltas=tuple(d[plotted].tolist()),
             positions=tuple(positions[plotted].tolist()),
             reference_logprobs=tuple(self._reference[plotted].tolist()),
-            worst=self._worst(run) if reference is not None else (),
+            worst=()
+            if reference is None
+            else worst_tokens(self._trace, self._reference, reported(run.replay), self._vocabulary),
             note=run.note,
-        )
-
-    def _worst(self, run: EngineRun) -> tuple[WorstToken, ...]:
-        """The tokens that moved most; those outside one side's support come first, being infinitely far."""
-        forced = reported(run.replay)
-        distance = np.abs(_difference(forced, self._reference))
-        ids = np.concatenate([np.asarray(r.token_ids) for r in self._trace.rollouts])
-        positions = np.concatenate([np.arange(len(r.token_ids)) for r in self._trace.rollouts])
-        order = np.argsort(-distance, kind="stable")[:_WORST]
-        return tuple(
-            WorstToken(
-                prompt=int(self._prompts[i]),
-                position=int(positions[i]),
-                token=show_token(self._vocabulary, int(ids[i])),
-                reference=float(self._reference[i]),
-                candidate=float(forced[i]),
-            )
-            for i in order
-            if distance[i] > 0
         )
 
     # What follows from them
@@ -286,7 +269,7 @@ class Conclusion:
         reference, candidate = self._arms.get(REFERENCE), self._arms.get(CANDIDATE)
         if self._plan.reward is None or reference is None or candidate is None:
             return None
-        return reward_shift(
+        shift = reward_shift(
             reference.rewards,
             [rollout.prompt for rollout in reference.rollouts],
             candidate.rewards,
@@ -294,6 +277,7 @@ class Conclusion:
             function=f"{self._plan.reward.file.name}:{self._plan.reward.name}",
             seed=self._plan.seed,
         )
+        return replace(shift, distribution=reward_bins(reference.rewards, candidate.rewards))
 
     def _detectable(self, checks: tuple[Check, ...]) -> float | None:
         candidate = self._arms.get(CANDIDATE)

@@ -30,6 +30,7 @@ __all__ = [
     "Metrics",
     "Remedy",
     "Reward",
+    "RewardBin",
     "Verdict",
     "WorstToken",
 ]
@@ -123,8 +124,22 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class RewardBin:
+    """How many rewards of each side lie in [low, high); a single value has low = high."""
+
+    low: float
+    high: float
+    reference: int
+    candidate: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reward:
-    """Reward of the candidate's rollouts minus the reference's, paired by prompt."""
+    """Reward of the candidate's rollouts minus the reference's, paired by prompt.
+
+    Attributes:
+        distribution: the rewards of all rollouts, lowest first; empty where there is none to show.
+    """
 
     reference: float
     candidate: float
@@ -133,6 +148,7 @@ class Reward:
     smallest_detectable: float
     verdict: Verdict
     function: str = ""
+    distribution: tuple[RewardBin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +185,22 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class WorstToken:
-    """One of the tokens that moved most."""
+    """One of the tokens that moved most.
+
+    Attributes:
+        prompt, sample: which completion. position: of the token in it, from 0.
+        reference, candidate: its logprob on both sides, nats; minus infinity outside a side's support.
+        before, after: the tokens around it, in order; at the start of a completion `before` ends the prompt.
+    """
 
     prompt: int
     position: int
     token: str
     reference: float
     candidate: float
+    sample: int = 0
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,8 @@ def metrics_table(
         comparison: which of the arms' comparisons this is, as in `Check.comparison`.
         chosen: the arms and their figures.
         swatches: each arm's piece of line, markup.
-        explained: the bounds of the clip range, where each figure is to be explained; None leaves the explanations out.
+        explained: the bounds of the clip range, where each figure is to be explained; None leaves the
+            explanations out.
     """
     checks = [{c.metric: c for c in arm.checks if c.comparison == comparison} for arm, _ in chosen]
     margins = {name: check.margin for found in checks for name, check in found.items()}
