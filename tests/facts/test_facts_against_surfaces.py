@@ -138,8 +138,8 @@ def replacement_exists(fact: Fact, state: State, surface: Surface) -> bool:
 
 
 def beside(fact: Fact, name: str) -> str:
-    """Another argument of the callable that a row is about."""
-    if fact.subject is not Subject.METHOD_ARGUMENT:
+    """Another argument of the callable that a row is about, or another member of the class."""
+    if fact.subject not in {Subject.METHOD_ARGUMENT, Subject.METHOD}:
         return name
     return f"{fact.name.rpartition('.')[0]}.{name}"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.model import Level, Safety
-from vllm_migrate.facts.model import Subject
+from vllm_migrate.edits.model import Level, ReplaceExpression, Safety
+from vllm_migrate.facts.model import Remedy, Subject
 from vllm_migrate.files.located import Span
 from vllm_migrate.rules.backstop.absent import is_expected
 from vllm_migrate.rules.base import Example, Rule
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from vllm_migrate.rules.base import Context
 
 _LISTS = ("[", "(", "{", "list(", "tuple(", "set(", "sorted(")
+_ONE_ID = re.compile(r"""(?:[\w.\[\]]*[._])?(?:request_id|req_id|rid)|f?(["'])[^"']*\1|str\(\w+\)""")
+"""How a single request's id is written: by that name, as a text, as `str(...)`."""
 
 
 class GoneMethodOrArgument(Rule):
@@ -31,14 +34,16 @@ class GoneMethodOrArgument(Rule):
     `start_background_loop`, `reward`), and arguments of methods and constructors (`prompt_adapter_request`,
     `guided_options_request`, `PoolingParams(normalize=)`, `LoRARequest(lora_local_path=)`,
     `CompilationConfig(level=)`). Arguments that only have another name are renamed, and those that ask for
-    nothing are dropped.
+    nothing are dropped. Of a method whose result is an attribute by now, `get_model_config()`, the attribute
+    is read. An id that is given to `abort_request` alone is put in a list.
 
     ## Why it matters
     The call raises an AttributeError or a TypeError. `abort_request` raises nothing: it takes a list of ids
     now, and a text is taken for a list of letters.
 
     ## Fix safety
-    Safe where the value means the same under either name. What takes a method's place is left to a person.
+    Safe where the value means the same under either name. The list around an id is unsafe: the name alone
+    says that it is one. What else takes a method's place is left to a person.
     """
 
     code = "VM410"
@@ -90,7 +95,48 @@ class GoneMethodOrArgument(Rule):
             before=(
                 "from vllm import LLMEngine\n\n\ndef stop(engine: LLMEngine, request_id: str):\n"
                 "    engine.abort_request(request_id)\n"
+            ),
+            after=(
+                "from vllm import LLMEngine\n\n\ndef stop(engine: LLMEngine, request_id: str):\n"
+                "    engine.abort_request([request_id])\n"
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                "from vllm import LLMEngine\n\n\ndef stop(engine: LLMEngine, late):\n"
+                "    engine.abort_request(late)\n"
             )
+        ),
+        Example(
+            before=(
+                "from vllm import LLMEngine\n\n\ndef longest(args):\n"
+                "    engine = LLMEngine.from_engine_args(args)\n"
+                "    return engine.get_model_config().max_model_len\n"
+            ),
+            after=(
+                "from vllm import LLMEngine\n\n\ndef longest(args):\n"
+                "    engine = LLMEngine.from_engine_args(args)\n"
+                "    return engine.model_config.max_model_len\n"
+            ),
+        ),
+        Example(
+            before=(
+                "from vllm import AsyncLLMEngine\n\n\nasync def longest(args):\n"
+                "    engine = AsyncLLMEngine.from_engine_args(args)\n"
+                "    config = await engine.get_model_config()\n    return config.max_model_len\n"
+            ),
+            after=(
+                "from vllm import AsyncLLMEngine\n\n\nasync def longest(args):\n"
+                "    engine = AsyncLLMEngine.from_engine_args(args)\n"
+                "    config = engine.model_config\n    return config.max_model_len\n"
+            ),
+        ),
+        Example(
+            before=(
+                "from vllm import AsyncLLMEngine\n\n\ndef ask(engine: AsyncLLMEngine):\n"
+                "    return engine.get_model_config()\n"
+            ),
         ),
         Example(
             before=(
@@ -126,7 +172,7 @@ class GoneMethodOrArgument(Rule):
 
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield methods and arguments that are gone."""
-        for method, callee, certainty in _called(file):
+        for method, callee, span, certainty in _called(file):
             found = context.facts.on_target(Subject.METHOD, method, context.target)
             if found is not None:
                 fact, state = found
@@ -137,6 +183,7 @@ class GoneMethodOrArgument(Rule):
                     f"{method}() is {state.holds}{since(state)}: {fact.because}",
                     fact=fact,
                     level=Level.NOTE if is_expected(file, method.rpartition(".")[2]) else None,
+                    edits=_read_instead(file, method, callee, span, state),
                     certainty=certainty,
                 )
         yield from self._aborted_by_text(file, context)
@@ -162,7 +209,10 @@ class GoneMethodOrArgument(Rule):
                     span,
                     f"abort_request({given}): {found[0].because}",
                     fact=found[0],
+                    safety=Safety.UNSAFE,
+                    edits=(ReplaceExpression(span, f"[{value.source}]"),) if _is_one_id(value.source) else (),
                     advice=f"abort_request([{given}]), unless {given} is a list already",
+                    precondition=f"{given} is the id of one request",
                     certainty=call.certainty,
                 )
 
@@ -188,16 +238,40 @@ class GoneMethodOrArgument(Rule):
         )
 
 
-def _called(file: FileFacts) -> Iterator[tuple[str, Span, Certainty]]:
-    """Methods of engines that are called, those of the engine inside an engine among them."""
+def _called(file: FileFacts) -> Iterator[tuple[str, Span, Span, Certainty]]:
+    """Methods of engines that are called, those of the engine inside an engine among them.
+
+    Each with its callee and the whole call.
+    """
     for call in file.calls:
         if call.target.startswith("vllm.") and not call.dead:
-            yield call.target.removeprefix("vllm."), call.callee, call.certainty
+            yield call.target.removeprefix("vllm."), call.callee, call.span, call.certainty
     for chain in file.chains:
         if chain.attributes in (("llm_engine",), ("engine",)):
             for inner in chain.method_calls:
                 callee = Span(inner.span.start, inner.arguments_span.start - 1)
-                yield f"LLMEngine.{inner.method}", callee, chain.certainty
+                yield f"LLMEngine.{inner.method}", callee, inner.span, chain.certainty
+
+
+def _read_instead(
+    file: FileFacts, method: str, callee: Span, call: Span, state: State
+) -> tuple[ReplaceExpression, ...]:
+    """`engine.model_config` for `engine.get_model_config()`; of a coroutine with its `await`."""
+    old = method.rpartition(".")[2]
+    written = file.text(callee)
+    if state.remedy is not Remedy.RENAME or not written.endswith(f".{old}"):
+        return ()
+    if method.startswith("AsyncLLMEngine."):
+        before = file.source[: call.start].rstrip()
+        if not before.endswith(b"await"):
+            return ()  # whoever awaits it later would await a configuration
+        call = Span(len(before) - len(b"await"), call.end)
+    return (ReplaceExpression(call, f"{written.removesuffix(old)}{state.to}"),)
+
+
+def _is_one_id(written: str) -> bool:
+    """Whether what is written for ids is one: by its name, or because it is a text."""
+    return _ONE_ID.fullmatch(written.strip()) is not None
 
 
 def changed_parameter(argument: Argument, context: Context) -> tuple[Fact, State] | None:
