@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 # Worker.reload_weights(weights_iterator=...); before, it read its own files
 _RELOADS_WHAT_IT_IS_GIVEN = Version("0.16.0")
-_WHOLE = frozenset({"items", "named_parameters"})
+_WHOLE = frozenset({"items", "named_parameters", "keys"})
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
 _HEAD = "from safetensors.torch import load_file\n\n\nclass Sync:\n"
 
 
@@ -31,7 +32,9 @@ class LoadInWorker(Rule):
 
     ## What it does
     Calls the Worker's own `reload_weights(weights_iterator=...)`, where the weights are the items of a
-    dictionary or a model's named parameters. A list of single tensors is left alone.
+    dictionary or a model's named parameters, or a list with an entry for each of them. A list of single
+    tensors is left alone. `reload_weights` returns nothing: where the names that `load_weights` returned are
+    used without asking whether there are any, it is left to a person.
 
     ## Why it matters
     V1 keeps weights in the layout its kernels want: on CPU those of all linear layers, on GPU those of
@@ -94,6 +97,21 @@ class LoadInWorker(Rule):
                 "        return len(loaded)\n"
             ),
         ),
+        Example(
+            before=(
+                f"{_HEAD}    def update(self, path, dtype):\n"
+                "        weights = [(name, w.to(dtype)) for name, w in load_file(path).items()]\n"
+                "        loaded = self.model_runner.model.load_weights(weights=weights)\n"
+                "        return len(loaded) if loaded is not None else -1\n"
+            ),
+            after=(
+                f"{_HEAD}    def update(self, path, dtype):\n"
+                "        weights = [(name, w.to(dtype)) for name, w in load_file(path).items()]\n"
+                "        loaded = self.reload_weights(weights_iterator=weights)\n"
+                "        return len(loaded) if loaded is not None else -1\n"
+            ),
+            unsafe=True,
+        ),
     )
 
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
@@ -107,28 +125,29 @@ class LoadInWorker(Rule):
         for class_ in ast.walk(ast.parse(text.text)):
             if not isinstance(class_, ast.ClassDef) or class_.name not in names:
                 continue
-            for statement in ast.walk(class_):
-                if isinstance(statement, ast.stmt) and (call := _load(statement)) is not None:
-                    yield self._found(file, text, statement, *call)
+            for method in class_.body:
+                if isinstance(method, _Function):
+                    for statement in ast.walk(method):
+                        if isinstance(statement, ast.stmt) and (call := _load(statement, method)) is not None:
+                            yield self._found(file, text, _is_unused(statement, method), *call)
 
     def _found(
-        self, file: FileFacts, text: SourceText, statement: ast.stmt, call: ast.Call, weights: ast.expr
+        self, file: FileFacts, text: SourceText, unused: bool, call: ast.Call, weights: ast.expr
     ) -> Finding:
         span = text.span(call)
         new = f"self.reload_weights(weights_iterator={file.text(text.span(weights))})"
-        alone = isinstance(statement, ast.Expr)  # reload_weights returns nothing
         return make_finding(
             self,
             file,
             span,
             "load_weights in place raises where V1 keeps layers in another layout: on CPU, and quantised",
-            edits=(ReplaceExpression(span, new),) if alone else (),
-            advice=one_line(new) + ("" if alone else ", which returns nothing"),
+            edits=(ReplaceExpression(span, new),) if unused else (),
+            advice=one_line(new) + ("" if unused else ", which returns nothing"),
             precondition="all of the model's weights come in one call",
         )
 
 
-def _load(statement: ast.stmt) -> tuple[ast.Call, ast.expr] | None:
+def _load(statement: ast.stmt, method: _Function) -> tuple[ast.Call, ast.expr] | None:
     """The statement's `self.model_runner.model.load_weights(...)` of a whole model, with the weights."""
     call = statement.value if isinstance(statement, (ast.Expr, ast.Assign, ast.Return)) else None
     if not isinstance(call, ast.Call) or ast.unparse(call.func) != "self.model_runner.model.load_weights":
@@ -136,10 +155,66 @@ def _load(statement: ast.stmt) -> tuple[ast.Call, ast.expr] | None:
     values = [*call.args, *(k.value for k in call.keywords if k.arg == "weights")]
     if len(values) != 1 or len(call.args) + len(call.keywords) != 1:
         return None
-    weights = values[0]
-    whole = (
-        isinstance(weights, ast.Call)
-        and isinstance(weights.func, ast.Attribute)
-        and weights.func.attr in _WHOLE
+    return (call, values[0]) if _is_whole(values[0], method) else None
+
+
+def _is_whole(weights: ast.expr, method: _Function) -> bool:
+    """Whether these are a model's weights, all of them: `x.items()`, or an entry for each of `x.items()`."""
+    if isinstance(weights, ast.Name):
+        bound = [
+            node.value
+            for node in ast.walk(method)
+            if isinstance(node, ast.Assign) and any(_is_named(target, weights.id) for target in node.targets)
+        ]
+        stored = sum(
+            isinstance(node, ast.Name) and node.id == weights.id and isinstance(node.ctx, ast.Store)
+            for node in ast.walk(method)
+        )
+        return (
+            len(bound) == stored == 1 and not isinstance(bound[0], ast.Name) and _is_whole(bound[0], method)
+        )
+    if isinstance(weights, (ast.ListComp, ast.GeneratorExp)):
+        first = weights.generators[0]
+        return len(weights.generators) == 1 and not first.ifs and _is_whole(first.iter, method)
+    if not isinstance(weights, ast.Call):
+        return False
+    if isinstance(weights.func, ast.Name):
+        return (
+            weights.func.id in ("list", "tuple")
+            and len(weights.args) == 1
+            and _is_whole(weights.args[0], method)
+        )
+    return isinstance(weights.func, ast.Attribute) and weights.func.attr in _WHOLE
+
+
+def _is_unused(statement: ast.stmt, method: _Function) -> bool:
+    """Whether nobody needs what the call returns: it is dropped, or its readers reckon with None."""
+    if isinstance(statement, ast.Expr):
+        return True
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return False
+    target = statement.targets[0]
+    if not isinstance(target, ast.Name):
+        return False
+    reckoned = {
+        inner
+        for node in ast.walk(method)
+        if isinstance(node, (ast.If, ast.IfExp)) and _asks_for(node.test, target.id)
+        for inner in ast.walk(node)
+    }
+    return all(
+        node in reckoned
+        for node in ast.walk(method)
+        if isinstance(node, ast.Name) and node.id == target.id and isinstance(node.ctx, ast.Load)
     )
-    return (call, weights) if whole else None
+
+
+def _asks_for(test: ast.expr, name: str) -> bool:
+    """Whether a condition is `name`, `name is None` or `name is not None`."""
+    if isinstance(test, ast.Compare) and isinstance(test.ops[0], (ast.Is, ast.IsNot)):
+        test = test.left
+    return _is_named(test, name)
+
+
+def _is_named(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
