@@ -102,10 +102,12 @@ def _header(stream: BinaryIO, path: Path) -> tuple[bytes, dict[str, Any]]:
         InputError: the file is none.
     """
     start = stream.read(_LENGTH)
+    text = b""
+    header: dict[str, Any] = {}
     try:
         (length,) = struct.unpack("<Q", start)
         text = stream.read(min(length, _LARGEST_HEADER))
-        header: dict[str, Any] = json.loads(text)
+        header = json.loads(text)
         room = path.stat().st_size - _LENGTH - length
         places = [entry["data_offsets"] for name, entry in header.items() if name != "__metadata__"]
         sound = all(0 <= first <= last <= room for first, last in places)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vllm_migrate.audit.sync_evidence import EngineProbe
     from vllm_migrate.trace.model import Rollout, Trace
     from vllm_migrate.workers.protocol import Loaded, ReplayRecord
 
@@ -64,6 +65,7 @@ class Evidence:
     arms: dict[str, EngineRun]
     timing: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    sync: list[EngineProbe] = field(default_factory=list)
 
 
 def flat(rows: Iterable[Sequence[float]]) -> Floats:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.audit.metrics import ClipRange
     from vllm_migrate.audit.prompts import PromptLine
+    from vllm_migrate.audit.sync_ways import SyncWay
     from vllm_migrate.reward.load import RewardFunction
     from vllm_migrate.workers.protocol import SamplingSettings
 
@@ -72,6 +73,8 @@ class AuditPlan:
         remedy_additions: what the parity recipe adds to the candidate's arguments; empty where the
             candidate has it.
         probe: sampling profile of the semantic probe, None where the user's profile separates by itself.
+        sync_probe: which weight updates to try in the live engine: "auto", "all" or "none".
+        sync_way: how the user's code brings in weights, None where that is not known; its invariants gate.
         reference: a recorded trace to use in V0's place; `save_reference` where to record one.
     """
 
@@ -92,6 +95,8 @@ class AuditPlan:
     reference: Path | None = None
     save_reference: Path | None = None
     warnings: tuple[str, ...] = field(default=())
+    sync_probe: str = "auto"
+    sync_way: SyncWay | None = None
 
 
 def separates(sampling: SamplingSettings) -> bool:

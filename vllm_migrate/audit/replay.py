@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate import __version__
@@ -36,6 +38,7 @@ from vllm_migrate.audit.evidence import (
 )
 from vllm_migrate.audit.plan import PROBE_PROMPTS, prompts_with_top
 from vllm_migrate.audit.process import EngineProcess
+from vllm_migrate.audit.sync_probe import COLD_SLOT, SyncProbe
 from vllm_migrate.errors import EngineError
 from vllm_migrate.reward.rollouts import score_rollouts
 from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
 
 _REMEDY_SLOT = "remedy"
 _TRAINER = "trainer"
+_SYNCING = "probing weight updates"
 
 
 class Stopped(EngineError):  # noqa: N818 - never shown: the error of the arm that failed is
@@ -88,6 +92,7 @@ class Replay:
         self._error: BaseException | None = None
         self._reference: Future[Trace] = Future()
         self._sampled: dict[str, Future[EngineRun | None]] = {CANDIDATE: Future(), REMEDY: Future()}
+        self._sync_probes: list[SyncProbe] = []
         self._arms: dict[str, EngineRun] = {}
         self._timing: dict[str, float] = {}
         if trace is not None:
@@ -110,9 +115,16 @@ class Replay:
             except BaseException as error:  # Ctrl-C arrives here, in the main thread
                 self._give_up(error)
                 raise
+        for probe in self._sync_probes:
+            probe.close()
         if self._error is not None:
             raise self._error
-        return Evidence(self._complete_trace(), self._arms, self._timing)
+        return Evidence(
+            self._complete_trace(),
+            self._arms,
+            self._timing,
+            sync=[probe.found for probe in self._sync_probes if probe.found is not None],
+        )
 
     def _complete_trace(self) -> Trace:
         trace = self._reference.result()
@@ -238,6 +250,7 @@ class Replay:
             live = self._flip(process, run)
             if plan.remedy_additions and not own_process:
                 self._remedy(process, _REMEDY_SLOT)
+            self._probe_sync(process, run, level=plan.sync_probe, together=not own_process)
         if plan.remedy_additions and own_process:
             with self._process(environment, REMEDY) as process:
                 self._remedy(process, wire.MAIN_SLOT)
@@ -245,6 +258,26 @@ class Replay:
             self._deliver(self._sampled[REMEDY], None)
         if live is not None and not live:
             self._flip_in_fresh_engine(run)
+
+        self._finish_sync()
+
+    def _probe_sync(self, process: EngineProcess, run: EngineRun, *, level: str, together: bool) -> None:
+        """Try weight updates in a live engine; the last thing done there, as its weights change."""
+        plan = self._plan
+        probe = SyncProbe(plan.model, level=level, way=plan.sync_way, seed=plan.seed)
+        self._sync_probes.append(probe)
+        started = time.monotonic()
+        probe.hot(process.client, run, self._reference.result(), partial(self._progress, run.name, _SYNCING))
+        if together:
+            probe.cold(process.client)
+        self._timing[f"{run.name}.sync"] = round(time.monotonic() - started, 3)
+
+    def _finish_sync(self) -> None:
+        """The cold engine of a probe, where it needs the device for itself."""
+        for probe in self._sync_probes:
+            if probe.waiting and not probe.compared:
+                with self._process(self._v1, COLD_SLOT) as process:
+                    probe.cold(process.client, wire.MAIN_SLOT)
 
     def _remedy(self, process: EngineProcess, slot: str) -> None:
         arguments = {**self._plan.candidate_args, **self._plan.remedy_additions}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate import __version__
 from vllm_migrate.audit.conclude import conclude
+from vllm_migrate.audit.invariants import apply_findings, conclude_sync
 from vllm_migrate.audit.replay import Replay
 from vllm_migrate.audit.result import AuditResult, Cause
 from vllm_migrate.engines import registry
@@ -118,6 +119,7 @@ def _run(plan: AuditPlan, progress: Progress) -> AuditResult:
 def _concluded(plan: AuditPlan, evidence: Evidence) -> AuditResult:
     started = time.monotonic()
     result = conclude(plan, evidence, read_vocabulary(plan.model))
+    result = apply_findings(result, conclude_sync(evidence.sync, plan.sync_way))
     timing = {**evidence.timing, "statistics": round(time.monotonic() - started, 3)}
     return replace(
         result,

@@ -137,9 +137,15 @@ class SyncCase:
 
     Attributes:
         engine: catalogue name. prefix_caching: on or off. reset: whether the cache was reset after it.
-        mode: "reload", "pause-keep", "pause-abort", "pause-wait", "in-place".
+        mode: "reload", "reload-tensors", "in-place", "pause-keep", "pause-abort", "pause-wait", "sleep-wake",
+            "none".
         mean_abs, max_abs: distance to the cold engine, nats; `moved` that of old weights to new.
         differing: tokens whose logprob is not bitwise that of the cold engine, of `tokens`.
+        stale: beyond the cold engine's own repeat floor.
+        head: "float32" where the head was computed in fp32, "" for the engine's own precision.
+        cached: prompt tokens that came from the prefix cache; -1 where the engine does not tell.
+        flight_old, flight_new: tokens of the sequences during which the update came, by the weights they
+            were drawn with; `flight_mixed` sequences that hold both. None where nothing was running.
     """
 
     engine: str
@@ -153,6 +159,11 @@ class SyncCase:
     moved: float | None = None
     stale: bool | None = None
     note: str = ""
+    head: str = ""
+    cached: int = -1
+    flight_old: int | None = None
+    flight_new: int | None = None
+    flight_mixed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from vllm_migrate.audit.plan import AuditPlan, build_plan
 from vllm_migrate.audit.prompts import read_prompts
 from vllm_migrate.audit.result import AuditResult, Verdict
 from vllm_migrate.audit.run import INTERRUPTED, not_judged, run_audit
+from vllm_migrate.audit.sync_ways import parse_way
 from vllm_migrate.cli.audit_progress import ArmProgress
 from vllm_migrate.cli.output import write_error_line
 from vllm_migrate.errors import ExitCode, InputError, UsageError, VllmMigrateError
@@ -33,6 +35,14 @@ class AuditFormat(str, Enum):
     TEXT = "text"
     JSON = "json"
     HTML = "html"
+
+
+class SyncProbing(str, Enum):
+    """Which weight updates are tried in the candidate's live engine."""
+
+    AUTO = "auto"
+    ALL = "all"
+    NONE = "none"
 
 
 _SUFFIXES = {
@@ -69,6 +79,20 @@ def audit(
     ] = None,
     from_code: Annotated[
         str | None, typer.Option(help="Take the candidate's arguments from FILE[:LINE].")
+    ] = None,
+    sync_probe: Annotated[
+        SyncProbing,
+        typer.Option(
+            help="Weight updates to try in the live engine: the usual ones, all, or none.",
+            rich_help_panel="Weight sync",
+        ),
+    ] = SyncProbing.AUTO,
+    sync: Annotated[
+        str | None,
+        typer.Option(
+            help="How your code brings in weights, such as reload+reset or pause-keep; that gates.",
+            rich_help_panel="Weight sync",
+        ),
     ] = None,
     reward: Annotated[
         str | None, typer.Option(help="Reward function in TRL's form, file.py:function.")
@@ -121,6 +145,9 @@ def audit(
             reference=reference,
             save_reference=save_reference,
             warnings=warnings,
+        )
+        plan = replace(
+            plan, sync_probe=sync_probe.value, sync_way=None if sync is None else parse_way(sync)
         )
         with ArmProgress(quiet=quiet) as progress:
             result = run_audit(plan, progress)

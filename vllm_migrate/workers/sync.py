@@ -98,6 +98,10 @@ class WeightSync:
         """Tokens forced so far, by sequence; 0 each where this model runner can't be tapped."""
         return [len(self._backend.forced.raw(key)) for key in range(count)]
 
+    def pauses(self) -> bool:
+        """Whether this release has pause modes."""
+        return hasattr(self._core, "pause_scheduler")
+
     def abort_all(self) -> None:
         """Abort every request, outputs included, as `pause_generation(mode="abort")` does."""
         engine = self._backend.engine
@@ -164,8 +168,7 @@ class WeightSync:
 
     def _paused(self, request: wire.UpdateRequest) -> None:
         core = self._core
-        pause = getattr(core, "pause_scheduler", None)
-        if core is None or pause is None:
+        if core is None or not self.pauses():
             raise Refused("this release has no pause modes")
         how = request.mode.removeprefix("pause-")
         if how == "wait":
@@ -175,7 +178,7 @@ class WeightSync:
                 raise WorkerError("engine", "the engine refused to reset its prefix cache")
             self._load(request.path)
             return
-        pause(how, request.clear)
+        core.pause_scheduler(how, request.clear)
         try:
             self._load(request.path)
         finally:
@@ -246,7 +249,7 @@ class _Switch:
         if self.report is not None or self._steps <= self._after or self._update.mode == wire.PAUSE_WAIT:
             return
         self.before = self._sync.emitted(sequences)
-        if self._update.mode == wire.PAUSE_ABORT:
+        if self._update.mode == wire.PAUSE_ABORT and self._sync.pauses():
             self._sync.abort_all()
             self.aborted = True
         self.report = self._sync.update(self._update)
