@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vllm_migrate.audit.attribution import name_cause, raw_signature, share_removed
-from vllm_migrate.audit.result import Cause
-
-PROMPTS = np.repeat(np.arange(20), 50)
+from vllm_migrate.audit.attribution import main_rung, name_cause, raw_signature
+from vllm_migrate.audit.result import Cause, Verdict
+from vllm_migrate.audit.sections import Ladder, Rung
+from vllm_migrate.audit.verdict import Estimate
 
 
 @pytest.fixture
@@ -17,43 +17,78 @@ def sides():
     return processed, processed - generator.exponential(0.1, size=1000)
 
 
-def test_a_candidate_that_reports_raw_logprobs_is_named(sides):
+def rung(cause, share, *, spread=0.05, layer="semantic", against="reference"):
+    return Rung(
+        cause.value,
+        layer,
+        {cause.name.lower(): "changed"},
+        "live",
+        removed=Estimate(share, share - spread, share + spread),
+        before=0.5,
+        after=0.5 * (1 - share),
+        against=against,
+    )
+
+
+def ladder(*rungs):
+    return Ladder("mean_abs", Estimate(0.5, 0.4, 0.6), rungs, residual=Estimate(0.1, 0.05, 0.15))
+
+
+def test_what_removes_most_of_the_excess_is_named(sides):
     processed, raw = sides
-    signature = raw_signature(raw, raw, processed)
-    removed = share_removed(processed, raw, processed + 0.001, PROMPTS, floor=0.0)
-    cause, evidence = name_cause(signature, removed, failed=True)
+    tried = ladder(rung(Cause.HEAD_PRECISION, 0.6, layer="numerics"), rung(Cause.RAW_LOGPROBS, 0.97))
+    cause, evidence = name_cause(tried, raw_signature(raw, raw, processed), Verdict.FAIL)
     assert cause is Cause.RAW_LOGPROBS
-    assert 0.98 < removed.share < 1
-    assert removed.low > 0.9
-    assert "processed_logprobs" in evidence
+    assert "its own raw ones" in evidence
+    assert "97.0%" in evidence
+    assert "together leave 10.0%" in evidence
 
 
-def test_the_noise_floor_is_no_excess(sides):
+def test_less_than_half_names_nothing_but_is_said(sides):
     processed, raw = sides
-    removed = share_removed(processed, raw, processed + 0.01, PROMPTS, floor=0.01)
-    assert removed.share == pytest.approx(1.0, abs=1e-6)
-
-
-def test_a_flip_that_removes_little_names_nothing(sides):
-    processed, raw = sides
-    removed = share_removed(processed, raw, processed + 0.8 * (raw - processed), PROMPTS, floor=0.0)
-    cause, evidence = name_cause(raw_signature(raw, raw, processed), removed, failed=True)
+    tried = ladder(rung(Cause.RAW_LOGPROBS, 0.2))
+    cause, evidence = name_cause(tried, raw_signature(raw, raw, processed), Verdict.FAIL)
     assert cause is Cause.UNEXPLAINED
     assert "20.0%" in evidence
 
 
+def test_a_share_that_may_be_chance_names_nothing():
+    tried = ladder(rung(Cause.BATCHING, 0.6, spread=0.7, layer="path"))
+    assert name_cause(tried, None, Verdict.FAIL)[0] is Cause.UNEXPLAINED
+
+
+def test_what_only_the_trainer_saw_is_not_named_for_a_distance_to_the_reference():
+    assert main_rung(ladder(rung(Cause.HEAD_PRECISION, 0.9, against="trainer"))) is None
+
+
+def test_a_candidate_that_passes_has_no_cause():
+    assert name_cause(ladder(rung(Cause.RAW_LOGPROBS, 0.9)), None, Verdict.PASS) == (Cause.NONE, "")
+
+
+def test_without_a_verdict_only_what_logprobs_mean_is_named():
+    semantic = ladder(rung(Cause.RAW_LOGPROBS, 0.9))
+    numeric = ladder(rung(Cause.HEAD_PRECISION, 0.9, layer="numerics"))
+    assert name_cause(semantic, None, Verdict.INCONCLUSIVE)[0] is Cause.RAW_LOGPROBS
+    assert name_cause(numeric, None, Verdict.INCONCLUSIVE)[0] is Cause.NONE
+
+
+def test_without_a_ladder_a_failure_stays_unexplained(sides):
+    processed, raw = sides
+    assert name_cause(None, None, Verdict.FAIL)[0] is Cause.UNEXPLAINED
+    cause, evidence = name_cause(None, raw_signature(raw, raw, processed), Verdict.FAIL)
+    assert cause is Cause.UNEXPLAINED
+    assert "look like raw ones" in evidence
+
+
 def test_another_difference_is_not_mistaken_for_raw_logprobs(sides):
     processed, raw = sides
-    signature = raw_signature(processed + 0.3, raw, processed)
-    assert not signature.raw
-    assert name_cause(signature, None, failed=True)[0] is Cause.UNEXPLAINED
+    assert not raw_signature(processed + 0.3, raw, processed).raw
 
 
 def test_where_raw_equals_processed_nothing_is_suspected():
     """At temperature 1 without truncation the two are one number."""
     same = -np.ones(10)
     assert not raw_signature(same, same, same + 1e-4).raw
-    assert name_cause(raw_signature(same, same, same), None, failed=False) == (Cause.NONE, "")
 
 
 def test_without_a_tap_nothing_is_suspected(sides):

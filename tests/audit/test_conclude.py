@@ -11,6 +11,8 @@ import pytest
 
 from vllm_migrate.audit.conclude import conclude
 from vllm_migrate.audit.evidence import EngineRun, Evidence
+from vllm_migrate.audit.ladder import LadderRun, StepRun
+from vllm_migrate.audit.ladder_steps import Step
 from vllm_migrate.audit.metrics import ClipRange
 from vllm_migrate.audit.plan import build_plan
 from vllm_migrate.audit.prompts import PromptLine
@@ -48,6 +50,7 @@ class Bench:
         self.rollouts = self.sample()
         self.probe = self.sample() if self.plan.probe else ()
         self.arms = {}
+        self.ladder = None
         self.reference_rewards = []
 
     def sample(self):
@@ -94,6 +97,21 @@ class Bench:
         self.arms[name] = run
         return run
 
+    def climb(self, *, raw_by):
+        """A ladder whose one step, the logprobs' mode, was kept."""
+        candidate, on_probe = self.arms["candidate"], bool(self.probe)
+        rollouts = self.probe if on_probe else self.rollouts
+        step = Step(Cause.RAW_LOGPROBS, {"logprobs_mode": "processed_logprobs"})
+        base = StepRun(candidate.probe if on_probe else candidate.replay)
+        flipped = StepRun(self.replay(rollouts, raw_by=raw_by))
+        self.ladder = LadderRun(
+            on_probe=on_probe,
+            chosen=list(range(len(rollouts))),
+            steps={step.name: step},
+            runs={frozenset(): base, frozenset({step.name}): flipped},
+            kept=[step.name],
+        )
+
     def conclude(self):
         made = Provenance("v0", "0.8.5", "vllm.engine.llm_engine.LLMEngine", "v0", {}, {}, {}, "h", "t", "c")
         prompts = tuple(Prompt(i, f"prompt {i}", (1,)) for i in range(self.prompts))
@@ -104,13 +122,13 @@ class Bench:
         reference.rollouts, reference.trainer = self.rollouts, self.replay(self.rollouts)
         reference.rewards = self.reference_rewards
         self.arms.setdefault("reference", reference)
-        return conclude(self.plan, Evidence(trace, self.arms), {2: "two", 3: "[bold]"})
+        return conclude(self.plan, Evidence(trace, self.arms, ladder=self.ladder), {2: "two", 3: "[bold]"})
 
 
 def raw_logprobs_on_v1(**options):
     bench = Bench(**options)
     bench.add("candidate", raw_by=0.1, reports_raw=True)
-    bench.add("flip:logprobs_mode", raw_by=0.1)
+    bench.climb(raw_by=0.1)
     bench.add("remedy", raw_by=0.1)
     return bench
 
@@ -121,7 +139,8 @@ def test_raw_logprobs_fail_with_cause_and_a_remedy_that_passes():
     assert result.cause is Cause.RAW_LOGPROBS
     assert result.remedy.verdict is Verdict.PASS
     assert result.settings == result.remedy.settings
-    assert [arm.name for arm in result.arms] == ["reference", "candidate", "remedy", "flip:logprobs_mode"]
+    assert [arm.name for arm in result.arms] == ["reference", "candidate", "remedy"]
+    assert [rung.cause for rung in result.ladder.rungs] == [Cause.RAW_LOGPROBS.value]
 
 
 def test_a_runner_without_a_tap_is_held_against_the_trainers_raw_logprobs():
@@ -130,7 +149,7 @@ def test_a_runner_without_a_tap_is_held_against_the_trainers_raw_logprobs():
     taps = [record.raw for record in candidate.replay]
     for record in candidate.replay:
         record.raw = []
-    bench.add("flip:logprobs_mode", raw_by=0.1)
+    bench.climb(raw_by=0.1)
     bench.conclude()
     for record, tap in zip(bench.arms["reference"].trainer, taps, strict=True):
         record.raw = list(np.array(tap) + bench.generator.normal(0, 0.003, TOKENS))
@@ -172,7 +191,7 @@ def test_at_temperature_one_the_probe_finds_what_the_profile_hides():
     bench = Bench(temperature=1.0)
     bench.add("candidate", own_raw=0.1, reports_raw=True)
     bench.arms["candidate"].trainer = bench.replay(bench.arms["candidate"].rollouts)
-    bench.add("flip:logprobs_mode", own_raw=0.1)
+    bench.climb(raw_by=0.1)
     bench.add("remedy", own_raw=0.1)
     result = bench.conclude()
     candidate = next(arm for arm in result.arms if arm.name == "candidate")
@@ -234,6 +253,4 @@ def test_reports_of_every_result_are_valid_and_narrow():
         assert max(map(len, text.splitlines())) <= 80
         assert "\x1b" not in text
         for arm in result.arms:
-            assert any(
-                line.startswith(arm.name.replace("flip:logprobs_mode", "flip")) for line in text.splitlines()
-            )
+            assert any(line.startswith(arm.name) for line in text.splitlines())

@@ -93,7 +93,7 @@ def test_default_v1_fails_and_the_cause_is_named(default_audit):
 def test_what_ran_is_what_should_have_run(default_audit):
     document, *_ = default_audit
     arms = {arm["name"]: arm for arm in document["arms"]}
-    assert set(arms) == {"reference", "noise-floor", "candidate", "remedy", "flip:logprobs_mode"}
+    assert set(arms) == {"reference", "noise-floor", "candidate", "remedy"}
     for name in ("reference", "noise-floor"):
         assert (arms[name]["engine_class"], arms[name]["runner"]) == (V0_CLASS, "v0")
     for name in ("candidate", "remedy"):

@@ -1,10 +1,8 @@
 """Why a candidate differs: suspected from a signature that costs nothing, named after an intervention.
 
-For "raw instead of processed logprobs" the signature is that the candidate's reported logprob equals the log
-softmax of its own unmodified logits, and not what the reference reported for the same token. The intervention
-flips `logprobs_mode` in the same engine and replays the same tokens. The cause is named where that removes at
-least half of the excess over the noise floor, with an interval above zero; what it leaves is reported, not
-hidden.
+The ladder changes one setting at a time and replays the same tokens. The cause is what removes at least half
+of the excess over the noise floor, with an interval above zero; what it leaves is reported, not hidden.
+Whatever was tried and removed less than that stands in the ladder and is not named.
 """
 
 from __future__ import annotations
@@ -14,17 +12,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.audit.metrics import ClipRange, reduce_tokens
+from vllm_migrate.audit.causes import ABOUT
 from vllm_migrate.audit.result import Cause
-from vllm_migrate.audit.statistics import bootstrap_ratios
+from vllm_migrate.audit.verdict import Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
-    Integers = NDArray[np.int64]
+    from vllm_migrate.audit.sections import Ladder, Rung
 
-NAMED_FROM = 0.5  # share of the excess a flip must remove
+    Floats = NDArray[np.float64]
+
+NAMED_FROM = 0.5  # share of the excess a change must remove
 _NEGLIGIBLE = 1e-3  # nats; below it there is nothing to explain
 _CLOSE = 0.1  # the distance to raw must be below this share of the distance to the reference
 
@@ -58,75 +57,80 @@ def raw_signature(reported: Floats, raw: Floats, reference: Floats) -> Signature
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """Share of the candidate's excess over the noise floor that a flip removed, with its 95% interval.
-
-    `before` and `after` are mean |d| in nats.
-    """
-
-    share: float
-    low: float
-    high: float
-    before: float
-    after: float
-
-
-def share_removed(
-    reference: Floats, candidate: Floats, flipped: Floats, prompts: Integers, *, floor: float, seed: int = 0
-) -> Removed:
-    """Compare the candidate before and after a flip on the same tokens, resampling prompts jointly.
+def name_cause(ladder: Ladder | None, raw: Signature | None, verdict: Verdict) -> tuple[Cause, str]:
+    """The cause, and one sentence of evidence with its figures.
 
     Args:
-        reference: the reference's logprobs, nats.
-        candidate: the candidate's before the flip.
-        flipped: the candidate's after it.
-        prompts: the prompt of each token, ascending.
-        floor: mean |d| of the noise floor.
-        seed: of the resampling.
+        ladder: what was tried; None where nothing was.
+        raw: the signature of raw logprobs; None where nothing could be tapped.
+        verdict: the candidate's. On PASS there is nothing to name; where it is INCONCLUSIVE only a semantic
+            cause is named, since those are no matter of degree.
     """
-    clip = ClipRange()
-    before = reduce_tokens(reference, candidate, prompts, clip=clip, policy_is_other=False)
-    after = reduce_tokens(reference, flipped, prompts, clip=clip, policy_is_other=False)
-    numerators = np.column_stack([before.column("mean_abs"), after.column("mean_abs")])
-    denominators = np.column_stack([before.column("shared"), after.column("shared")])
-    totals = numerators.sum(axis=0) / np.maximum(denominators.sum(axis=0), 1)
-    draws = bootstrap_ratios(numerators, denominators, seed=seed)
-    shares = _share(draws[:, 0], draws[:, 1], floor)
-    low, high = (float(v) for v in np.quantile(shares, (0.025, 0.975)))
-    point = float(_share(totals[:1], totals[1:], floor)[0])
-    return Removed(point, low, high, float(totals[0]), float(totals[1]))
+    if verdict is Verdict.PASS:
+        return Cause.NONE, ""
+    rung = main_rung(ladder)
+    if rung is not None and ladder is not None and (verdict is Verdict.FAIL or rung.layer == "semantic"):
+        return Cause(rung.cause), _evidence(rung, ladder, raw)
+    if verdict is not Verdict.FAIL:
+        return Cause.NONE, ""
+    if raw is not None and raw.raw:
+        return Cause.UNEXPLAINED, f"the candidate's logprobs look like raw ones{_best(ladder)}"
+    if ladder is None or not ladder.rungs:
+        return Cause.UNEXPLAINED, "nothing was changed to find a cause"
+    return Cause.UNEXPLAINED, f"none of the {len(ladder.rungs)} changes tried explains it{_best(ladder)}"
 
 
-def _share(before: Floats, after: Floats, floor: float) -> Floats:
-    excess = np.maximum(before - floor, 1e-12)
-    left = np.maximum(after - floor, 0.0)
-    return 1.0 - left / excess
+def main_rung(ladder: Ladder | None) -> Rung | None:
+    """The rung that removes most of the excess over the reference, where that is at least half of it."""
+    found = [rung for rung in (() if ladder is None else ladder.rungs) if _explains(rung)]
+    return max(found, key=lambda rung: rung.removed.value if rung.removed else 0.0, default=None)
+
+
+def _explains(rung: Rung) -> bool:
+    removed = rung.removed
+    return (
+        removed is not None
+        and rung.against != "trainer"
+        and removed.value >= NAMED_FROM
+        and removed.low is not None
+        and removed.low > 0
+    )
+
+
+def _evidence(rung: Rung, ladder: Ladder, raw: Signature | None) -> str:
+    removed = rung.removed
+    assert removed is not None  # noqa: S101 - for the type checker: `_explains` says so
+    setting = ", ".join(f"{name}={value}" for name, value in rung.setting.items())
+    said = f"{ABOUT[Cause(rung.cause)].title[:1].lower()}{ABOUT[Cause(rung.cause)].title[1:]}"
+    if rung.cause == Cause.RAW_LOGPROBS.value and raw is not None and raw.raw:
+        said = (
+            f"the candidate's logprobs are its own raw ones (mean difference {_nats(raw.to_raw)}, against"
+            f" {raw.to_reference:.3f} from the reference's)"
+        )
+    interval = "" if removed.high is None else f" (95% interval {removed.low:.1%} to {removed.high:.1%})"
+    left = "" if rung.after is None else f", leaving mean |Δlogp| {rung.after:.4f}"
+    residual = ""
+    if ladder.residual is not None and len([r for r in ladder.rungs if _moved(r)]) > 1:
+        residual = f"; all changes that helped together leave {max(ladder.residual.value, 0.0):.1%}"
+    return (
+        f"{said}; setting {setting} alone removes {removed.value:.1%} of the excess{interval}{left}{residual}"
+    )
+
+
+def _best(ladder: Ladder | None) -> str:
+    """The rung that removed most without reaching half, in words."""
+    tried = [r for r in (() if ladder is None else ladder.rungs) if r.removed is not None and r.setting]
+    best = max(tried, key=lambda rung: rung.removed.value if rung.removed else 0.0, default=None)
+    if best is None or best.removed is None or best.removed.value <= 0:
+        return ""
+    setting = ", ".join(f"{name}={value}" for name, value in best.setting.items())
+    return f"; {setting} removed most, {best.removed.value:.1%} of the excess"
+
+
+def _moved(rung: Rung) -> bool:
+    removed = rung.removed
+    return removed is not None and rung.against != "trainer" and (removed.low or 0.0) > 0
 
 
 def _nats(value: float) -> str:
     return f"{value:.1e} nats" if value else "exactly 0"
-
-
-def name_cause(signature: Signature | None, removed: Removed | None, *, failed: bool) -> tuple[Cause, str]:
-    """The cause, and one sentence of evidence with its figures."""
-    raw = signature is not None and signature.raw
-    if raw and signature is not None and removed is not None and _explains(removed):
-        return Cause.RAW_LOGPROBS, (
-            f"the candidate's logprobs are its own raw ones (mean difference {_nats(signature.to_raw)},"
-            f" against {signature.to_reference:.3f} from the reference's); setting"
-            f" logprobs_mode=processed_logprobs alone removes {removed.share:.1%} of the excess (95% interval"
-            f" {removed.low:.1%} to {removed.high:.1%}), leaving mean |Δlogp| {removed.after:.4f}"
-        )
-    if not failed:
-        return Cause.NONE, ""
-    if raw:
-        left = (
-            "" if removed is None else f"; flipping logprobs_mode removed {removed.share:.1%} of the excess"
-        )
-        return Cause.UNEXPLAINED, f"the candidate's logprobs look like raw ones{left}"
-    return Cause.UNEXPLAINED, "the candidate does not report raw logprobs, and no other cause is tested yet"
-
-
-def _explains(removed: Removed) -> bool:
-    return removed.share >= NAMED_FROM and removed.low > 0

@@ -10,7 +10,6 @@ import numpy as np
 from vllm_migrate.audit import attribution
 from vllm_migrate.audit.evidence import (
     CANDIDATE,
-    FLIP_LOGPROBS,
     NOISE_FLOOR,
     REFERENCE,
     REMEDY,
@@ -21,6 +20,7 @@ from vllm_migrate.audit.evidence import (
     raw,
     reported,
 )
+from vllm_migrate.audit.explain import Explanation
 from vllm_migrate.audit.judge import PROBE_FAMILY, Comparison, Gate, combine, compare, judge
 from vllm_migrate.audit.result import (
     Arm,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vllm_migrate.audit.plan import AuditPlan
+    from vllm_migrate.audit.sections import Ladder
     from vllm_migrate.trace.model import Rollout, Trace
     from vllm_migrate.workers.protocol import ReplayRecord
 
@@ -63,6 +64,7 @@ class Conclusion:
     def __init__(self, plan: AuditPlan, evidence: Evidence, vocabulary: dict[int, str]) -> None:
         self._plan = plan
         self._trace: Trace = evidence.trace
+        self._evidence = evidence
         self._arms = evidence.arms
         self._vocabulary = vocabulary
         self._reference = flat(rollout.logprobs for rollout in self._trace.rollouts)
@@ -84,11 +86,11 @@ class Conclusion:
             self._plain(NOISE_FLOOR),
             candidate,
             remedy,
-            self._plain(FLIP_LOGPROBS),
         ]
         verdict = candidate.verdict if candidate is not None and candidate.verdict else Verdict.INCONCLUSIVE
         checks = candidate.checks if candidate is not None else ()
-        cause, evidence = self._cause(failed=verdict is Verdict.FAIL)
+        ladder = self._ladder()
+        cause, evidence = attribution.name_cause(ladder, self._raw_signature(), verdict)
         reward = self._reward()
         reason = self._reason(verdict, checks)
         if self._plan.require_reward and reward is not None and reward.verdict is not Verdict.PASS:
@@ -112,6 +114,7 @@ class Conclusion:
             prompts=len(self._trace.prompts),
             warnings=tuple(self._warnings),
             smallest_detectable=self._detectable(checks),
+            ladder=ladder,
         )
 
     # Comparisons
@@ -219,34 +222,43 @@ class Conclusion:
 
     # What follows from them
 
-    def _cause(self, *, failed: bool) -> tuple[Cause, str]:
+    def _ladder(self) -> Ladder | None:
+        """What was tried to explain the candidate's excess."""
+        run, reference = self._evidence.ladder, self._arms.get(REFERENCE)
+        if run is None:
+            return None
+        rollouts = self._trace.probe if run.on_probe else self._trace.rollouts
+        floor = self._probe_floor if run.on_probe else self._floor
+        trainer = [] if reference is None else reference.trainer_probe if run.on_probe else reference.trainer
+        chosen = [rollouts[index] for index in run.chosen]
+        scored = [trainer[index] for index in run.chosen] if len(trainer) == len(rollouts) else []
+        return Explanation(
+            run,
+            flat(rollout.logprobs for rollout in chosen),
+            prompts_of(chosen),
+            floor=0.0 if floor is None else floor.metrics.mean_abs.value,
+            trainer_raw=raw(scored),
+            seed=self._plan.seed,
+        ).ladder()
+
+    def _raw_signature(self) -> attribution.Signature | None:
+        """Whether the candidate's logprobs are its own raw ones."""
         candidate = self._arms.get(CANDIDATE)
         if candidate is None:
-            return Cause.NONE, ""
+            return None
         on_probe = bool(candidate.probe)
         rollouts = self._trace.probe if on_probe else self._trace.rollouts
         records = candidate.probe if on_probe else candidate.replay
-        floor = self._probe_floor if on_probe else self._floor
-        reference = flat(rollout.logprobs for rollout in rollouts)
         tapped = raw(records)
         if not len(
             tapped
         ):  # a runner that can't be tapped: the trainer's raw logprobs of the same tokens serve
-            of_reference = self._arms[REFERENCE]
+            of_reference = self._arms.get(REFERENCE)
+            if of_reference is None:
+                return None
             tapped = raw(of_reference.trainer_probe if on_probe else of_reference.trainer)
-        signature = attribution.raw_signature(reported(records), tapped, reference)
-        flip = self._arms.get(FLIP_LOGPROBS)
-        removed = None
-        if flip is not None:
-            removed = attribution.share_removed(
-                reference,
-                reported(records),
-                reported(flip.probe if on_probe else flip.replay),
-                prompts_of(rollouts),
-                floor=0.0 if floor is None else floor.metrics.mean_abs.value,
-                seed=self._plan.seed,
-            )
-        return attribution.name_cause(signature, removed, failed=failed)
+        reference = flat(rollout.logprobs for rollout in rollouts)
+        return attribution.raw_signature(reported(records), tapped, reference)
 
     def _settings(self, verdict: Verdict, cause: Cause, remedy: Arm | None) -> dict[str, object]:
         """What to add to the candidate: the remedy if it was shown to work, else what the cause asks for."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vllm_migrate.audit.ladder import LadderRun
     from vllm_migrate.audit.sync_evidence import EngineProbe
     from vllm_migrate.trace.model import Rollout, Trace
     from vllm_migrate.workers.protocol import Loaded, ReplayRecord
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 REFERENCE, NOISE_FLOOR, CANDIDATE, REMEDY = "reference", "noise-floor", "candidate", "remedy"
-FLIP_LOGPROBS = "flip:logprobs_mode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,22 @@ class EngineRun:
 
 @dataclass(slots=True)
 class Evidence:
-    """All of it; the reference's rollouts and noise floor are in `trace`."""
+    """All of it; the reference's rollouts and noise floor are in `trace`.
+
+    Attributes:
+        ladder: what was changed to explain the candidate's excess, None where nothing was tried.
+        other_inputs: prompts whose text the candidate turns into other token ids than the reference.
+        compared_inputs: how many were compared.
+    """
 
     trace: Trace
     arms: dict[str, EngineRun]
     timing: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     sync: list[EngineProbe] = field(default_factory=list)
+    ladder: LadderRun | None = None
+    other_inputs: tuple[int, ...] = ()
+    compared_inputs: int = 0
 
 
 def flat(rows: Iterable[Sequence[float]]) -> Floats:

@@ -6,7 +6,7 @@ Arms, all on the same prompts:
 * noise-floor: V0 again, in another process, the same tokens in another order and batch size.
 * candidate: V1 as the user would run it.
 * remedy: V1 with the parity recipe on top of the candidate's arguments; it never rescues the candidate.
-* flip:<setting>: the candidate with one setting changed, to confirm a suspected cause.
+* ladder: the candidate with one setting changed at a time, to find what its difference comes from.
 
 Beside the user's own sampling profile stands a semantic probe where that profile can't tell raw logprobs from
 processed ones: at temperature 1 with no truncation and no penalty the two are the same number, and an audit
@@ -73,6 +73,11 @@ class AuditPlan:
         remedy_additions: what the parity recipe adds to the candidate's arguments; empty where the
             candidate has it.
         probe: sampling profile of the semantic probe, None where the user's profile separates by itself.
+        candidate_sampling: what the candidate's requests set, where that differs from `sampling`.
+        candidate_path: where the candidate's logprobs of given tokens come from: "decode", or "prefill" for
+            code that scores with `prompt_logprobs`.
+        ladder: "auto" (what has a chance to explain an excess), "all" or "none".
+        earn_speed: whether to try the optimisations that parity turns off.
         sync_probe: which weight updates to try in the live engine: "auto", "all" or "none".
         sync_way: how the user's code brings in weights, None where that is not known; its invariants gate.
         reference: a recorded trace to use in V0's place; `save_reference` where to record one.
@@ -97,6 +102,10 @@ class AuditPlan:
     warnings: tuple[str, ...] = field(default=())
     sync_probe: str = "auto"
     sync_way: SyncWay | None = None
+    candidate_sampling: SamplingSettings | None = None
+    candidate_path: str = "decode"
+    ladder: str = "auto"
+    earn_speed: bool = False
 
 
 def separates(sampling: SamplingSettings) -> bool:

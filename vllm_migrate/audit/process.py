@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.evidence import EngineRun
-from vllm_migrate.engines.client import EngineClient
+from vllm_migrate.engines.client import WORK_SECONDS, EngineClient
 from vllm_migrate.trace.model import Rollout
 from vllm_migrate.workers import protocol as wire
 
@@ -119,10 +119,14 @@ class EngineProcess:
         order: list[int] | None = None,
         max_num_seqs: int = 0,
         min_p_first: bool = True,
+        path: str = "decode",
+        top: int = TOP,
+        seconds: float = WORK_SECONDS,
     ) -> list[wire.ReplayRecord]:
         """What this engine reports for given completions, in their order; arguments as in `ReplayRequest`.
 
-        Where a rollout brings its most likely tokens, so does its record.
+        Where a rollout brings its most likely tokens, so does its record, unless `top` is 0. An engine that
+        does not answer within `seconds` is ended.
         """
         request = wire.ReplayRequest(
             prompts=[list(prompts[rollout.prompt].token_ids) for rollout in rollouts],
@@ -131,15 +135,16 @@ class EngineProcess:
             order=order,
             max_num_seqs=max_num_seqs,
             min_p_first=min_p_first,
-            top=TOP,
+            path=path,
+            top=top,
             top_of=[index for index, rollout in enumerate(rollouts) if rollout.top_ids],
         )
         with self._stage(arm, "replay", wire.REPLAY):
-            return self.client.replay(request, slot=slot)
+            return self.client.replay(request, slot=slot, seconds=seconds)
 
-    def flip(self, setting: str, value: Any) -> tuple[bool, Any, str]:
+    def flip(self, setting: str, value: Any, *, slot: str = wire.MAIN_SLOT) -> tuple[bool, Any, str]:
         """Change a setting in the live engine: whether that worked, what it was, and why it did not."""
-        answer = self.client.flip(setting, value)
+        answer = self.client.flip(setting, value, slot=slot)
         return bool(answer.get("live")), answer.get("was"), str(answer.get("why", ""))
 
     def _report(self, operation: str, done: int, total: int) -> None:

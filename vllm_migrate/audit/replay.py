@@ -4,7 +4,7 @@ At most two engine processes run at once, and only one where the engines share a
 time, so an arm is started before the tokens it waits for exist:
 
     slot 1   reference: start, sample ──┬── noise floor: start, replay
-    slot 2   candidate: start ..........└── replay, sample, flip; remedy: replay, sample ── trainer: score
+    slot 2   candidate: start ..........└── replay, sample; remedy: replay, sample; ladder ── trainer: score
 
 The remedy is a second engine in the candidate's process on CPU, where that was measured to give the same
 bits as a process of its own and saves an import; on a GPU it gets a process of its own, for the memory.
@@ -23,23 +23,27 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate import __version__
-from vllm_migrate.audit import attribution
 from vllm_migrate.audit.evidence import (
     CANDIDATE,
-    FLIP_LOGPROBS,
     NOISE_FLOOR,
     REFERENCE,
     REMEDY,
     EngineRun,
     Evidence,
-    flat,
-    raw,
-    reported,
 )
+from vllm_migrate.audit.ladder import Climb, LadderRun
+from vllm_migrate.audit.ladder_replay import (
+    generation_defaults,
+    ladder_tokens,
+    replay_counterparts,
+    routes_to_experts,
+)
+from vllm_migrate.audit.ladder_steps import candidate_sampling, suspects
+from vllm_migrate.audit.live_engine import LiveEngine
 from vllm_migrate.audit.plan import PROBE_PROMPTS, prompts_with_top
 from vllm_migrate.audit.process import EngineProcess
 from vllm_migrate.audit.sync_probe import COLD_SLOT, SyncProbe
-from vllm_migrate.errors import EngineError
+from vllm_migrate.errors import EngineError, VllmMigrateError
 from vllm_migrate.reward.rollouts import score_rollouts
 from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace
 from vllm_migrate.workers import protocol as wire
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
 _REMEDY_SLOT = "remedy"
 _TRAINER = "trainer"
 _SYNCING = "probing weight updates"
+_LADDER = "ladder"
 
 
 class Stopped(EngineError):  # noqa: N818 - never shown: the error of the arm that failed is
@@ -92,11 +97,16 @@ class Replay:
         self._error: BaseException | None = None
         self._reference: Future[Trace] = Future()
         self._sampled: dict[str, Future[EngineRun | None]] = {CANDIDATE: Future(), REMEDY: Future()}
+        self._counterparts: Future[dict[tuple[str, ...], list[wire.ReplayRecord]]] = Future()
+        self._ladder: LadderRun | None = None
+        self._other_inputs: tuple[int, ...] = ()
+        self._compared_inputs = 0
         self._sync_probes: list[SyncProbe] = []
         self._arms: dict[str, EngineRun] = {}
         self._timing: dict[str, float] = {}
         if trace is not None:
             self._reference.set_result(trace)
+            self._counterparts.set_result({})
 
     def run(self) -> Evidence:
         """Run every arm.
@@ -124,6 +134,9 @@ class Replay:
             self._arms,
             self._timing,
             sync=[probe.found for probe in self._sync_probes if probe.found is not None],
+            ladder=self._ladder,
+            other_inputs=self._other_inputs,
+            compared_inputs=self._compared_inputs,
         )
 
     def _complete_trace(self) -> Trace:
@@ -151,7 +164,7 @@ class Replay:
         with self._lock:
             if self._error is None:
                 self._error = error
-            waiting: list[Future[Any]] = [self._reference, *self._sampled.values()]
+            waiting: list[Future[Any]] = [self._reference, self._counterparts, *self._sampled.values()]
             for promise in waiting:
                 if not promise.done():
                     promise.set_exception(Stopped("given up"))
@@ -199,7 +212,15 @@ class Replay:
             if plan.probe is not None:
                 some = ids[:PROBE_PROMPTS]
                 probe = process.sample(REFERENCE, some, plan.probe, samples=plan.samples, seed=plan.seed)
-        provenance = Provenance(
+            self._deliver(
+                self._reference,
+                Trace(self._provenance(environment, run), prompts, rollouts, probe=probe),
+            )
+            self._replay_counterparts(process)
+
+    def _provenance(self, environment: EngineEnvironment, run: EngineRun) -> Provenance:
+        plan = self._plan
+        return Provenance(
             engine=environment.name,
             version=run.loaded.version,
             engine_class=run.loaded.engine_class,
@@ -214,7 +235,17 @@ class Replay:
             seed=plan.seed,
             probe_sampling={} if plan.probe is None else wire.to_wire(plan.probe),
         )
-        self._deliver(self._reference, Trace(provenance, prompts, rollouts, probe=probe))
+
+    def _replay_counterparts(self, process: EngineProcess) -> None:
+        """What the ladder compares with where a change makes sense on both sides only; none if that fails."""
+        found: dict[tuple[str, ...], list[wire.ReplayRecord]] = {}
+        try:
+            if self._plan.ladder != "none":
+                found = replay_counterparts(process, self._plan, self._reference.result())
+        except VllmMigrateError:
+            if self._error is not None:
+                raise
+        self._deliver(self._counterparts, found)
 
     def _tokenized(self, process: EngineProcess) -> tuple[Prompt, ...]:
         """The prompts with the reference's token ids; every arm gets these ids, never the text."""
@@ -247,17 +278,17 @@ class Replay:
         with self._process(environment, CANDIDATE) as process:
             run = process.load(CANDIDATE, plan.candidate_args)
             self._replay_and_sample(process, run)
-            live = self._flip(process, run)
+            self._compare_inputs(process)
             if plan.remedy_additions and not own_process:
                 self._remedy(process, _REMEDY_SLOT)
+            if not plan.remedy_additions:
+                self._deliver(self._sampled[REMEDY], None)
+            if plan.ladder != "none":
+                self._climb(process, run, together=not own_process)
             self._probe_sync(process, run, level=plan.sync_probe, together=not own_process)
         if plan.remedy_additions and own_process:
             with self._process(environment, REMEDY) as process:
                 self._remedy(process, wire.MAIN_SLOT)
-        if not plan.remedy_additions:
-            self._deliver(self._sampled[REMEDY], None)
-        if live is not None and not live:
-            self._flip_in_fresh_engine(run)
 
         self._finish_sync()
 
@@ -265,7 +296,7 @@ class Replay:
         """Try weight updates in a live engine; the last thing done there, as its weights change."""
         plan = self._plan
         probe = SyncProbe(plan.model, level=level, way=plan.sync_way, seed=plan.seed)
-        self._sync_probes.append(probe)
+        self._sync_probes.insert(0 if run.name == CANDIDATE else len(self._sync_probes), probe)
         started = time.monotonic()
         probe.hot(process.client, run, self._reference.result(), partial(self._progress, run.name, _SYNCING))
         if together:
@@ -312,11 +343,14 @@ class Replay:
         self, process: EngineProcess, run: EngineRun, *, slot: str = wire.MAIN_SLOT
     ) -> None:
         plan, trace = self._plan, self._reference.result()
-        run.replay = process.force(run.name, trace.prompts, trace.rollouts, plan.sampling, slot=slot)
+        sampling = candidate_sampling(plan)
+        run.replay = process.force(
+            run.name, trace.prompts, trace.rollouts, sampling, slot=slot, path=plan.candidate_path
+        )
         run.probe = self._force_probe(process, run.name, slot=slot)
         ids = [list(prompt.token_ids) for prompt in trace.prompts]
         run.rollouts = process.sample(
-            run.name, ids, plan.sampling, samples=plan.samples, seed=plan.seed, slot=slot
+            run.name, ids, sampling, samples=plan.samples, seed=plan.seed, slot=slot
         )
         if plan.reward is not None and run.name == CANDIDATE:
             run.rewards = score_rollouts(plan.reward, trace.prompts, run.rollouts)
@@ -331,48 +365,52 @@ class Replay:
             return []
         return process.force(arm, trace.prompts, trace.probe, self._plan.probe, slot=slot)
 
-    def _flip(self, process: EngineProcess, candidate: EngineRun) -> bool | None:
-        """Where the candidate seems to report raw logprobs, change that in the live engine and replay.
+    def _compare_inputs(self, process: EngineProcess) -> None:
+        """Which of the reference's prompts the candidate would turn into other token ids."""
+        prompts = [prompt for prompt in self._reference.result().prompts if prompt.text]
+        given = {index for index, line in enumerate(self._plan.prompts) if line.token_ids}
+        prompts = [prompt for prompt in prompts if prompt.id not in given]
+        made = process.tokenize([prompt.text for prompt in prompts])
+        self._compared_inputs = len(prompts)
+        self._other_inputs = tuple(
+            prompt.id for prompt, ids in zip(prompts, made, strict=True) if tuple(ids) != prompt.token_ids
+        )
 
-        Returns:
-            None where nothing suggested it, else whether it could be changed in the live engine.
-        """
-        trace = self._reference.result()
-        probe = bool(candidate.probe)
-        records = candidate.probe if probe else candidate.replay
-        rollouts = trace.probe if probe else trace.rollouts
-        tapped = raw(records)
-        if len(tapped):
-            reference = flat(rollout.logprobs for rollout in rollouts)
-            suspected = attribution.raw_signature(reported(records), tapped, reference).raw
-        else:  # this runner can't be tapped; what it says of itself has to do until the trainer has scored
-            suspected = str(candidate.loaded.settings.get("logprobs_mode", "")).startswith("raw")
-        if not suspected:
-            return None
-        live, was, why = process.flip("logprobs_mode", "processed_logprobs")
-        if not live:
-            candidate.note = why
-            return False
-        self._replay_flipped(process, candidate, note="in the candidate's live engine")
-        process.flip("logprobs_mode", was)
-        return True
-
-    def _flip_in_fresh_engine(self, candidate: EngineRun) -> None:
-        arguments = {**self._plan.candidate_args, "logprobs_mode": "processed_logprobs"}
-        with self._process(self._v1, FLIP_LOGPROBS) as process:
-            process.load(FLIP_LOGPROBS, arguments)
-            self._replay_flipped(process, candidate, note=f"in a fresh engine: {candidate.note}")
-
-    def _replay_flipped(self, process: EngineProcess, candidate: EngineRun, *, note: str) -> None:
-        trace = self._reference.result()
-        settings = {**candidate.loaded.settings, "logprobs_mode": "processed_logprobs"}
-        loaded = replace(candidate.loaded, settings=settings)
-        run = EngineRun(FLIP_LOGPROBS, candidate.engine, candidate.arguments, loaded, note=note)
-        if candidate.probe:
-            run.probe = self._force_probe(process, FLIP_LOGPROBS)
-        else:
-            run.replay = process.force(FLIP_LOGPROBS, trace.prompts, trace.rollouts, self._plan.sampling)
-        self._arms[FLIP_LOGPROBS] = run
+    def _climb(self, process: EngineProcess, candidate: EngineRun, *, together: bool) -> None:
+        """The ladder, in the candidate's engine. What goes wrong there leaves the verdict alone."""
+        plan, trace = self._plan, self._reference.result()
+        on_probe, rollouts, sampling = ladder_tokens(plan, trace)
+        with LiveEngine(
+            process,
+            lambda: self._process(self._v1, _LADDER),
+            plan.candidate_args,
+            arm=_LADDER,
+            together=together,
+        ) as engine:
+            climb = Climb(
+                engine,
+                trace.prompts,
+                rollouts,
+                sampling,
+                own=None if on_probe else candidate_sampling(plan),
+                path=plan.candidate_path,
+                on_probe=on_probe,
+                counterparts=self._counterparts.result,
+                stopped=lambda: self._error is not None,
+                seed=plan.seed,
+                arm=_LADDER,
+            )
+            self._ladder = climb.run(
+                lambda observed: suspects(
+                    plan,
+                    candidate.loaded.settings,
+                    observed,
+                    sampling,
+                    reference=trace.provenance.settings,
+                    defaults=generation_defaults(plan.model),
+                    moe=routes_to_experts(plan.model),
+                )
+            )
 
 
 def recorded_run(trace: Trace) -> EngineRun:

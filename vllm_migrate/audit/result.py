@@ -80,11 +80,13 @@ class Metrics:
         k1, k2, k3: the three KL estimators over the sampled tokens: mean -d, mean d²/2, mean exp(d) - d - 1
             (J. Schulman, "Approximating KL divergence", 2020).
         tail_f2: share of tokens with max(ratio, 1/ratio) > 2.
-        clip_rate: share of tokens whose PPO ratio, policy over behaviour, leaves the user's clip range
-            though the policy has not moved. The policy is the trainer, or the reference in its place.
+        clip_rate: share of tokens (of sequences under GSPO) whose ratio, policy over behaviour, leaves the
+            user's clip range though the policy has not moved. The policy is the trainer, or the reference in
+            its place.
         ess: effective sample size (Σr)²/(N Σr²), 1 is ideal, unclamped.
         outside_support: share of tokens to which exactly one side gives probability zero.
         tokens, prompts: how many.
+        mult_prob_err: mean exp |d|, NeMo-RL's token_mult_prob_error; 1 is ideal.
     """
 
     mean_abs: Estimate
@@ -100,6 +102,7 @@ class Metrics:
     outside_support: Estimate
     tokens: int
     prompts: int
+    mult_prob_err: Estimate = Estimate(1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,7 @@ class Arm:
     """One engine under one configuration.
 
     Attributes:
-        name: "reference", "noise-floor", "candidate", "remedy", or "flip:logprobs_mode".
+        name: "reference", "noise-floor", "candidate" or "remedy".
         verdict: None for arms that are not judged (the reference, the noise floor).
         against_reference: on the reference's tokens, this arm's forced replay against the reference's own.
         against_probe: the same on the tokens of the semantic probe, where there was one.

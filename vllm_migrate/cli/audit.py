@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vllm_migrate.audit.arguments import parse_arguments
+from vllm_migrate.audit.ladder_options import with_cause_options
 from vllm_migrate.audit.metrics import ClipRange
 from vllm_migrate.audit.plan import AuditPlan, build_plan
 from vllm_migrate.audit.prompts import read_prompts
@@ -35,6 +36,21 @@ class AuditFormat(str, Enum):
     TEXT = "text"
     JSON = "json"
     HTML = "html"
+
+
+class LadderMode(str, Enum):
+    """How many settings are changed to find a cause."""
+
+    AUTO = "auto"
+    ALL = "all"
+    NONE = "none"
+
+
+class ScorePath(str, Enum):
+    """Where logprobs of given tokens come from."""
+
+    DECODE = "decode"
+    PREFILL = "prefill"
 
 
 class SyncProbing(str, Enum):
@@ -80,6 +96,27 @@ def audit(
     from_code: Annotated[
         str | None, typer.Option(help="Take the candidate's arguments from FILE[:LINE].")
     ] = None,
+    ladder: Annotated[
+        LadderMode,
+        typer.Option(
+            help="Settings to change one by one to find a cause: what has a chance, all, or none.",
+            rich_help_panel="Cause",
+        ),
+    ] = LadderMode.AUTO,
+    v1_sampling: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Sampling settings of the candidate's requests where they differ: JSON object or key=value.",
+            rich_help_panel="Cause",
+        ),
+    ] = None,
+    v1_scores: Annotated[
+        ScorePath,
+        typer.Option(
+            help="Where your code takes the candidate's logprobs from: decode, or prefill (prompt_logprobs).",
+            rich_help_panel="Cause",
+        ),
+    ] = ScorePath.DECODE,
     sync_probe: Annotated[
         SyncProbing,
         typer.Option(
@@ -145,6 +182,9 @@ def audit(
             reference=reference,
             save_reference=save_reference,
             warnings=warnings,
+        )
+        plan = with_cause_options(
+            plan, ladder=ladder.value, sampling=v1_sampling or (), scores=v1_scores.value
         )
         plan = replace(
             plan, sync_probe=sync_probe.value, sync_way=None if sync is None else parse_way(sync)

@@ -1,0 +1,224 @@
+"""Which settings have a chance to explain a candidate's excess, and how each is put to the test.
+
+What can be changed in a live engine, and whether the result is bit for bit that of an engine started with the
+setting, was measured on V1 0.32.0 and V0 0.8.5 on CPU. What can't be is started anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vllm_migrate.audit.result import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vllm_migrate.audit.plan import AuditPlan
+    from vllm_migrate.workers.protocol import SamplingSettings
+
+LIVE, SECOND_ENGINE, RESTART, SIGNATURE = "live", "second-engine", "restart", "signature"
+
+LOGPROBS, ROWS, TOKENS, CACHED = "logprobs", "max_rows", "max_tokens", "cached_tokens"
+"""Controls: what must have changed for the step to have acted."""
+
+FP32_HEAD, NO_PENALTY = "fp32-head", "no-penalty"
+"""Replays of the reference under the same change, for steps that make sense on both sides only."""
+
+_PENALTY = "repetition_penalty"
+_SET_PER_REQUEST = ("temperature", "top_p", "top_k", "min_p", _PENALTY)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change to a candidate.
+
+    Attributes:
+        setting: the change as a user would write it.
+        flips: settings to change in the live engine. `arguments`: those to start another engine with, where
+            the live one can't be changed.
+        sampling: settings of the requests to replace. path: "decode" or "prefill", "" to leave it.
+        max_num_seqs: at most so many sequences at once; `shuffled` in another order.
+        counterpart: the replay of the reference this one is compared with; "" its recorded logprobs.
+        control: what shows that it acted.
+        composes: whether it can be combined with other steps; otherwise it is measured once, by itself.
+        obstacle: why it can't be tried; then nothing is run.
+    """
+
+    cause: Cause
+    setting: dict[str, Any]
+    flips: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)
+    sampling: dict[str, Any] = field(default_factory=dict)
+    path: str = ""
+    max_num_seqs: int = 0
+    shuffled: bool = False
+    counterpart: str = ""
+    control: str = LOGPROBS
+    composes: bool = True
+    obstacle: str = ""
+
+    @property
+    def name(self) -> str:
+        """Unique within a ladder."""
+        return f"{self.cause.value}:{','.join(self.setting)}"
+
+
+def candidate_sampling(plan: AuditPlan) -> SamplingSettings:
+    """What the candidate's requests set in the user's profile."""
+    return plan.sampling if plan.candidate_sampling is None else plan.candidate_sampling
+
+
+def counterparts(sampling: SamplingSettings) -> tuple[tuple[str, ...], ...]:
+    """Which changes the reference replays under, each alone and all together."""
+    if getattr(sampling, _PENALTY) == 1.0:
+        return ((FP32_HEAD,),)
+    return ((FP32_HEAD,), (NO_PENALTY,), (FP32_HEAD, NO_PENALTY))
+
+
+def suspects(
+    plan: AuditPlan,
+    settings: Mapping[str, Any],
+    observed: Mapping[str, int],
+    sampling: SamplingSettings,
+    *,
+    reference: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    moe: bool = False,
+) -> list[Step]:
+    """The steps worth trying, most likely ones first.
+
+    Args:
+        plan: `ladder` is "auto" or "all"; the latter adds what costs an engine or has little chance.
+        settings: the candidate's effective settings.
+        observed: what its scheduler did during a replay without any change.
+        sampling: the settings the reference's tokens were drawn with.
+        reference: the reference's effective settings.
+        defaults: sampling defaults of the checkpoint's generation_config.json.
+        moe: whether the model routes tokens to experts.
+    """
+    everything = plan.ladder == "all"
+    on_cpu = settings.get("device") == "cpu"
+    steps = [*_semantic(plan, settings, defaults)]
+    if getattr(sampling, _PENALTY) != 1.0 and not any(s.cause is Cause.PENALTIES for s in steps):
+        steps.append(
+            Step(
+                Cause.PENALTIES,
+                {_PENALTY: 1.0},
+                sampling={_PENALTY: 1.0},
+                counterpart=NO_PENALTY,
+            )
+        )
+    steps += _numerics(settings, reference, everything=everything)
+    steps += _path(settings, observed, everything=everything, on_cpu=on_cpu)
+    if moe:
+        steps.append(
+            Step(
+                Cause.MOE_ROUTING,
+                {},
+                control="",
+                composes=False,
+                obstacle="the choice of experts can't be held fixed in either engine",
+            )
+        )
+    return steps
+
+
+def _semantic(plan: AuditPlan, settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Step]:
+    """What a logprob means: the mode, where it is taken from, and the settings of the requests."""
+    mode = str(settings.get("logprobs_mode", ""))
+    processed = {"logprobs_mode": "processed_logprobs"}
+    steps = []
+    if mode.startswith("raw"):
+        steps.append(Step(Cause.RAW_LOGPROBS, processed, flips=processed, arguments=processed))
+    if plan.candidate_path == "prefill":
+        flips = processed if mode.startswith("raw") else {}
+        steps.append(
+            Step(
+                Cause.PROMPT_LOGPROBS,
+                {"scores": "decode", **flips},
+                flips=flips,
+                arguments=flips,
+                path="decode",
+            )
+        )
+    if plan.candidate_sampling is not None:
+        steps += _sampling_steps(asdict(plan.candidate_sampling), asdict(plan.sampling), defaults)
+    return steps
+
+
+def _sampling_steps(
+    given: Mapping[str, Any], wanted: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> list[Step]:
+    changed = {name: wanted[name] for name in _SET_PER_REQUEST if given[name] != wanted[name]}
+    from_defaults = {name: value for name, value in changed.items() if defaults.get(name) == given[name]}
+    penalty = {n: v for n, v in changed.items() if n == _PENALTY and n not in from_defaults}
+    others = {n: v for n, v in changed.items() if n not in from_defaults and n not in penalty}
+    return [
+        Step(cause, values, sampling=values)
+        for cause, values in (
+            (Cause.GENERATION_CONFIG, from_defaults),
+            (Cause.PENALTIES, penalty),
+            (Cause.SAMPLING, others),
+        )
+        if values
+    ]
+
+
+def _numerics(settings: Mapping[str, Any], reference: Mapping[str, Any], *, everything: bool) -> list[Step]:
+    steps = []
+    own, other = settings.get("head_dtype"), reference.get("head_dtype")
+    if own and other and own != other:
+        head = {"head_dtype": other}
+        steps.append(Step(Cause.HEAD_PRECISION, head, flips=head))
+    elif own in ("bfloat16", "float16"):
+        head = {"head_dtype": "float32"}
+        steps.append(Step(Cause.HEAD_PRECISION, head, flips=head, counterpart=FP32_HEAD))
+    if everything and settings.get("dtype") in ("bfloat16", "float16"):
+        dtype = {"dtype": "float32"}
+        steps.append(Step(Cause.WEIGHTS_OR_DTYPE, dtype, arguments=dtype, composes=False))
+    steps.append(
+        Step(Cause.DECODE_PREFILL, {"scores": "prefill"}, path="prefill", control=LOGPROBS, composes=False)
+    )
+    return steps
+
+
+def _path(
+    settings: Mapping[str, Any], observed: Mapping[str, int], *, everything: bool, on_cpu: bool
+) -> list[Step]:
+    steps = []
+    off = {"enable_prefix_caching": False}
+    if settings.get("enable_prefix_caching"):
+        used = bool(observed.get(CACHED))
+        steps.append(
+            Step(
+                Cause.PREFIX_CACHE,
+                off,
+                flips=off,
+                arguments=off,
+                control=CACHED,
+                obstacle=""
+                if used
+                else f"no prompt shares a whole block of {settings.get('block_size')} tokens, so nothing is"
+                " taken from the cache",
+            )
+        )
+    rows = observed.get(ROWS, 0)
+    if rows > 1:
+        half = {"max_num_seqs": max(1, rows // 2)}
+        steps.append(
+            Step(Cause.BATCHING, half, max_num_seqs=half["max_num_seqs"], shuffled=True, control=ROWS)
+        )
+    if (everything or not on_cpu) and observed.get(TOKENS, 0) > 1:
+        fewer = {"max_num_batched_tokens": max(1, observed[TOKENS] // 2)}
+        steps.append(Step(Cause.SCHEDULING, fewer, flips=fewer, control=TOKENS))
+    if everything or settings.get("async_scheduling"):
+        sync = {"async_scheduling": False}
+        obstacle = "" if settings.get("async_scheduling") else "scheduling is synchronous already"
+        if on_cpu:
+            obstacle = "the CPU platform forces asynchronous scheduling off: there is nothing to switch"
+        steps.append(Step(Cause.SCHEDULING, sync, arguments=sync, control="", obstacle=obstacle))
+    if settings.get("enforce_eager") is False:
+        eager = {"enforce_eager": True}
+        steps.append(Step(Cause.ATTENTION, eager, arguments=eager, control=""))
+    return steps
