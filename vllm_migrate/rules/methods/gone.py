@@ -16,12 +16,14 @@ from vllm_migrate.rules.replacement import replace_argument
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.edits.model import Edit, Finding
     from vllm_migrate.facts.model import Fact, State
     from vllm_migrate.files.located import Argument, Certainty, FileFacts
     from vllm_migrate.rules.base import Context
+    from vllm_migrate.rules.methods.set_tokenizer import Dropped
 
 _LISTS = ("[", "(", "{", "list(", "tuple(", "set(", "sorted(")
+_TOKENIZER = "from transformers import AutoTokenizer\nfrom vllm import LLM\n\n\n"
 _ONE_ID = re.compile(r"""(?:[\w.\[\]]*[._])?(?:request_id|req_id|rid)|f?(["'])[^"']*\1|str\(\w+\)""")
 """How a single request's id is written: by that name, as a text, as `str(...)`."""
 
@@ -35,7 +37,8 @@ class GoneMethodOrArgument(Rule):
     `guided_options_request`, `PoolingParams(normalize=)`, `LoRARequest(lora_local_path=)`,
     `CompilationConfig(level=)`). Arguments that only have another name are renamed, and those that ask for
     nothing are dropped. Of a method whose result is an attribute by now, `get_model_config()`, the attribute
-    is read. An id that is given to `abort_request` alone is put in a list.
+    is read. An id that is given to `abort_request` alone is put in a list. `set_tokenizer` goes where the
+    tokenizer is the model's own, and becomes the engine's `tokenizer=` where it is read from another path.
 
     ## Why it matters
     The call raises an AttributeError or a TypeError. `abort_request` raises nothing: it takes a list of ids
@@ -43,7 +46,8 @@ class GoneMethodOrArgument(Rule):
 
     ## Fix safety
     Safe where the value means the same under either name. The list around an id is unsafe: the name alone
-    says that it is one. What else takes a method's place is left to a person.
+    says that it is one; so is a `set_tokenizer` that goes: files beside the model decide what it loads. What
+    else takes a method's place is left to a person.
     """
 
     code = "VM410"
@@ -91,6 +95,37 @@ class GoneMethodOrArgument(Rule):
             source="0.12.0",
         ),
         Example(before='from vllm import LLM\n\nllm = LLM("m")\nllm.set_tokenizer(None)\n'),
+        Example(
+            before=(
+                f"{_TOKENIZER}def build(path):\n    llm = LLM(path, seed=1)\n"
+                '    tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")\n'
+                "    llm.set_tokenizer(tokenizer)\n    return llm, tokenizer\n"
+            ),
+            after=(
+                f"{_TOKENIZER}def build(path):\n    llm = LLM(path, seed=1)\n"
+                '    tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")\n'
+                "    return llm, tokenizer\n"
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                f"{_TOKENIZER}def build(path, base):\n    llm = LLM(path, seed=1)\n"
+                "    llm.set_tokenizer(AutoTokenizer.from_pretrained(base))\n    return llm\n"
+            ),
+            after=(
+                f"{_TOKENIZER}def build(path, base):\n    llm = LLM(path, seed=1, tokenizer=base)\n"
+                "    return llm\n"
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                f"{_TOKENIZER}def build(path):\n    llm = LLM(path, seed=1)\n"
+                "    tokenizer = AutoTokenizer.from_pretrained(path)\n"
+                '    tokenizer.add_tokens(["<think>"])\n    llm.set_tokenizer(tokenizer)\n'
+            ),
+        ),
         Example(
             before=(
                 "from vllm import LLMEngine\n\n\ndef stop(engine: LLMEngine, request_id: str):\n"
@@ -174,18 +209,25 @@ class GoneMethodOrArgument(Rule):
         """Yield methods and arguments that are gone."""
         for method, callee, span, certainty in _called(file):
             found = context.facts.on_target(Subject.METHOD, method, context.target)
-            if found is not None:
-                fact, state = found
-                yield make_finding(
-                    self,
-                    file,
-                    callee,
-                    f"{method}() is {state.holds}{since(state)}: {fact.because}",
-                    fact=fact,
-                    level=Level.NOTE if is_expected(file, method.rpartition(".")[2]) else None,
-                    edits=_read_instead(file, method, callee, span, state),
-                    certainty=certainty,
-                )
+            if found is None:
+                continue
+            fact, state = found
+            edits: tuple[Edit, ...] = _read_instead(file, method, callee, span, state)
+            safety, precondition = None, ""
+            if fact.id == "set-tokenizer" and (unset := _unset(file, span)) is not None:
+                edits, safety, precondition = unset.edits, Safety.UNSAFE, unset.precondition
+            yield make_finding(
+                self,
+                file,
+                callee,
+                f"{method}() is {state.holds}{since(state)}: {fact.because}",
+                fact=fact,
+                level=Level.NOTE if is_expected(file, method.rpartition(".")[2]) else None,
+                safety=safety,
+                edits=edits,
+                precondition=precondition,
+                certainty=certainty,
+            )
         yield from self._aborted_by_text(file, context)
         for argument in file.arguments:
             gone = changed_parameter(argument, context)
@@ -267,6 +309,14 @@ def _read_instead(
             return ()  # whoever awaits it later would await a configuration
         call = Span(len(before) - len(b"await"), call.end)
     return (ReplaceExpression(call, f"{written.removesuffix(old)}{state.to}"),)
+
+
+def _unset(file: FileFacts, span: Span) -> Dropped | None:
+    """What takes a `set_tokenizer`'s place."""
+    from vllm_migrate.rules.methods.set_tokenizer import dropped  # noqa: PLC0415 - few files set one
+
+    call = next((call for call in file.calls if call.span == span), None)
+    return dropped(file, call) if call is not None else None
 
 
 def _is_one_id(written: str) -> bool:
