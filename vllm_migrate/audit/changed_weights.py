@@ -1,7 +1,8 @@
 """Writes a checkpoint with a small known change: the new weights of a probed weight update.
 
-Seeded Gaussian noise is added to every floating-point tensor of float32, float16 or bfloat16, in proportion
-to that tensor's own standard deviation. Files are read and written in pieces, so memory stays small.
+Seeded Gaussian noise is added to every tensor of float32, float16 or bfloat16, in proportion to that tensor's
+own standard deviation, or to its mean where its values hardly differ, as in a norm: there bfloat16 would
+swallow anything smaller. A tensor of zeros stays one. Files are read and written in pieces.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _LENGTH = 8
 _LARGEST_HEADER = 100_000_000
 _PIECE = 1 << 22  # elements at a time
 _ROOM = 1.1
+_HARDLY = 0.1  # of the mean
 _TYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
 _SUFFIX = ".safetensors"
 
@@ -90,7 +92,7 @@ def _change(source: Path, target: Path, seed: int, noise: float) -> int:
             random = np.random.default_rng([seed, zlib.crc32(name.encode())])
             scale = noise * _spread(old, begin + first, last - first, entry["dtype"])
             _perturb(old, new, begin + first, last - first, entry["dtype"], random, scale)
-            changed += 1
+            changed += scale > 0
         new.truncate(source.stat().st_size)
     return changed
 
@@ -133,7 +135,7 @@ def _pieces(stream: BinaryIO, begin: int, size: int, dtype: str) -> Any:
 
 
 def _spread(stream: BinaryIO, begin: int, size: int, dtype: str) -> float:
-    """Standard deviation of a tensor; of its values' size where all are equal, as in a fresh norm."""
+    """Standard deviation of a tensor, or the size of its mean where its values hardly differ."""
     count, total, squares = 0, 0.0, 0.0
     for part in _pieces(stream, begin, size, dtype):
         wide = part.astype(np.float64)
@@ -143,8 +145,8 @@ def _spread(stream: BinaryIO, begin: int, size: int, dtype: str) -> float:
     if not count:
         return 0.0
     mean = total / count
-    variance = max(squares / count - mean * mean, 0.0)
-    return float(variance**0.5) if variance > 0 else abs(mean)
+    deviation = float(max(squares / count - mean * mean, 0.0) ** 0.5)
+    return deviation if deviation > _HARDLY * abs(mean) else abs(mean)
 
 
 def _perturb(  # noqa: PLR0917 - two files, one place in both, and what to add there

@@ -147,8 +147,9 @@ def _judge(probe: EngineProbe, run: CaseRun) -> Judged:
         warm = match(run.warm, cold.first, (cold.again,))
     else:
         warm = match(run.warm, cold.warm, (cold.warm_again,))
-    moved = distance(cold.first, run.old)
-    back = distance(run.clean, run.old)
+    old = run.old or probe.old
+    moved = distance(cold.first, old)
+    back = distance(run.clean, old)
     if not moved.differing:
         return Judged(run, _shown(probe, run, note="the changed weights move no logprob: nothing to compare"))
     skipped = not clean.equal and back.mean < _UNMOVED * clean.apart.mean

@@ -37,7 +37,7 @@ class CaseRun:
 
     Attributes:
         why: why it was not tried, "" where it was.
-        old: with the old weights and an empty cache, before the update.
+        old: with the old weights and an empty cache, before the update; empty for cases in flight.
         warm: after the update, with the prefix cache as it is then; `clean` with an empty one.
         cached: prompt tokens that `warm` took from the cache; -1 where the engine does not tell.
         flight: the sequences during which the update came, for cases in flight.

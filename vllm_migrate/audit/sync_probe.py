@@ -285,7 +285,8 @@ class _Live:
 
     def _measure(self, run: CaseRun) -> None:
         case = run.case
-        run.old = self.replayer.rows(reset=True)
+        if not case.after:  # in flight, the sequences fill the cache until the update comes
+            run.old = self.replayer.rows(reset=True)
         update = sync_wire.UpdateRequest(case.way.mode, self._new, clear=case.way.clear)
         if case.after:
             flight, report = self.replayer.records(reset=True, update=update, after=case.after)

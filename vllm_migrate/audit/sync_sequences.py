@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SEQUENCES = 16
 """Sequences in a probe; eight prompts of two samples each, as a group of an RL step is built."""
 
-TOKENS = 24
+TOKENS = 16
 FEWEST_TOKENS = 8
 """Forced tokens a sequence; most, and fewest that are worth a probe."""
 

@@ -66,7 +66,7 @@ class WeightSync:
         check_token_ids(request.completions, backend.vocab_size(), "completion")
         if request.reset and not backend.reset():
             raise WorkerError("engine", "the prefix cache could not be emptied before the replay")
-        switch = None if request.update is None else _Switch(self, request.update, request.after)
+        switch = None if request.update is None else _Switch(self, request.update, request)
         backend.forced.begin(request.completions)
         try:
             outputs = self._generate(request, progress, switch)
@@ -133,7 +133,7 @@ class WeightSync:
         def step() -> Any:
             nonlocal done
             if switch is not None:
-                switch.before_step(total)
+                switch.before_step()
             outputs = original()
             done += sum(1 for output in outputs if output.finished)
             progress(done, total)
@@ -234,21 +234,24 @@ class WeightSync:
 class _Switch:
     """Carries out an update before one step of a running replay, or after it where the mode waits."""
 
-    def __init__(self, sync: WeightSync, update: wire.UpdateRequest, after: int) -> None:
+    def __init__(
+        self, sync: WeightSync, update: wire.UpdateRequest, request: wire.SyncReplayRequest
+    ) -> None:
         self._sync = sync
         self._update = update
-        self._after = after
+        self._after = request.after
+        self._completions = request.completions
         self._steps = 0
         self.before: list[int] = []
         self.aborted = False
         self.report: wire.UpdateReport | None = None
 
-    def before_step(self, sequences: int) -> None:
+    def before_step(self) -> None:
         """Called before every step of the engine."""
         self._steps += 1
         if self.report is not None or self._steps <= self._after or self._update.mode == wire.PAUSE_WAIT:
             return
-        self.before = self._sync.emitted(sequences)
+        self.before = self._sync.emitted(len(self._completions))
         if self._update.mode == wire.PAUSE_ABORT and self._sync.pauses():
             self._sync.abort_all()
             self.aborted = True
@@ -257,4 +260,5 @@ class _Switch:
     def finish(self) -> None:
         """Where the update waits for the running requests, it is carried out now."""
         if self.report is None:
+            self.before = [len(tokens) for tokens in self._completions]
             self.report = self._sync.update(self._update)
