@@ -5,7 +5,7 @@ import json
 import pytest
 
 from vllm_migrate.errors import InputError
-from vllm_migrate.trace.checkpoint import hash_checkpoint, read_vocabulary, show_token
+from vllm_migrate.trace.checkpoint import hash_checkpoint, hash_parts, read_vocabulary, show_token
 
 
 @pytest.fixture
@@ -26,6 +26,38 @@ def test_the_digest_sees_weights_configuration_and_names(model):
     third = hash_checkpoint(model)
     (model / "config.json").write_text('{"a": 1}')
     assert len({first, second, third, hash_checkpoint(model)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "moved"),
+    [
+        ("model.safetensors", "other", {"weights"}),
+        ("tokenizer.json", "{}", {"tokenizer"}),
+        ("tokenizer_config.json", '{"bos_token": "<s>"}', {"tokenizer"}),
+        ("tokenizer_config.json", '{"chat_template": "{{ messages }}"}', {"chat_template"}),
+        ("chat_template.jinja", "{{ messages }}", {"chat_template"}),
+        ("chat_template.json", '{"chat_template": "{{ messages }}"}', {"chat_template"}),
+        ("config.json", '{"a": 1}', set()),
+    ],
+)
+def test_each_part_has_a_digest_of_its_own(model, file, content, moved):
+    (model / "tokenizer_config.json").write_text("{}")
+    before = hash_parts(model)
+    (model / file).write_text(content)
+    after = hash_parts(model)
+    names = ("weights", "tokenizer", "chat_template")
+    assert {name for name in names if getattr(before, name) != getattr(after, name)} - moved == set()
+    assert all(getattr(before, name) != getattr(after, name) for name in moved)
+    assert before.model != after.model
+
+
+@pytest.mark.parametrize(
+    "name", ["optimizer.pt", "rng_state_0.pth", "training_args.bin", "trainer_state.json"]
+)
+def test_what_a_trainer_leaves_there_is_no_part_of_the_model(model, name):
+    before = hash_parts(model)
+    (model / name).write_bytes(b"steps")
+    assert hash_parts(model) == before
 
 
 def test_a_directory_without_a_model(tmp_path):

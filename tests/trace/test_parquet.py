@@ -18,6 +18,7 @@ PLAIN = st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.flo
 SETTINGS = st.dictionaries(TEXT, PLAIN, max_size=3)
 IDS = st.lists(st.integers(0, 2**31), min_size=1, max_size=5).map(tuple)
 LOGPROB = st.one_of(st.floats(-1e6, 0), st.just(-math.inf))
+EXTRA = ("raw", "trainer", "trainer_raw")
 PROVENANCE = st.builds(
     Provenance,
     engine=TEXT,
@@ -33,6 +34,13 @@ PROVENANCE = st.builds(
     samples=st.integers(1, 9),
     seed=st.integers(0, 2**31),
     probe_sampling=SETTINGS,
+    weights=TEXT,
+    tokenizer=TEXT,
+    chat_template=TEXT,
+    expires=TEXT,
+    tokens=TEXT,
+    follows=TEXT,
+    redacted=st.booleans(),
 )
 
 
@@ -51,6 +59,7 @@ def rollouts_with_floor(draw, prompts):
                 text=draw(TEXT),
                 finish_reason=draw(TEXT),
                 reward=draw(st.one_of(st.none(), st.floats(allow_nan=False))),
+                **{name: draw(logprobs) if draw(st.booleans()) else () for name in EXTRA},
             )
         )
         floor.append(draw(logprobs))
@@ -60,11 +69,22 @@ def rollouts_with_floor(draw, prompts):
 @st.composite
 def traces(draw):
     prompts = tuple(
-        Prompt(index, draw(TEXT), draw(IDS), draw(SETTINGS)) for index in range(draw(st.integers(1, 4)))
+        Prompt(
+            index,
+            draw(TEXT),
+            draw(IDS),
+            draw(SETTINGS),
+            messages=tuple(draw(st.lists(SETTINGS, max_size=2))),
+            template_arguments=draw(SETTINGS),
+            stratum=draw(TEXT),
+            group=draw(st.integers(-1, 3)),
+        )
+        for index in range(draw(st.integers(1, 4)))
     )
     rollouts, floor = draw(rollouts_with_floor(len(prompts)))
     probe, probe_floor = draw(rollouts_with_floor(len(prompts)))
-    return Trace(draw(PROVENANCE), prompts, rollouts, floor, probe, probe_floor)
+    free, _ = draw(rollouts_with_floor(len(prompts)))
+    return Trace(draw(PROVENANCE), prompts, rollouts, floor, probe, probe_floor, free)
 
 
 @given(trace=traces())

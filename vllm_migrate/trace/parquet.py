@@ -19,7 +19,9 @@ from vllm_migrate.trace.model import SCHEMA, Prompt, Provenance, Rollout, Trace
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MAIN, PROBE = "main", "probe"  # which sampling profile a row was drawn under
+MAIN, PROBE, FREE = "main", "probe", "free"  # which part of the trace a row belongs to
+_EXTRA = ("raw", "trainer", "trainer_raw")
+_LONGEST_METADATA = 2**31 - 1  # bytes; Arrow's own limit of 100 MB would refuse many long prompts
 _SCHEMA_KEY = b"vllm-migrate.schema"
 _PROVENANCE_KEY = b"vllm-migrate.provenance"
 _PROMPTS_KEY = b"vllm-migrate.prompts"
@@ -46,12 +48,13 @@ def write_trace(trace: Trace, path: Path) -> None:
         }
     except (TypeError, ValueError) as error:
         raise InputError(f"can't write a trace: {error}") from None
-    rows = trace.rollouts + trace.probe
+    rows = trace.rollouts + trace.probe + trace.free
     floors: tuple[tuple[float, ...] | None, ...] = (
         *(trace.noise_floor or (None,) * len(trace.rollouts)),
         *(trace.probe_noise_floor or (None,) * len(trace.probe)),
+        *((None,) * len(trace.free)),
     )
-    profiles = [MAIN] * len(trace.rollouts) + [PROBE] * len(trace.probe)
+    profiles = [MAIN] * len(trace.rollouts) + [PROBE] * len(trace.probe) + [FREE] * len(trace.free)
     table = pa.table(
         {
             "profile": pa.array(profiles, pa.string()),
@@ -65,6 +68,7 @@ def write_trace(trace: Trace, path: Path) -> None:
             "reward": pa.array([r.reward for r in rows], pa.float64(), from_pandas=False),
             "top_ids": pa.array([r.top_ids for r in rows], pa.list_(pa.list_(pa.int64()))),
             "top_logprobs": pa.array([r.top_logprobs for r in rows], pa.list_(pa.list_(pa.float64()))),
+            **{name: pa.array([getattr(r, name) for r in rows], pa.list_(pa.float64())) for name in _EXTRA},
         }
     ).replace_schema_metadata(metadata)
     try:
@@ -92,7 +96,7 @@ def read_trace(path: Path) -> Trace:
     if not path.is_file():
         raise InputError(f"no trace at {path}")
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, thrift_string_size_limit=_LONGEST_METADATA)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path} is not a readable Parquet file: {_first_line(error)}") from None
     metadata = table.schema.metadata or {}
@@ -113,15 +117,16 @@ def read_trace(path: Path) -> Trace:
 def _assemble(table: pa.Table, metadata: dict[bytes, bytes]) -> Trace:
     columns: dict[str, list[Any]] = {name: table.column(name).to_pylist() for name in table.column_names}
     prompts = tuple(
-        Prompt(id=row["id"], text=row["text"], token_ids=tuple(row["token_ids"]), columns=row["columns"])
+        Prompt(**{**row, "token_ids": tuple(row["token_ids"]), "messages": tuple(row.get("messages", ()))})
         for row in json.loads(metadata[_PROMPTS_KEY])
     )
     provenance = Provenance(**json.loads(metadata[_PROVENANCE_KEY]))
     rollouts, noise_floor = _profile(columns, MAIN)
     probe, probe_noise_floor = _profile(columns, PROBE)
-    if len(rollouts) + len(probe) != table.num_rows:
+    free, _ = _profile(columns, FREE)
+    if len(rollouts) + len(probe) + len(free) != table.num_rows:
         raise ValueError("a row of an unknown profile")
-    return Trace(provenance, prompts, rollouts, noise_floor, probe, probe_noise_floor)
+    return Trace(provenance, prompts, rollouts, noise_floor, probe, probe_noise_floor, free)
 
 
 def _profile(
@@ -142,6 +147,7 @@ def _profile(
             reward=columns["reward"][i],
             top_ids=tuple(tuple(ids) for ids in top_ids[i] or ()),
             top_logprobs=tuple(tuple(logprobs) for logprobs in top_logprobs[i] or ()),
+            **{name: tuple(columns.get(name, nothing)[i] or ()) for name in _EXTRA},
         )
         for i in chosen
     )
@@ -157,7 +163,8 @@ def _check(trace: Trace) -> None:
         ValueError: they don't.
     """
     known = {prompt.id for prompt in trace.prompts}
-    for rollouts, floor in ((trace.rollouts, trace.noise_floor), (trace.probe, trace.probe_noise_floor)):
+    parts = ((trace.rollouts, trace.noise_floor), (trace.probe, trace.probe_noise_floor), (trace.free, ()))
+    for rollouts, floor in parts:
         for index, rollout in enumerate(rollouts):
             tokens = len(rollout.token_ids)
             if rollout.prompt not in known:
@@ -166,6 +173,9 @@ def _check(trace: Trace) -> None:
                 raise ValueError(f"rollout {index} has {tokens} tokens and {len(rollout.logprobs)} logprobs")
             if not len(rollout.top_ids) == len(rollout.top_logprobs) in (0, tokens):
                 raise ValueError(f"rollout {index} has the most likely tokens of some positions only")
+            for name in _EXTRA:
+                if len(getattr(rollout, name)) not in (0, tokens):
+                    raise ValueError(f"rollout {index} has {name} logprobs of some tokens only")
             if any(math.isnan(value) for value in rollout.logprobs):
                 raise ValueError(f"rollout {index} has a logprob that is not a number")
             if floor and len(floor[index]) != tokens:
