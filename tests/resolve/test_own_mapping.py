@@ -51,8 +51,17 @@ def test_dictionary_of_the_functions_own(source):
         "def f(**kw):\n    def build():\n        return LLM(**kw)\n    return build\n",
         "def f(**kw):\n    return lambda: LLM(**kw)\n",
         "def f(**kw):\n    if LLM(**kw):\n        pass\n",
+        "def f(c):\n    return LLM(**c['engine'])\n",
+        "def f(p):\n    c = yaml.safe_load(p)\n    log(c)\n    return LLM(**c['engine'])\n",
+        "def f(p):\n    c = OmegaConf.load(p)\n    return LLM(**c['engine'])\n",
+        "def f(p, k):\n    c = yaml.safe_load(p)\n    return LLM(**c[k])\n",
         "def f(c):\n    (kw,) = [dict(c)]\n    return LLM(**kw)\n",
     ],
 )
 def test_dictionary_that_may_be_somebody_elses(source):
     assert found(source) is None
+
+
+def test_section_of_settings_that_the_function_has_loaded():
+    source = "def f(p):\n    c = yaml.safe_load(p)\n    t = c['t']\n    return LLM(**c['engine'], t=t)\n"
+    assert found(source) == ('c["engine"]', 4)

@@ -96,6 +96,8 @@ class Mappings:
             mapping = _merge([self._bound(b, depth) for b in bindings], len(bindings))
             changed = self._changed(self._of_attribute(node.attr, class_), depth)
             return self._marked(_joined(mapping, changed), self._reads_of_attribute(node.attr, class_))
+        if isinstance(node, ast.Subscript):
+            return _joined(_OPEN, self._changed(self._of_section(node), depth))
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
             return _joined(self.of(node.left, depth), self.of(node.right, depth))
         if isinstance(node, ast.IfExp):
@@ -175,6 +177,19 @@ class Mappings:
             if isinstance(place, ast.Name) and place.id == name:
                 found = self._syntax.lookup(name, place)
                 if found is not None and found[0] is scope:
+                    yield change
+
+    def _of_section(self, node: ast.Subscript) -> Iterator[ast.AST]:
+        """Changes of one section of a dictionary by name: `cfg["engine"].setdefault("seed", 1)`."""
+        if not isinstance(node.value, ast.Name) or not _text(node.slice):
+            return
+        found = self._syntax.lookup(node.value.id, node)
+        for place, change in self._changes:
+            if not isinstance(place, ast.Subscript) or _text(place.slice) != _text(node.slice):
+                continue
+            if isinstance(place.value, ast.Name) and place.value.id == node.value.id:
+                there = self._syntax.lookup(place.value.id, place)
+                if found is not None and there is not None and found[0] is there[0]:
                     yield change
 
     def _of_attribute(self, name: str, class_: ast.ClassDef) -> Iterator[ast.AST]:

@@ -9,19 +9,24 @@ if TYPE_CHECKING:
     from vllm_migrate.resolve.syntax import Binding, Syntax
 
 _MAKERS = frozenset({"dict", "asdict", "copy", "deepcopy"})
+_LOADERS = frozenset({"load", "loads", "safe_load", "full_load"})
 _READERS = (ast.Attribute, ast.Subscript, ast.Compare)
 
 
 def own_mapping(syntax: Syntax, call: ast.Call) -> tuple[str, ast.stmt] | None:
     """The name of such a dictionary and the statement before which a key can be added.
 
-    None where it isn't the only `**` of the call, may be somebody else's dictionary (an argument, an
-    attribute, a module's), or is handed on elsewhere too, where the key would be a surprise.
+    Or one section of the settings that the function has loaded, `cfg["engine"]`. None where it isn't the only
+    `**` of the call, may be somebody else's dictionary (an argument, an attribute, a module's), or is handed
+    on elsewhere too, where the key would be a surprise.
     """
     spreads = [keyword.value for keyword in call.keywords if keyword.arg is None]
-    if len(spreads) != 1 or not isinstance(spreads[0], ast.Name):
+    if len(spreads) != 1:
         return None
-    use = spreads[0]
+    section = _section(spreads[0])
+    use = spreads[0].value if isinstance(spreads[0], ast.Subscript) else spreads[0]
+    if not isinstance(use, ast.Name) or section is None:
+        return None
     function = syntax.function(call)
     found = syntax.lookup(use.id, use)
     statement = syntax.statement(call)
@@ -29,12 +34,37 @@ def own_mapping(syntax: Syntax, call: ast.Call) -> tuple[str, ast.stmt] | None:
         return None
     if isinstance(statement, (ast.If, ast.While, ast.For, ast.AsyncFor, ast.With, ast.AsyncWith)):
         return None  # the call stands in its head
-    if not all(_is_own(function, use.id, binding) for binding in found[1]):
+    if section:
+        if not all(_is_loaded(binding) for binding in found[1]):
+            return None
+    elif not all(_is_own(function, use.id, binding) for binding in found[1]):
         return None
     others = (n for n in syntax.loads.get(use.id, ()) if n is not use and syntax.scope(n) is function)
     if any(not _is_harmless(syntax, other, use) for other in others):
         return None
-    return use.id, statement
+    return f"{use.id}{section}", statement
+
+
+def _section(node: ast.expr) -> str | None:
+    """`["engine"]` of `cfg["engine"]`, "" of a name alone, None of anything else."""
+    if isinstance(node, ast.Name):
+        return ""
+    key = node.slice if isinstance(node, ast.Subscript) else None
+    name = key.value if isinstance(key, ast.Constant) else None
+    return f'["{name}"]' if isinstance(name, str) and name.isidentifier() else None
+
+
+def _is_loaded(binding: Binding) -> bool:
+    """Whether a name is bound to what `yaml.safe_load(...)` and its like return: new dictionaries."""
+    func = binding.node.func if isinstance(binding.node, ast.Call) else None
+    return (
+        binding.kind == "value"
+        and not binding.path
+        and isinstance(func, ast.Attribute)
+        and func.attr in _LOADERS
+        and isinstance(func.value, ast.Name)
+        and func.value.id in ("yaml", "json", "toml", "tomllib", "tomli")
+    )
 
 
 def _is_own(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str, binding: Binding) -> bool:
