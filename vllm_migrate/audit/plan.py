@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.errors import UsageError
+from vllm_migrate.trace.expiry import DEFAULT_DAYS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +81,10 @@ class AuditPlan:
         earn_speed: whether to try the optimisations that parity turns off.
         sync_probe: which weight updates to try in the live engine: "auto", "all" or "none".
         sync_way: how the user's code brings in weights, None where that is not known; its invariants gate.
-        reference: a recorded trace to use in V0's place; `save_reference` where to record one.
+        reference: a recorded trace to use in V0's place, an expired one where `allow_expired`;
+            `save_reference` where to record one, which expires after `expires_days` (0: never).
+        redact: keep texts and tokens out of the trace that is saved and out of the result.
+        strata: how many bands of lengths the prompts are labelled with.
     """
 
     model: Path
@@ -106,6 +110,10 @@ class AuditPlan:
     candidate_path: str = "decode"
     ladder: str = "auto"
     earn_speed: bool = False
+    allow_expired: bool = False
+    expires_days: int = DEFAULT_DAYS
+    redact: bool = False
+    strata: int = 4
 
 
 def separates(sampling: SamplingSettings) -> bool:

@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING
 from vllm_migrate import __version__
 from vllm_migrate.audit.conclude import conclude
 from vllm_migrate.audit.invariants import apply_findings, conclude_sync
+from vllm_migrate.audit.reference import check_reference
 from vllm_migrate.audit.replay import Replay
 from vllm_migrate.audit.result import AuditResult, Cause
 from vllm_migrate.engines import registry
-from vllm_migrate.errors import EngineError, InputError, UsageError, VllmMigrateError
+from vllm_migrate.errors import InputError, UsageError, VllmMigrateError
 from vllm_migrate.reward.load import Texts, score
-from vllm_migrate.trace.checkpoint import hash_checkpoint, read_vocabulary
+from vllm_migrate.trace.checkpoint import hash_parts, read_vocabulary
 from vllm_migrate.trace.parquet import read_trace, write_trace
+from vllm_migrate.trace.seal import sealed
 from vllm_migrate.workers import protocol as wire
 
 if TYPE_CHECKING:
     from vllm_migrate.audit.evidence import Evidence
     from vllm_migrate.audit.plan import AuditPlan
     from vllm_migrate.audit.process import Progress
-    from vllm_migrate.trace.model import Trace
 
 INTERRUPTED = "interrupted"
 INTERNAL = "internal"
-_AGAIN = "record it again with --save-reference"
 
 
 def run_audit(plan: AuditPlan, progress: Progress) -> AuditResult:
@@ -101,16 +101,15 @@ def _run(plan: AuditPlan, progress: Progress) -> AuditResult:
     if v1.generation != "v1":
         raise UsageError(f"--v1 {plan.v1} is a {v1.generation.upper()} engine; the candidate must be V1")
     if trace is not None:
-        model_hash = hash_checkpoint(plan.model)
-        _check_reference(plan, trace, model_hash)
-        evidence = Replay(plan, model_hash=model_hash, v0=None, v1=v1, trace=trace, progress=progress).run()
+        hashes = hash_parts(plan.model)
+        check_reference(plan, trace, hashes)
+        evidence = Replay(plan, model_hash=hashes.model, v0=None, v1=v1, trace=trace, progress=progress).run()
     else:
         # Reading a large checkpoint takes as long as starting an engine, so both happen at once.
         with ThreadPoolExecutor(max_workers=1) as pool:
-            hashing = pool.submit(hash_checkpoint, plan.model)
+            hashing = pool.submit(hash_parts, plan.model)
             evidence = Replay(plan, model_hash="", v0=v0, v1=v1, trace=None, progress=progress).run()
-            made = replace(evidence.trace.provenance, model=hashing.result())
-        evidence.trace = replace(evidence.trace, provenance=made)
+            evidence.trace = sealed(evidence.trace, hashing.result(), plan.expires_days)
     if plan.save_reference is not None:
         write_trace(evidence.trace, plan.save_reference)
     return _concluded(plan, evidence)
@@ -126,43 +125,6 @@ def _concluded(plan: AuditPlan, evidence: Evidence) -> AuditResult:
         timing=timing,
         tool=__version__,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    )
-
-
-def _check_reference(plan: AuditPlan, trace: Trace, model_hash: str) -> None:
-    """Whether a recorded reference answers the question that is asked.
-
-    Raises:
-        UsageError: other model, sampling, samples or prompts.
-    """
-    made = trace.provenance
-    if made.model != model_hash:
-        raise UsageError(
-            f"{plan.reference} was recorded with another model:"
-            f" SHA-256 {made.model[:12]} instead of {model_hash[:12]}",
-            hint=_AGAIN,
-        )
-    asked = wire.to_wire(plan.sampling)
-    for name, value in asked.items():
-        if name != "seed" and made.sampling.get(name) != value:
-            raise UsageError(
-                f"{plan.reference} was recorded with {name}={made.sampling.get(name)!r}, not {value!r}",
-                hint="give the same sampling options, or record it again with --save-reference",
-            )
-    if made.samples != plan.samples:
-        raise UsageError(f"{plan.reference} was recorded with --samples {made.samples}, not {plan.samples}")
-    if plan.probe is not None and wire.to_wire(plan.probe) != made.probe_sampling:
-        raise UsageError(f"{plan.reference} holds no semantic probe", hint=_AGAIN)
-    if plan.prompts and not _same_prompts(plan, trace):
-        raise UsageError(f"--prompts differ from those that {plan.reference} was recorded with")
-    if not trace.noise_floor:
-        raise EngineError(f"{plan.reference} holds no noise floor", hint=_AGAIN)
-
-
-def _same_prompts(plan: AuditPlan, trace: Trace) -> bool:
-    return len(plan.prompts) == len(trace.prompts) and all(
-        (line.token_ids or kept.token_ids) == kept.token_ids and line.text == kept.text
-        for line, kept in zip(plan.prompts, trace.prompts, strict=True)
     )
 
 
