@@ -31,6 +31,9 @@ class AuditConfig:
         v1_args: engine arguments of the candidate, as a table.
         reward: "file.py:function".
         sampling: sampling parameters of the replay, as a table.
+        profile: profile of the thresholds: "strict-bitwise", "bf16", "fp8" or "moe".
+        thresholds: own figures by gating metric: a margin, or a table of margin, cap and floor-multiple.
+        objective: "ppo", "grpo", "gspo", "cispo" or "reinforce".
     """
 
     model: str = ""
@@ -40,6 +43,9 @@ class AuditConfig:
     v1_args: dict[str, object] = field(default_factory=dict)
     reward: str = ""
     sampling: dict[str, object] = field(default_factory=dict)
+    profile: str = ""
+    thresholds: dict[str, object] = field(default_factory=dict)
+    objective: str = ""
 
 
 @dataclass(frozen=True, slots=True)

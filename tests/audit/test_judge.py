@@ -46,7 +46,10 @@ def test_a_biased_ratio_fails_in_both_directions():
     for shift in (-0.015, 0.015):
         verdict, checks = verdict_of(comparison(0.001, shift=shift))
         assert verdict is FAIL
-        assert {check.metric for check in checks if check.verdict is FAIL} == {"mean_ratio_deviation"}
+        assert {check.metric for check in checks if check.verdict is FAIL} == {
+            "mean_ratio_deviation",
+            "k1",
+        }
 
 
 def test_tokens_outside_support_gate():

@@ -21,44 +21,49 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.audit.result import Estimate, Metrics
+from vllm_migrate.audit.objective import ClipRange
 from vllm_migrate.errors import EngineError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from vllm_migrate.audit.statistics import Bootstrap
-
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
+__all__ = [
+    "COLUMNS",
+    "ESTIMATES",
+    "SHARED",
+    "SHARES",
+    "TOKENS",
+    "ClipRange",
+    "PromptSums",
+    "Reducer",
+    "reduce_tokens",
+    "run_starts",
+]
+
 _CHUNK = 1 << 18  # tokens at a time: 2 MB per float64 array, so the work stays in the processor's cache
 _F2 = float(np.log(2.0))
+_MOST_KEPT = 1 << 24  # distances kept for an exact percentile: 128 MB
+_DROPPED_BITS = np.uint32(12)
 
-TOKENS, SHARED = (
-    "tokens",
-    "shared",
-)  # the two denominators: all tokens, tokens to which both sides give some probability
+# The denominators: all tokens, tokens to which both sides give some probability, and what can be clipped: the
+# latter, or the sequences that have any where the objective clips whole sequences.
+TOKENS, SHARED, CLIPPABLE = "tokens", "shared", "clippable"
 ESTIMATES = {
     "mean_abs": SHARED,
     "mean_ratio_deviation": SHARED,
     "k1": SHARED,
     "k2": SHARED,
     "k3": SHARED,
+    "mult_prob_err": SHARED,
     "tail_f2": SHARED,
-    "clip_rate": SHARED,
+    "clip_rate": CLIPPABLE,
     "outside_support": TOKENS,
 }
-SHARES = frozenset({"tail_f2", "clip_rate", "outside_support"})  # counts of events among tokens
-COLUMNS = (TOKENS, SHARED, *ESTIMATES)
-
-
-@dataclass(frozen=True, slots=True)
-class ClipRange:
-    """The user's PPO clip range: a ratio outside [1 - low, 1 + high] is clipped."""
-
-    low: float = 0.2
-    high: float = 0.2
+SHARES = frozenset({"tail_f2", "clip_rate", "outside_support"})  # counts of events among tokens or sequences
+COLUMNS = (TOKENS, SHARED, CLIPPABLE, *ESTIMATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ class PromptSums:
     Attributes:
         sums: float64, shape (prompts, len(COLUMNS)): per prompt the sum over its tokens of each column.
         p99_abs, max_abs: tail of |d| over tokens both sides support, nats.
-        ess: effective sample size as a share, (sum r)^2 / (N sum r^2) with r = exp d.
+        ess: effective sample size as a share, (sum r)^2 / (N sum r^2) with r = exp d, not clamped.
     """
 
     sums: Floats
@@ -86,7 +91,13 @@ class PromptSums:
 
 
 def reduce_tokens(
-    sampler: Floats, other: Floats, prompts: Integers, *, clip: ClipRange, policy_is_other: bool
+    sampler: Floats,
+    other: Floats,
+    prompts: Integers,
+    *,
+    clip: ClipRange,
+    policy_is_other: bool,
+    sequences: Integers | None = None,
 ) -> PromptSums:
     """Reduce aligned logprobs to sums per prompt.
 
@@ -103,6 +114,8 @@ def reduce_tokens(
             tokens are an engine's own and the other side is the trainer: the ratio is exp(d). False where
             the tokens are the reference's and the other side is the candidate, whose logprob would stand
             as the behaviour's: exp(-d).
+        sequences: index of each token's sequence, tokens of one standing together; only an objective that
+            clips whole sequences needs it.
 
     Raises:
         EngineError: a logprob is not a number.
@@ -113,39 +126,69 @@ def reduce_tokens(
     if len(prompts) and np.any(prompts[1:] < prompts[:-1]):
         order = np.argsort(prompts, kind="stable")
         sampler, other, prompts = sampler[order], other[order], prompts[order]
-    first = _run_starts(prompts)
-    sums = np.zeros((len(first), len(COLUMNS)))
-    distance = np.empty(len(sampler))
-    kept = 0
-    ratios = _RatioSums()
-    row = 0
-    for start in range(0, len(sampler), _CHUNK):
-        stop = min(start + _CHUNK, len(sampler))
-        runs = _run_starts(prompts[start:stop])
-        if start and prompts[start] != prompts[start - 1]:
-            row += 1
-        columns, d = _columns(
-            sampler[start:stop], other[start:stop], clip=clip, policy_is_other=policy_is_other
+        sequences = None if sequences is None else sequences[order]
+    reducer = Reducer(clip, policy_is_other=policy_is_other)
+    reducer.add(sampler, other, prompts, sequences)
+    return reducer.result()
+
+
+class Reducer:
+    """The same over a stream of blocks, for more tokens than fit in memory.
+
+    Tokens come in the order of their prompts; a prompt or sequence may go on in the next block. What is kept
+    is one row a prompt, and up to 16 million distances for the 99th percentile.
+    """
+
+    def __init__(self, clip: ClipRange, *, policy_is_other: bool) -> None:
+        self._clip = clip
+        self._policy_is_other = policy_is_other
+        self._rows = _Rows(len(COLUMNS))
+        self._ratios = _RatioSums()
+        self._tail = _Tail()
+        self._of_sequences = _Sequences(clip) if clip.by_sequence else None
+
+    def add(
+        self, sampler: Floats, other: Floats, prompts: Integers, sequences: Integers | None = None
+    ) -> None:
+        """Take one block; arguments as in `reduce_tokens`, prompts ascending."""
+        if self._of_sequences is not None and sequences is None:
+            raise ValueError("an objective that clips sequences needs to know them")
+        for start in range(0, len(sampler), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            of_prompt = prompts[part]
+            columns, d, shared = _columns(
+                sampler[part], other[part], clip=self._clip, policy_is_other=self._policy_is_other
+            )
+            if self._of_sequences is not None and sequences is not None:
+                self._of_sequences.add(d if self._policy_is_other else -d, shared, of_prompt, sequences[part])
+            runs = run_starts(of_prompt)
+            self._rows.add(of_prompt[runs], np.column_stack([np.add.reduceat(c, runs) for c in columns]))
+            present = d if shared is None else d[shared]
+            self._ratios.add(present)
+            self._tail.add(np.abs(present))
+
+    def result(self) -> PromptSums:
+        """The sums of everything added."""
+        prompts, sums = self._rows.result()
+        if self._of_sequences is not None:
+            counted, clipped = self._of_sequences.by_prompt(prompts)
+            sums[:, COLUMNS.index(CLIPPABLE)] = counted
+            sums[:, COLUMNS.index("clip_rate")] = clipped
+        return PromptSums(
+            sums=sums,
+            max_abs=self._tail.largest,
+            p99_abs=self._tail.p99(),
+            ess=self._ratios.effective_share(),
         )
-        for index, column in enumerate(columns):
-            sums[row : row + len(runs), index] += np.add.reduceat(column, runs)
-        row += len(runs) - 1
-        np.abs(d, out=distance[kept : kept + len(d)])
-        kept += len(d)
-        ratios.add(d)
-    distance = distance[:kept]
-    return PromptSums(
-        sums=sums,
-        max_abs=float(distance.max()) if kept else 0.0,
-        p99_abs=float(np.quantile(distance, 0.99, overwrite_input=True)) if kept else 0.0,
-        ess=ratios.effective_share(),
-    )
 
 
 def _columns(
     sampler: Floats, other: Floats, *, clip: ClipRange, policy_is_other: bool
-) -> tuple[list[Floats], Floats]:
-    """The columns of one chunk in the order of COLUMNS, and d of the tokens both sides support."""
+) -> tuple[list[Floats], Floats, NDArray[np.bool_] | None]:
+    """The columns of one chunk in the order of COLUMNS, d, and where both sides support the token.
+
+    d is 0 where they don't; the last is None where they all do.
+    """
     if np.isnan(sampler).any() or np.isnan(other).any():
         raise EngineError(
             "an engine reported logprobs that are not numbers",
@@ -155,32 +198,138 @@ def _columns(
     shared = sampler_supports & other_supports
     everywhere = bool(shared.all())
     d = other - sampler if everywhere else np.where(shared, other, 0.0) - np.where(shared, sampler, 0.0)
-    with np.errstate(over="ignore"):
+    low, high = clip.bounds
+    with np.errstate(over="ignore", divide="ignore"):
         growth = np.expm1(d)  # exp(d) - 1 without cancellation near 0
+        ratio = growth + 1.0
+        error = np.maximum(ratio, 1.0 / ratio)
+    if not everywhere:
+        error = error * shared
     policy = d if policy_is_other else -d
-    low = np.log1p(-clip.low) if clip.low < 1 else -np.inf
-    clipped = (policy < low) | (policy > np.log1p(clip.high))
     magnitude = np.abs(d)
+    shares = shared.astype(np.float64)
     columns = [
         np.ones(len(d)),
-        shared.astype(np.float64),
+        shares,
+        shares,
         magnitude,
         growth,
         -d,
         np.square(d) / 2,
         growth - d,
+        error,
         (magnitude > _F2).astype(np.float64),
-        clipped.astype(np.float64),
+        ((policy < low) | (policy > high)).astype(np.float64),
         (sampler_supports ^ other_supports).astype(np.float64),
     ]
-    return columns, d if everywhere else d[shared]
+    return columns, d, None if everywhere else shared
 
 
-def _run_starts(prompts: Integers) -> Integers:
+def run_starts(values: Integers) -> Integers:
     """Where each run of equal values starts."""
-    if not len(prompts):
+    if not len(values):
         return np.zeros(0, dtype=np.int64)
-    return np.concatenate(([0], np.flatnonzero(prompts[1:] != prompts[:-1]) + 1)).astype(np.int64)
+    return np.concatenate(([0], np.flatnonzero(values[1:] != values[:-1]) + 1)).astype(np.int64)
+
+
+class _Rows:
+    """Rows of sums by an ascending key; a key that goes on in the next block is added to."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._keys: list[Integers] = []
+        self._sums: list[Floats] = []
+
+    def add(self, keys: Integers, sums: Floats) -> None:
+        if not len(keys):
+            return
+        if self.goes_on(keys[0]):
+            self._sums[-1][-1] += sums[0]
+            keys, sums = keys[1:], sums[1:]
+        if len(keys):
+            self._keys.append(keys)
+            self._sums.append(sums)
+
+    def goes_on(self, key: int) -> bool:
+        return bool(self._keys) and self._keys[-1][-1] == key
+
+    def result(self) -> tuple[Integers, Floats]:
+        if not self._keys:
+            return np.zeros(0, dtype=np.int64), np.zeros((0, self._width))
+        return np.concatenate(self._keys), np.concatenate(self._sums)
+
+
+class _Sequences:
+    """Which sequences a sequence objective would clip: exp of the mean of the policy's log ratio."""
+
+    def __init__(self, clip: ClipRange) -> None:
+        self._bounds = clip.bounds
+        self._rows = _Rows(3)  # sum of log ratios, tokens, prompt
+
+    def add(
+        self, policy: Floats, shared: NDArray[np.bool_] | None, prompts: Integers, sequences: Integers
+    ) -> None:
+        runs = run_starts(sequences)
+        counted = np.ones(len(policy)) if shared is None else shared.astype(np.float64)
+        of_prompt = prompts[runs].astype(np.float64)
+        if len(runs) and self._rows.goes_on(sequences[runs[0]]):
+            of_prompt[0] = 0.0  # said already, and rows are added up
+        sums = np.column_stack([np.add.reduceat(policy, runs), np.add.reduceat(counted, runs), of_prompt])
+        self._rows.add(sequences[runs], sums)
+
+    def by_prompt(self, prompts: Integers) -> tuple[Floats, Floats]:
+        """Sequences with any shared token, and those clipped, for each prompt."""
+        _, sums = self._rows.result()
+        sums = sums[sums[:, 1] > 0]
+        mean = sums[:, 0] / sums[:, 1]
+        clipped = (mean < self._bounds[0]) | (mean > self._bounds[1])
+        where = np.searchsorted(prompts, sums[:, 2].astype(np.int64))
+        count = np.bincount(where, minlength=len(prompts)).astype(np.float64)
+        share = np.bincount(where, weights=clipped, minlength=len(prompts))
+        return count, share.astype(np.float64)
+
+
+class _Tail:
+    """Largest value and 99th percentile of a stream of distances.
+
+    Exact up to 16 million values; beyond that from counts in bins of 1/2048 of an octave: the upper bits of
+    the value as a 32-bit float, so the error is below 0.05%.
+    """
+
+    def __init__(self) -> None:
+        self.largest = 0.0
+        self._kept: list[Floats] = []
+        self._count = 0
+        self._bins: Integers | None = None
+
+    def add(self, values: Floats) -> None:
+        if not len(values):
+            return
+        self.largest = max(self.largest, float(values.max()))
+        self._count += len(values)
+        if self._bins is None:
+            self._kept.append(values)
+            if self._count > _MOST_KEPT:
+                self._bins = np.zeros(1 << 19, dtype=np.int64)
+                for kept in self._kept:
+                    self._bins += _binned(kept)
+                self._kept.clear()
+        else:
+            self._bins += _binned(values)
+
+    def p99(self) -> float:
+        if self._bins is not None:
+            bin_index = int(np.searchsorted(np.cumsum(self._bins), 0.99 * (self._count - 1), side="right"))
+            edges = (np.array([bin_index, bin_index + 1], dtype=np.uint32) << _DROPPED_BITS).view(np.float32)
+            return float(edges.astype(np.float64).mean())
+        if not self._kept:
+            return 0.0
+        return float(np.quantile(np.concatenate(self._kept), 0.99, overwrite_input=True))
+
+
+def _binned(values: Floats) -> Integers:
+    bits = values.astype(np.float32).view(np.uint32) >> _DROPPED_BITS
+    return np.bincount(bits, minlength=1 << 19)
 
 
 class _RatioSums:
@@ -204,27 +353,3 @@ class _RatioSums:
 
     def effective_share(self) -> float:
         return self._first**2 / (self._count * self._second) if self._count else 1.0
-
-
-def summarise(sums: PromptSums, bootstrap: Bootstrap) -> Metrics:
-    """The metrics of one comparison with their 95% intervals."""
-
-    def estimate(name: str) -> Estimate:
-        low, high = bootstrap.interval(name)
-        return Estimate(bootstrap.value(name), low, high)
-
-    return Metrics(
-        mean_abs=estimate("mean_abs"),
-        p99_abs=sums.p99_abs,
-        max_abs=sums.max_abs,
-        mean_ratio_deviation=estimate("mean_ratio_deviation"),
-        k1=estimate("k1"),
-        k2=estimate("k2"),
-        k3=estimate("k3"),
-        tail_f2=estimate("tail_f2"),
-        clip_rate=estimate("clip_rate"),
-        ess=sums.ess,
-        outside_support=estimate("outside_support"),
-        tokens=int(sums.total(TOKENS)),
-        prompts=len(sums.sums),
-    )
