@@ -1,21 +1,43 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 import pytest
 
-from vllm_migrate.audit.from_code import read_arguments
+from vllm_migrate.audit.from_code import read_code
+from vllm_migrate.audit.taken import Fate
 from vllm_migrate.errors import InputError, UsageError
+
+V1 = "v1@0.32.0"
+GRPO = Path(__file__).parents[2] / "fixtures" / "grpo_v0"
 
 
 @pytest.fixture
-def read(tmp_path):
-    def make(code, line=None, v1="v1@0.32.0"):
-        path = tmp_path / "train.py"
-        path.write_text(textwrap.dedent(code))
-        return read_arguments(f"{path}:{line}" if line else str(path), v1)
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def make(**files):
+        for name, code in files.items():
+            path = tmp_path / name.replace("__", "/").replace("_py", ".py").replace("_yaml", ".yaml")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(code))
+        return tmp_path
 
     return make
+
+
+@pytest.fixture
+def read(project):
+    def of(code, line=None):
+        project(train_py=code)
+        return read_code([f"train.py:{line}" if line else "train.py"], V1)
+
+    return of
+
+
+def found(taken, name):
+    return next(one for one in taken.settings if one.name == name)
 
 
 def test_literals_are_taken_and_the_rest_is_said(read):
@@ -27,19 +49,38 @@ def test_literals_are_taken_and_the_rest_is_said(read):
             tensor_parallel_size=2,
             dtype="bfloat16",
             enable_prefix_caching=False,
-            seed=args.seed,
+            seed=compute(),
             swap_space=4,
         )
         """
     )
     assert taken.arguments == {"dtype": "bfloat16", "enable_prefix_caching": False}
-    took, left = taken.shown
-    assert took == "took from train.py: dtype='bfloat16' (line 5), enable_prefix_caching=False (line 6)"
-    assert left == "left to the audit: model=path (line 3), tensor_parallel_size=2 (line 4)"
-    refused, computed = taken.warnings
+    assert str(found(taken, "dtype").place) == "train.py:5"
+    assert [one.name for one in taken.settings if one.fate is Fate.PLACE] == ["model", "tensor_parallel_size"]
+    refused, unresolved = taken.warnings
     assert "vLLM 0.32.0 would refuse" in refused
-    assert "swap_space=4 (line 8)" in refused
-    assert "seed=args.seed (line 7)" in computed
+    assert "swap_space=4 (train.py:8)" in refused
+    assert "seed=compute() (train.py:7: compute() is computed)" in unresolved
+
+
+def test_the_demo_project_is_resolved_through_its_settings_file():
+    taken = read_code([str(GRPO)], V1)
+    assert taken.arguments == {
+        "dtype": "bfloat16",
+        "max_model_len": 256,
+        "max_num_seqs": 64,
+        "gpu_memory_utilization": 0.4,
+        "enforce_eager": True,
+        "seed": 1,
+    }
+    assert taken.options == {"temperature": 0.7, "top_p": 0.9, "top_k": 50, "max_tokens": 64}
+    assert found(taken, "temperature").place.path.name == "config.yaml"
+    assert found(taken, "temperature").at.path.name == "rollout.py"
+    (assumed,) = taken.assumptions
+    assert assumed.startswith("--settings keeps its default")
+    (refused,) = taken.warnings
+    for name in ("swap_space=0", "use_v2_block_manager=True", "disable_async_output_proc=True"):
+        assert name in refused
 
 
 def test_dictionaries_that_reach_the_call(read):
@@ -47,16 +88,19 @@ def test_dictionaries_that_reach_the_call(read):
         """\
         import vllm
         options = {"max_model_len": 256, "logprobs_mode": "processed_logprobs"}
+        options["seed"] = 3
         llm = vllm.LLM("m", **options)
         """
     )
-    assert taken.arguments == {"max_model_len": 256, "logprobs_mode": "processed_logprobs"}
+    assert taken.arguments == {"max_model_len": 256, "logprobs_mode": "processed_logprobs", "seed": 3}
 
 
 def test_a_dictionary_that_can_not_be_followed_is_a_warning(read):
     taken = read("from vllm import LLM\ndef f(**options):\n    return LLM(model='m', **options)\n")
     assert taken.arguments == {}
-    assert any("train.py:3" in warning and "--v1-args" in warning for warning in taken.warnings)
+    (warning,) = taken.warnings
+    assert "**options at train.py:3 can't be followed" in warning
+    assert "--v1-args" in warning
 
 
 def test_dummy_weights_are_not_taken(read):
@@ -73,7 +117,7 @@ TWO = "from vllm import LLM\na = LLM('m', seed=1)\nb = LLM('m',\n        seed=2)
 
 
 def test_several_engines_need_a_line(read):
-    with pytest.raises(UsageError, match="lines 2, 3"):
+    with pytest.raises(UsageError, match="2 engines, at lines 2, 3"):
         read(TWO)
     assert read(TWO, line=2).arguments == {"seed": 1}
     assert read(TWO, line=4).arguments == {"seed": 2}
@@ -81,10 +125,23 @@ def test_several_engines_need_a_line(read):
         read(TWO, line=1)
 
 
+def test_several_engines_of_a_directory_are_listed(project):
+    root = project(a_py="from vllm import LLM\nLLM('m')\n", b_py="import vllm\nvllm.LLM('m')\n")
+    with pytest.raises(UsageError, match=r"2 engines: a\.py:2 \(LLM\), b\.py:2 \(LLM\)"):
+        read_code([str(root)], V1)
+
+
+def test_engines_of_tests_do_not_compete_with_the_trainer(project):
+    root = project(
+        train_py="from vllm import LLM\nLLM('m', seed=1)\n", tests__test_it_py="import vllm\nvllm.LLM('m')\n"
+    )
+    assert read_code([str(root)], V1).arguments == {"seed": 1}
+
+
 def test_files_without_an_engine(read, tmp_path):
     with pytest.raises(UsageError, match="constructs no vLLM engine"):
         read("print('LLM')\n")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="syntax error"):
         read("def f(:\n")
     with pytest.raises(InputError, match="can't read"):
-        read_arguments(str(tmp_path / "absent.py"), "v1@0.32.0")
+        read_code([str(tmp_path / "absent.py")], V1)

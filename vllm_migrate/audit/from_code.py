@@ -1,105 +1,72 @@
-"""Reads the candidate's engine arguments out of the user's own code. Nothing of it is run.
+"""Reads the candidate's settings out of the user's own code. Nothing of it is run.
 
-Only what is written as a literal is taken. What the code computes is named and left out; so is what only
-concerns where the code runs (paths, parallelism, workers), and what the target version refuses, which
-would crash it.
+What is written or can be followed to where it is written is taken: literals, constants, parameters through
+their callers, dataclass and option defaults, YAML keys. What the code computes is named and left out; so is
+what only concerns where the code runs (paths, parallelism, workers), and what the target version refuses,
+which would crash it.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from vllm_migrate.audit.code_said import assumed, warnings
+from vllm_migrate.audit.code_sampling import profile
+from vllm_migrate.audit.code_settings import sorted_out
+from vllm_migrate.audit.code_sites import (
+    place_of,
+    project_root,
+    read_tree,
+    sampling_calls,
+    sites,
+    split_place,
+)
+from vllm_migrate.audit.code_values import Answers, agreed, one_line
+from vllm_migrate.audit.taken import Fate, Taken
 from vllm_migrate.engines import registry
 from vllm_migrate.engines.catalogue import parse_spec
-from vllm_migrate.errors import FactsError, InputError, UsageError
-from vllm_migrate.facts.loader import load_facts
-from vllm_migrate.facts.model import Engine, Source, Subject, Target
-from vllm_migrate.facts.surface.store import load_surface
-from vllm_migrate.files.located import UNRESOLVED, Call
-from vllm_migrate.resolve.python import read_python
+from vllm_migrate.errors import InputError, UsageError
+from vllm_migrate.facts.model import Target
+from vllm_migrate.files.located import UNRESOLVED
+from vllm_migrate.resolve.flow.values import Scalar, Unknown
 
 if TYPE_CHECKING:
-    from vllm_migrate.files.located import FileFacts
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path, PurePosixPath
 
-_ENGINES = {"LLM", "EngineArgs", "AsyncEngineArgs"}
-_FIELDS = "vllm.engine.arg_utils.EngineArgs"
-_V0 = Version("0.8.5")
+    from vllm_migrate.audit.code_settings import Given
+    from vllm_migrate.audit.code_sites import Site, Tree
+    from vllm_migrate.files.located import Argument, Call, FileFacts
 
-# Where the code runs and what it loads, which the audit decides; none of it changes what a logprob means.
-# load_format is among them because RL code starts engines on dummy weights and pushes the real ones in.
-_PLACE = frozenset(
-    {
-        "data_parallel_size",
-        "device",
-        "distributed_executor_backend",
-        "download_dir",
-        "enable_sleep_mode",
-        "hf_token",
-        "load_format",
-        "model",
-        "model_impl",
-        "model_weights",
-        "pipeline_parallel_size",
-        "revision",
-        "served_model_name",
-        "skip_tokenizer_init",
-        "tensor_parallel_size",
-        "tokenizer",
-        "tokenizer_mode",
-        "tokenizer_revision",
-        "worker_cls",
-        "worker_extension_cls",
-    }
-)
+_NAMED = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What was found.
-
-    Attributes:
-        arguments: for the candidate.
-        shown: what was taken and what was left to the audit, with lines.
-        warnings: one line for each reason why arguments were left out though they may matter.
-    """
-
-    arguments: dict[str, Any]
-    shown: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-
-def read_arguments(place: str, v1: str) -> Taken:
-    """The engine arguments written at `FILE[:LINE]`.
+def read_code(places: Sequence[str], v1: str) -> Taken:
+    """The settings of the engine that is built at one of the places.
 
     Args:
-        place: a Python file, and the line the construction starts at or spans where the file has several.
+        places: `PATH[:LINE]`: the file or directory the engine is built in, with the line where there are
+            several; beside it, the line of the sampling parameters, or the YAML file that is in use.
         v1: the candidate engine, whose version decides what is refused.
 
     Raises:
-        UsageError: no engine is constructed there, or several are and no line was given.
-        InputError: the file can't be read.
+        UsageError: no engine is built there, or several are and no line was given.
+        InputError: a path can't be read.
     """
-    path, line = _split(place)
-    try:
-        source = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"can't read {path}: {error.strerror or error}") from None
+    asked = [split_place(place) for place in places]
     target = Target("vllm", Version(_version_of(v1)))
-    facts = read_python(PurePosixPath(path.name), source, target=target)
-    call = _choose(facts, path, line)
-    return _take(facts, call, path, target)
-
-
-def _split(place: str) -> tuple[Path, int | None]:
-    match = re.fullmatch(r"(.+):(\d+)", place)
-    if match and not Path(place).exists():
-        return Path(match[1]), int(match[2])
-    return Path(place), None
+    folder = next((path for path, _ in asked if path.is_dir()), None)
+    first = asked[0][0]
+    tree = read_tree(folder if folder is not None else project_root(first), target)
+    named = [(_known(tree, path), line) for path, line in asked if not path.is_dir()]
+    settings = tuple(
+        path for path, line in named if line is None and path.suffix in (".yaml", ".yml") and len(named) > 1
+    )
+    answers = Answers(tree, settings)
+    site = _choose(tree, answers, [one for one in named if one[0] not in settings], first)
+    return _take(tree, answers, site, named, target)
 
 
 def _version_of(v1: str) -> str:
@@ -107,85 +74,157 @@ def _version_of(v1: str) -> str:
     return engine.version if engine is not None else parse_spec(v1).version
 
 
-def _choose(facts: FileFacts, path: Path, line: int | None) -> Call:
-    found = [
-        call
-        for call in facts.calls
-        if call.target.startswith("vllm.") and call.target.rpartition(".")[2] in _ENGINES and not call.dead
-    ]
+def _known(tree: Tree, path: Path) -> PurePosixPath:
+    found = tree.named(path)
+    if found is None:
+        raise InputError(f"{path}: not a kind of file that can be read, or excluded in {tree.root}")
+    if found not in tree.facts and found.suffix == ".py":
+        from vllm_migrate.files.python import parse_python  # noqa: PLC0415 - only to say what is wrong with it
+
+        parse_python(found, tree.sources[found])
+    return found
+
+
+# Which construction
+
+
+def _choose(
+    tree: Tree, answers: Answers, named: Sequence[tuple[PurePosixPath, int | None]], asked: Path
+) -> Site:
+    every = _outermost(sites(tree), answers)
+    found = every
+    if named:
+        found = [site for site in every if any(_meant(site, path, line) for path, line in named)]
+        lined = [(path, line) for path, line in named if line is not None]
+        if not found and lined:
+            here = [site for site in every if site.place.path == lined[0][0]]
+            where = f"; lines {_lines(here)} do" if here else ""
+            raise UsageError(f"{asked}:{lined[0][1]} constructs no vLLM engine{where}")
+    elif any(not site.minor for site in every):
+        found = [site for site in every if not site.minor]
     if not found:
-        raise UsageError(f"{path} constructs no vLLM engine", hint="name the file that calls LLM(...)")
-    if line is None:
-        if len(found) > 1:
-            lines = ", ".join(str(_line(facts, call.span.start)) for call in found)
-            raise UsageError(f"{path} constructs {len(found)} engines, at lines {lines}", hint="add :LINE")
-        return found[0]
-    for call in found:
-        if _line(facts, call.span.start) <= line <= _line(facts, call.span.end):
-            return call
-    lines = ", ".join(str(_line(facts, call.span.start)) for call in found)
-    raise UsageError(f"{path}:{line} constructs no vLLM engine; lines {lines} do")
+        raise UsageError(f"{asked} constructs no vLLM engine", hint="name the file that calls LLM(...)")
+    if len(found) > 1:
+        raise UsageError(_several(found, asked), hint="add :LINE" if named else "name one as FILE:LINE")
+    return found[0]
 
 
-def _take(facts: FileFacts, call: Call, path: Path, target: Target) -> Taken:
-    arguments: dict[str, Any] = {}
-    taken: list[str] = []
-    placed: list[str] = []
-    refused: list[str] = []
-    computed: list[str] = []
-    for argument in call.arguments:
-        name = argument.name
-        line = _line(facts, argument.span.start)
-        written = f"{name}={_short(argument.value.source)} (line {line})"
-        if name in _PLACE:
-            placed.append(written)
-        elif _refused(name, target):
-            refused.append(written)
-        elif argument.value.literal is UNRESOLVED:
-            computed.append(written)
-        else:
-            arguments[name] = argument.value.literal
-            taken.append(f"{name}={argument.value.literal!r} (line {line})")
-    shown = [
-        f"took from {path.name}: {', '.join(taken) or 'nothing, so the candidate is V1 at its defaults'}"
+def _meant(site: Site, path: PurePosixPath, line: int | None) -> bool:
+    return site.place.path == path and (line is None or site.place.line <= line <= site.last)
+
+
+def _outermost(found: Sequence[Site], answers: Answers) -> list[Site]:
+    """Without the constructions inside the project's wrappers whose arguments are written further out."""
+    inner: list[tuple[PurePosixPath, int, int]] = []
+    for site in found:
+        if site.call is None or site.owner != "engine":
+            continue
+        wrapper = answers.wrapper(site.place.path, site.call)
+        if wrapper is not None:
+            end = wrapper.node.end_lineno or wrapper.node.lineno
+            inner.append((wrapper.module.path, wrapper.node.lineno, end))
+    return [
+        site
+        for site in found
+        if not any(
+            path == site.place.path and first <= site.place.line <= last for path, first, last in inner
+        )
     ]
-    if placed:
-        shown.append(f"left to the audit: {', '.join(placed)}")
-    warnings: list[str] = []
-    if refused:
-        warnings.append(
-            f"vLLM {target.version} would refuse these arguments of {path.name}, so they were left out:"
-            f" {', '.join(refused)}; `vllm-migrate check` says what to do"
-        )
-    if computed:
-        warnings.append(
-            f"{path.name} computes these arguments, so they were left out: {', '.join(computed)};"
-            " --v1-args can give them"
-        )
-    if call.open_ended:
-        where = f"{path.name}:{_line(facts, call.span.start)}"
-        warnings.append(
-            f"the ** of the call at {where} could not be followed; --v1-args can give what it holds"
-        )
-    return Taken(arguments, tuple(shown), tuple(warnings))
 
 
-def _refused(name: str, target: Target) -> bool:
-    """Whether the target does not take an engine argument."""
-    change = load_facts().change(Subject.ENGINE_ARGUMENT, name, Source("vllm", _V0, Engine.V0, ""), target)
-    if change is not None and (change.after is None or change.after.holds == "gone"):
-        return True
-    try:
-        known = load_surface("vllm", str(target.version)).parameters(_FIELDS)
-    except FactsError:
-        known = None
-    return known is not None and name not in known
+def _lines(found: Iterable[Site]) -> str:
+    return ", ".join(str(site.place.line) for site in found)
 
 
-def _line(facts: FileFacts, offset: int) -> int:
-    return facts.source.count(b"\n", 0, offset) + 1
+def _several(found: Sequence[Site], asked: Path) -> str:
+    if len({site.place.path for site in found}) == 1:
+        return f"{asked} constructs {len(found)} engines, at lines {_lines(found)}"
+    listed = ", ".join(f"{site.place} ({site.what})" for site in found[:_NAMED])
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"{asked} constructs {len(found)} engines: {listed}{more}"
 
 
-def _short(text: str) -> str:
-    first = text.strip().splitlines()[0] if text.strip() else ""
-    return first if len(first) <= 60 and first == text.strip() else first[:57] + "..."  # noqa: PLR2004 - a line's room
+# What it is given
+
+
+def _take(
+    tree: Tree,
+    answers: Answers,
+    site: Site,
+    named: Sequence[tuple[PurePosixPath, int | None]],
+    target: Target,
+) -> Taken:
+    given = list(_given(site, answers))
+    settings = list(sorted_out(given, target))
+    sampled = _sampling(tree, answers, site, named)
+    settings += profile(sampled)
+    taken = [setting for setting in settings if setting.fate is Fate.TAKEN]
+    return Taken(
+        site.place,
+        site.what,
+        tuple(settings),
+        {one.name: one.value for one in taken if one.part == "engine"},
+        {one.option: one.value for one in taken if one.option},
+        assumed((*given, *sampled), settings),
+        tuple(warnings(settings, site, target)),
+    )
+
+
+def _given(site: Site, answers: Answers) -> Iterator[Given]:
+    if site.call is None:
+        for argument in site.arguments:
+            yield _written(site.file, argument)
+        return
+    wrapped = answers.wrapper(site.place.path, site.call) is not None
+    reaching = {argument.name for argument in site.call.arguments}
+    for one in answers.arguments(site.place.path, site.call):
+        if not wrapped or one[0] in reaching:
+            yield one
+
+
+def _written(facts: FileFacts, argument: Argument) -> Given:
+    at = place_of(facts, argument.span.start)
+    written = one_line(argument.value.source)
+    if argument.value.literal is UNRESOLVED:
+        return argument.name, Unknown(f"{written or argument.name} is not a plain value", at), written, at
+    return argument.name, Scalar(argument.value.literal, at), written, at
+
+
+def _sampling(
+    tree: Tree, answers: Answers, site: Site, named: Sequence[tuple[PurePosixPath, int | None]]
+) -> list[Given]:
+    """The sampling parameters that go with an engine: those named, else those beside it, else all there are.
+
+    Of several, those that ask for logprobs count, since only rollouts that are trained on do. What they
+    disagree about is not resolved.
+    """
+    found = [
+        (facts, call)
+        for facts, call in sampling_calls(tree)
+        if answers.wrapper(facts.path, call) is None and (call.arguments or call.open_ended)
+    ]
+    pointed = [one for one in found if any(_spans(one, path, line) for path, line in named if line)]
+    beside = [one for one in found if one[0].path == site.place.path]
+    chosen = pointed or beside or [one for one in found if not _minor(one[0].path)]
+    if len(chosen) > 1:
+        chosen = [one for one in chosen if one[1].argument("logprobs") is not None] or chosen
+    by_name: dict[str, list[Given]] = {}
+    for facts, call in chosen:
+        for one in answers.arguments(facts.path, call):
+            by_name.setdefault(one[0], []).append(one)
+    return [_together(several) for several in by_name.values()]
+
+
+def _together(several: Sequence[Given]) -> Given:
+    name, _, written, at = several[0]
+    return name, agreed([value for _, value, _, _ in several], at), written, at
+
+
+def _spans(one: tuple[FileFacts, Call], path: PurePosixPath, line: int) -> bool:
+    facts, call = one
+    first, last = place_of(facts, call.span.start).line, place_of(facts, call.span.end).line
+    return facts.path == path and first <= line <= last
+
+
+def _minor(path: PurePosixPath) -> bool:
+    return any(part in ("test", "tests", "examples") for part in path.parts[:-1])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         SpeedOption,
         SyncCase,
     )
+    from vllm_migrate.audit.taken import Taken
 
 __all__ = [
     "SCHEMA",
@@ -232,6 +233,7 @@ class AuditResult:
             fails gates. sync: ways to update weights, each against a cold engine.
         speed: optimisations that parity turned off, tried again. advice: what to do next, most useful first.
         assumptions: what was taken for granted where the user's code or options did not say.
+        code: what was taken from the user's code, None without `--from-code`.
     """
 
     verdict: Verdict | None
@@ -261,3 +263,4 @@ class AuditResult:
     speed: tuple[SpeedOption, ...] = ()
     advice: tuple[Advice, ...] = ()
     assumptions: tuple[str, ...] = ()
+    code: Taken | None = None

@@ -19,6 +19,7 @@ from vllm_migrate.audit.prompts import read_prompts
 from vllm_migrate.audit.result import AuditResult, Verdict
 from vllm_migrate.audit.run import INTERRUPTED, not_judged, run_audit
 from vllm_migrate.audit.sync_ways import parse_way
+from vllm_migrate.cli.audit_code import from_code as read_from_code
 from vllm_migrate.cli.audit_progress import ArmProgress
 from vllm_migrate.cli.output import write_error_line
 from vllm_migrate.errors import ExitCode, InputError, UsageError, VllmMigrateError
@@ -71,6 +72,7 @@ _EXIT = {Verdict.PASS: ExitCode.CLEAN, Verdict.FAIL: ExitCode.FINDINGS}
 
 
 def audit(
+    context: typer.Context,
     *,
     model: Annotated[Path, typer.Option(help="Directory of the checkpoint.")],
     prompts: Annotated[Path | None, typer.Option(help="Prompts, JSON Lines.")] = None,
@@ -94,7 +96,13 @@ def audit(
         list[str] | None, typer.Option(help="LLM arguments of the candidate: JSON object or key=value.")
     ] = None,
     from_code: Annotated[
-        str | None, typer.Option(help="Take the candidate's arguments from FILE[:LINE].")
+        list[str] | None,
+        typer.Option(
+            metavar="PATH[:LINE]",
+            help="Take engine arguments, sampling and clip range from this file or directory; options given"
+            " here win. Repeatable: the settings file in use, the line of the sampling parameters.",
+            rich_help_panel="Your code",
+        ),
     ] = None,
     ladder: Annotated[
         LadderMode,
@@ -148,27 +156,19 @@ def audit(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a runner that gives up still gets its reports
     plan: AuditPlan | None = None
     try:
-        given = parse_arguments(v1_args or ())
-        warnings: tuple[str, ...] = ()
-        if from_code is not None:
-            from vllm_migrate.audit.from_code import read_arguments  # noqa: PLC0415 - the static wing, where asked for
-
-            taken = read_arguments(from_code, v1)
-            given = {**taken.arguments, **given}
-            warnings = taken.warnings
-            if not quiet:
-                for line in taken.shown:
-                    write_error_line(line)
+        code = read_from_code(context, from_code, v1, quiet=quiet)
         plan = build_plan(
             model=model,
             prompts=() if prompts is None else read_prompts(prompts, limit=limit),
-            sampling=SamplingSettings(
-                temperature=temperature,
-                top_p=top_p,
-                top_k=top_k,
-                min_p=min_p,
-                repetition_penalty=repetition_penalty,
-                max_tokens=max_tokens,
+            sampling=code.sampling(
+                SamplingSettings(
+                    temperature=temperature,
+                    top_p=top_p,
+                    top_k=top_k,
+                    min_p=min_p,
+                    repetition_penalty=repetition_penalty,
+                    max_tokens=max_tokens,
+                )
             ),
             samples=samples,
             seed=seed,
@@ -176,21 +176,19 @@ def audit(
             v0=v0,
             v1=v1,
             v0_args=parse_arguments(v0_args or ()),
-            candidate_args=given,
+            candidate_args=code.arguments(parse_arguments(v1_args or ())),
             reward=None if reward is None else parse_reward(reward),
             require_reward=require_reward,
             reference=reference,
             save_reference=save_reference,
-            warnings=warnings,
+            warnings=code.warnings,
         )
         plan = with_cause_options(
             plan, ladder=ladder.value, sampling=v1_sampling or (), scores=v1_scores.value
         )
-        plan = replace(
-            plan, sync_probe=sync_probe.value, sync_way=None if sync is None else parse_way(sync)
-        )
+        plan = replace(plan, sync_probe=sync_probe.value, sync_way=None if sync is None else parse_way(sync))
         with ArmProgress(quiet=quiet) as progress:
-            result = run_audit(plan, progress)
+            result = code.in_result(run_audit(plan, progress))
     except VllmMigrateError as error:
         result = not_judged(plan, error.reason, error.message, error.hint)
     except KeyboardInterrupt:
@@ -245,7 +243,7 @@ def _render(result: AuditResult, kind: AuditFormat, *, colour: bool = False) -> 
 
         return render_json(result)
     if kind is AuditFormat.HTML:
-        from vllm_migrate.report.html import render_html  # noqa: PLC0415 - see above
+        from vllm_migrate.report.audit_html import render_html  # noqa: PLC0415 - see above
 
         return render_html(result)
     from vllm_migrate.report.audit_terminal import render_text  # noqa: PLC0415 - see above

@@ -49,6 +49,7 @@ def audit_document(result: AuditResult) -> dict[str, Any]:
         "speed": [asdict(option) for option in result.speed],
         "advice": [asdict(piece) for piece in result.advice],
         "assumptions": result.assumptions,
+        "code": None if result.code is None else asdict(result.code),
         "warnings": result.warnings,
         "tool": result.tool,
         "created": result.created,

@@ -1,0 +1,204 @@
+"""Where the user's code builds engines: in Python, on a server's command line, in YAML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from vllm_migrate.config import Config
+from vllm_migrate.errors import InputError
+from vllm_migrate.files.discover import discover
+from vllm_migrate.files.located import Certainty, FileKind, Form
+from vllm_migrate.resolve.flow.values import Place
+from vllm_migrate.rules.reading import read_project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from vllm_migrate.facts.model import Target
+    from vllm_migrate.files.located import Argument, Call, FileFacts
+    from vllm_migrate.resolve.project import ProjectIndex
+
+_BUILDERS = frozenset({"vllm.LLM", "vllm.EngineArgs", "vllm.AsyncEngineArgs"})
+_TRL = frozenset({"trl.GRPOConfig", "trl.RLOOConfig", "trl.OnlineDPOConfig"})
+_ROOTS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", ".git")
+_TESTS = frozenset({"test", "tests", "testing", "benchmarks", "examples"})
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The user's project.
+
+    Attributes:
+        root: the directory it was read from.
+        paths: real paths of the files by the names they go by.
+        sources, facts: of the files, by name; `index` what its modules re-export.
+    """
+
+    root: Path
+    paths: Mapping[PurePosixPath, Path]
+    sources: Mapping[PurePosixPath, bytes]
+    facts: Mapping[PurePosixPath, FileFacts]
+    index: ProjectIndex | None = None
+
+    def named(self, path: Path) -> PurePosixPath | None:
+        """The name a file goes by, None where it isn't one of the tree."""
+        real = path.resolve()
+        return next((name for name, file in self.paths.items() if file.resolve() == real), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A construction.
+
+    Attributes:
+        what: "LLM", "EngineArgs", "GRPOConfig", "vllm serve" or "engine settings".
+        place, last: its first line and the number of its last.
+        call: the call; None for a command line or a YAML mapping, which have `arguments` instead.
+        owner: what takes the arguments, as in `Argument.owner`.
+    """
+
+    what: str
+    place: Place
+    last: int
+    file: FileFacts
+    owner: str
+    call: Call | None = None
+    arguments: tuple[Argument, ...] = ()
+
+    @property
+    def minor(self) -> bool:
+        """In a folder of tests or examples: not what trains."""
+        return not _TESTS.isdisjoint(self.place.path.parts[:-1])
+
+
+def project_root(path: Path) -> Path:
+    """The directory of the project that a file belongs to: the nearest one that says it is one."""
+    folder = path.resolve().parent
+    for above in (folder, *folder.parents):
+        if any((above / name).exists() for name in _ROOTS):
+            return above
+    while (folder / "__init__.py").exists():
+        folder = folder.parent
+    return folder
+
+
+def read_tree(root: Path, target: Target) -> Tree:
+    """Read a project.
+
+    Raises:
+        InputError: there is no such directory.
+    """
+    found = discover([root], Config())
+    sources: dict[PurePosixPath, bytes] = {}
+    for file in found.files:
+        try:
+            sources[file.relative] = file.path.read_bytes()
+        except OSError:  # noqa: PERF203 - a file that can't be read is none that can be followed
+            continue
+    project = read_project([file for file in found.files if file.relative in sources], target)
+    return Tree(
+        root,
+        {file.relative: file.path for file in found.files},
+        sources,
+        {facts.path: facts for facts in project.facts},
+        project.index,
+    )
+
+
+def sites(tree: Tree) -> list[Site]:
+    """All constructions of a tree, by place."""
+    found: list[Site] = []
+    for facts in tree.facts.values():
+        found += _in_file(facts)
+    return sorted(found, key=lambda site: (site.minor, site.place))
+
+
+def sampling_calls(tree: Tree) -> list[tuple[FileFacts, Call]]:
+    """All constructions of sampling parameters in code that runs."""
+    return [
+        (facts, call)
+        for facts in tree.facts.values()
+        for call in facts.calls
+        if call.target == "vllm.SamplingParams" and not call.dead and not call.wrapped
+    ]
+
+
+def _in_file(facts: FileFacts) -> Iterator[Site]:
+    if facts.kind is FileKind.PYTHON:
+        for call in facts.calls:
+            if call.dead or call.wrapped or call.certainty is Certainty.GUESS:
+                continue
+            trl = call.target in _TRL and any(
+                a.name.startswith(("use_vllm", "vllm_")) for a in call.arguments
+            )
+            if call.target in _BUILDERS or trl:
+                owner = call.target if trl else "engine"
+                yield Site(call.target.rpartition(".")[2], place_of(facts, call.span.start),
+                           place_of(facts, call.span.end).line, facts, owner, call)  # fmt: skip
+    yield from _listed(facts)
+
+
+def _listed(facts: FileFacts) -> Iterator[Site]:
+    """Commands and YAML mappings: the arguments that stand together."""
+    together: dict[tuple[str, int, bool], list[Argument]] = {}
+    for argument in facts.arguments:
+        if argument.call >= 0 or argument.dead or argument.owner in ("sampling", "generate"):
+            continue
+        flag = argument.form is Form.FLAG
+        if argument.form not in (Form.FLAG, Form.KEY) or (facts.kind is FileKind.PYTHON and not flag):
+            continue
+        together.setdefault((argument.owner, _group(facts, argument), flag), []).append(argument)
+    for (owner, _, flag), arguments in together.items():
+        if owner != "engine" and owner not in _TRL:
+            continue
+        what = "vllm serve" if flag and owner == "engine" else "engine settings"
+        what = owner.rpartition(".")[2] if owner in _TRL else what
+        first, last = arguments[0], arguments[-1]
+        yield Site(what, place_of(facts, first.span.start), place_of(facts, last.span.end).line, facts, owner,
+                   None, tuple(arguments))  # fmt: skip
+
+
+def _group(facts: FileFacts, argument: Argument) -> int:
+    """What tells one command or mapping from the next: the server's place, or the indentation's start."""
+    before = [span.start for span in facts.servers if span.start < argument.span.start]
+    if before:
+        return max(before)
+    if facts.kind is not FileKind.YAML or argument.form is Form.FLAG:
+        return -1
+    return _mapping_start(facts.source, argument.name_span.start)
+
+
+def _mapping_start(source: bytes, at: int) -> int:
+    """Where the line above a YAML mapping's entry stands that is indented less: its key."""
+    start = source.rfind(b"\n", 0, at) + 1
+    indent = at - start
+    while start > 0:
+        before = source.rfind(b"\n", 0, start - 1) + 1
+        line = source[before : start - 1]
+        bare = line.strip()
+        if bare and not bare.startswith(b"#") and len(line) - len(line.lstrip(b" -")) < indent:
+            return before
+        start = before
+    return 0
+
+
+def place_of(facts: FileFacts, offset: int) -> Place:
+    """The line of an offset."""
+    return Place(facts.path, facts.source.count(b"\n", 0, offset) + 1)
+
+
+def split_place(text: str) -> tuple[Path, int | None]:
+    """`PATH[:LINE]`.
+
+    Raises:
+        InputError: there is nothing of that name.
+    """
+    path, line = Path(text), None
+    head, colon, tail = text.rpartition(":")
+    if not path.exists() and colon and tail.isdecimal():
+        path, line = Path(head), int(tail)
+    if not path.exists():
+        raise InputError(f"can't read {path}: No such file or directory")
+    return path, line
