@@ -12,8 +12,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from vllm_migrate.audit.result import AuditResult, Cause, Check, Estimate, Reward, Verdict, WorstToken
-from vllm_migrate.report.html.markup import estimate
-from vllm_migrate.report.html.page import render_html
+from vllm_migrate.report.audit_html.markup import estimate
+from vllm_migrate.report.audit_html.page import render_html
 from vllm_migrate.report.words import METRICS, figure, headline
 
 HOSTILE = "</script><script>alert(1)</script>\"'&<b>\u202eevil\u2066\x00\x1b[31m\ud800\u2028end"

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from vllm_migrate.report.html import bins, plots, svg
-from vllm_migrate.report.html.markup import text, visible
-from vllm_migrate.report.html.page import render_html
+from vllm_migrate.report.audit_html import bins, plots, svg
+from vllm_migrate.report.audit_html.markup import text, visible
+from vllm_migrate.report.audit_html.page import render_html
 from vllm_migrate.report.numbers import given, limit, number, percent, seconds
 from vllm_migrate.report.settings_code import python_keywords, serve_flags
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vllm_migrate.audit.verdict import Estimate
 
 _SMALLEST_POWER = -4  # below 0.0001 a number is written with an exponent
 _MINUTE = 60
@@ -63,3 +67,8 @@ def interval(low: float | None, high: float | None, unit: str = "") -> str:
     if low is None or high is None:
         return ""
     return f"[{in_unit(low, unit)}, {in_unit(high, unit)}]"
+
+
+def estimated(value: Estimate, unit: str = "", digits: int = 3) -> str:
+    """A figure and its interval in one line: `0.0163 [0.0160, 0.0167]`."""
+    return f"{in_unit(value.value, unit, digits)} {interval(value.low, value.high, unit)}".rstrip()

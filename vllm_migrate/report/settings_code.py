@@ -46,3 +46,13 @@ def _flag(name: str, value: Any) -> str:
         return shlex.quote(f"--no-{dashed}")
     written = value if isinstance(value, str) else json.dumps(value)
     return f"{shlex.quote(f'--{dashed}')} {shlex.quote(written)}"
+
+
+def setting_words(settings: Mapping[str, Any]) -> str:
+    """The settings in one line, `enforce_eager=True, logprobs_mode=processed_logprobs`."""
+    return ", ".join(f"{name}={literal(value)}" for name, value in settings.items())
+
+
+def literal(value: Any) -> str:
+    """A setting's value as Python would write it, strings bare."""
+    return value if isinstance(value, str) else python_source(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vllm_migrate.audit.causes import ABOUT
 from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Estimate, Metrics, Verdict
 from vllm_migrate.report.numbers import given, in_unit, limit, number, percent
 
@@ -169,13 +170,6 @@ def _check_in_words(check: Check) -> str:
     return f"{words.label} {in_unit(check.value, words.unit)} (margin {limit(check.margin, words.unit)})"
 
 
-CAUSES = {
-    Cause.NONE: "No cause to name",
-    Cause.RAW_LOGPROBS: "Raw instead of processed logprobs",
-    Cause.UNEXPLAINED: "Not explained",
-}
-
-
 def cause_title(cause: Cause) -> str:
     """The cause in words; a cause without an entry stands for itself."""
-    return CAUSES.get(cause, cause.value)
+    return ABOUT[cause].title if cause in ABOUT else cause.value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from vllm_migrate.report.html import svg
+from vllm_migrate.report.audit_html import svg
 from vllm_migrate.report.numbers import in_unit, interval, limit
 from vllm_migrate.report.words import words_for
 

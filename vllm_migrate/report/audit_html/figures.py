@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.report.html import plots
-from vllm_migrate.report.html.density import densities
-from vllm_migrate.report.html.markup import text
+from vllm_migrate.report.audit_html import plots, spread, trends
+from vllm_migrate.report.audit_html.density import densities
+from vllm_migrate.report.audit_html.markup import text
+from vllm_migrate.report.audit_html.pieces import figure, folded
 from vllm_migrate.report.numbers import count, given
 from vllm_migrate.report.words import arm_label, clip_bounds, find_arm
 
@@ -34,25 +35,21 @@ def figures(result: AuditResult, css: dict[str, str], swatches: Mapping[str, str
     legend = _legend(drawn, swatches)
     bounds = clip_bounds(result)
     clip = f"[{given(bounds[0])}, {given(bounds[1])}]"
-    ratios = _figure(
+    ratios = figure(
         "Policy ratio before any policy update",
         "exp(-Δlogp): the reference's probability of each of its tokens over the one the arm reports. The "
         f"policy has not moved, so every ratio should be 1. Dashed lines mark the clip range {clip}; tokens "
         "in the grey area would be clipped.",
         _panels(drawn, plots.ratio_histograms(drawn, bounds), swatches),
     )
-    moved = _figure(
+    moved = figure(
         "How far tokens moved",
         "Share of tokens whose logprob differs from the reference's by more than x. Dashed lines mark the "
         "margin of the mean and the noise floor's mean.",
         legend + plots.exceedance(drawn, _margin(result), _noise_floor(result)),
     )
-    position = plots.by_position(drawn)
-    along = ""
-    if position:
-        said = "Mean |Δlogp| in bins of position that hold about equally many tokens."
-        along = _figure("Along the completion", said, legend + position)
-    parts = [ratios, f'<div class="figures">{moved}{along}</div>']
+    parts = [ratios, folded("These pictures in figures", spread.spread_table(drawn, bounds, swatches))]
+    parts += [f'<div class="figures">{moved}{_along(drawn, legend)}</div>']
     placed = [curve for curve in drawn if curve.tokens.reference.size]
     if placed:
         said = (
@@ -60,7 +57,7 @@ def figures(result: AuditResult, css: dict[str, str], swatches: Mapping[str, str
             "(log). Noise lies in a band about 0; a slope means that the two sides report different "
             "distributions."
         )
-        parts.append(_figure("Which tokens moved", said, _panels(placed, densities(placed), swatches)))
+        parts.append(figure("Which tokens moved", said, _panels(placed, densities(placed), swatches)))
     parts.append(_left_out(recorded, drawn))
     return "\n".join(parts)
 
@@ -76,8 +73,21 @@ def _noise_floor(result: AuditResult) -> float | None:
     return floor.against_reference.mean_abs.value if floor and floor.against_reference else None
 
 
-def _figure(title: str, caption: str, body: str) -> str:
-    return f"<figure><figcaption><strong>{text(title)}</strong>{text(caption)}</figcaption>{body}</figure>"
+def _along(drawn: Sequence[plots.Curve], legend: str) -> str:
+    """Mean |Δlogp| along the completion and along the reference's probability."""
+    parts = ""
+    position = trends.by_position(drawn)
+    if position:
+        said = "Mean |Δlogp| in bins of position that hold about equally many tokens."
+        parts = figure("Along the completion", said, legend + position)
+    probability = trends.by_probability(drawn)
+    if probability:
+        said = (
+            "Mean |Δlogp| in bins of the reference's probability that hold about equally many tokens. Rare "
+            "tokens move further wherever arithmetic is rounded."
+        )
+        parts += figure("By probability", said, legend + probability)
+    return parts
 
 
 def _legend(drawn: Sequence[plots.Curve], swatches: Mapping[str, str]) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from vllm_migrate.report.html import bins, svg
+from vllm_migrate.report.audit_html import bins, svg
 from vllm_migrate.report.numbers import count
 from vllm_migrate.report.words import arm_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vllm_migrate.report.html.plots import Curve
+    from vllm_migrate.report.audit_html.plots import Curve
 
 _SHADES = 6
 _KEY_CELL = 12

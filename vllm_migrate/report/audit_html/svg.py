@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vllm_migrate.report.html.markup import text
+from vllm_migrate.report.audit_html.markup import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -107,9 +107,10 @@ def boxes(cells: Sequence[tuple[float, float, float, float]], css: str) -> str:
     return f'<path class="{css}" d="{steps}"/>' if steps else ""
 
 
-def dot(x: float, y: float) -> str:
+def dot(x: float, y: float, css: str = "", radius: float = 4) -> str:
     """A point estimate."""
-    return f'<circle class="dot" cx="{at(x)}" cy="{at(y)}" r="4"/>'
+    classes = f"dot {css}".rstrip()
+    return f'<circle class="{classes}" cx="{at(x)}" cy="{at(y)}" r="{at(radius)}"/>'
 
 
 def frame(area: Panel, x_ticks: Sequence[float], y_ticks: Sequence[float], x_name: str, y_name: str) -> str:

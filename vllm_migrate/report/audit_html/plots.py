@@ -9,12 +9,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vllm_migrate.report.html import bins, svg
+from vllm_migrate.report.audit_html import bins, svg
 from vllm_migrate.report.numbers import count, given, limit, number, percent
 from vllm_migrate.report.words import arm_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from vllm_migrate.audit.result import Arm
 
@@ -22,7 +22,6 @@ _RATIO_BINS = 81  # odd, so that a ratio of exactly 1 lies in the middle of a ba
 _RATIO_TICKS = (1.0, 0.8, 1.25, 0.5, 2.0, 0.33, 3.0, 0.2, 5.0, 0.1, 10.0, 0.9, 1.1, 0.95, 1.05, 0.98, 1.02)
 _RATIO_TICK_ROOM = 34  # picture units a label needs
 _WIDEST_RATIO = 12.0  # ratios beyond are counted, not drawn
-_POSITION_BINS = 32
 _CURVE_POINTS = 140
 
 
@@ -168,45 +167,3 @@ def _upright(area: svg.Panel, value: float, words: str, *, to_the_left: bool) ->
         where + (-4 if left else 4), area.y.start - 7, words, "mark", "end" if left else "start"
     )
     return svg.line(where, area.y.start, where, area.y.stop, "clip") + named
-
-
-def by_position(drawn: Sequence[Curve]) -> str | None:
-    """Mean |Δlogp| by the token's position in the completion; None where there is nothing to draw."""
-    lines = [(c, bins.mean_by_position(c.tokens.positions, c.tokens.deltas, _POSITION_BINS)) for c in drawn]
-    means = [mean for _, steps in lines for _, _, mean in steps if mean > 0]
-    if not means:
-        return None
-    last = max(end for _, steps in lines for _, end, _ in steps)
-    area = svg.panel((0.0, max(last, 1.0)), _at_least_a_decade(means), height=300, y_log=True)
-    x_ticks, y_ticks = svg.linear_ticks(0, area.x.high, 6), svg.log_ticks(area.y.low, area.y.high)
-    body = [
-        svg.frame(area, x_ticks, y_ticks, "position in the completion, tokens", "mean |Δlogp|, nats (log)")
-    ]
-    for curve, steps in lines:
-        for run in _positive_runs(steps):
-            corners = [(area.x(x), area.y(mean)) for start, end, mean in run for x in (start, end)]
-            body.append(svg.path(corners, f"curve {curve.css}"))
-    said = "; ".join(
-        f"{arm_label(curve.arm)}: {number(steps[0][2])} at the start, {number(steps[-1][2])} at the end"
-        for curve, steps in lines
-        if steps
-    )
-    return svg.picture(svg.Caption("position", "Mean |Δlogp| by position", said), body, area.height)
-
-
-def _at_least_a_decade(means: Iterable[float]) -> tuple[float, float]:
-    ordered = sorted(means)
-    low, high = ordered[0] / 1.6, ordered[-1] * 1.6
-    missing = math.sqrt(max(1.0, 10 * low / high))
-    return low / missing, high * missing
-
-
-def _positive_runs(steps: Iterable[tuple[float, float, float]]) -> list[list[tuple[float, float, float]]]:
-    """Runs of bins with a mean above zero: a logarithmic axis has no place for the others."""
-    runs: list[list[tuple[float, float, float]]] = [[]]
-    for step in steps:
-        if step[2] > 0:
-            runs[-1].append(step)
-        elif runs[-1]:
-            runs.append([])
-    return [run for run in runs if run]

@@ -85,6 +85,23 @@ def mean_by_position(positions: Floats, deltas: Floats, bins: int) -> list[tuple
     ]
 
 
+def mean_by_value(values: Floats, deltas: Floats, bins: int) -> list[tuple[float, float, float]]:
+    """(low, high, mean |Δlogp|) in bins of `values` that hold about equally many tokens."""
+    if not values.size:
+        return []
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)))
+    if edges.size == 1:
+        return [(float(edges[0]), float(edges[0]), float(np.abs(deltas).mean()))]
+    which = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, edges.size - 2)
+    total = np.bincount(which, weights=np.abs(deltas), minlength=edges.size - 1)
+    tokens = np.bincount(which, minlength=edges.size - 1)
+    return [
+        (float(edges[k]), float(edges[k + 1]), float(total[k] / tokens[k]))
+        for k in range(edges.size - 1)
+        if tokens[k]
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Density:
     """Counts on a grid. `rows[r][c]`: r counts upwards from the lowest y, c from the lowest x."""
