@@ -146,6 +146,20 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Declaration:
+    """What declares a field of a dataclass or an option of a parser.
+
+    Attributes:
+        statement: all of it.
+        holder: the class, "" for an option; `place` how many fields of it come before.
+    """
+
+    statement: Span
+    holder: str = ""
+    place: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Argument:
     """One argument to something of vLLM's or TRL's, however it is written.
 
@@ -161,6 +175,7 @@ class Argument:
         items: what goes with it where its words are items of a list (`["--swap-space", "4"]`), else None.
         fixed: it can be told but not edited where it stands: a default that others read, words that lie
             apart, a string with escapes.
+        declared: where it is a field or option of the user's own, what declares it.
     """
 
     owner: str
@@ -175,6 +190,7 @@ class Argument:
     dead: bool = False
     items: Span | None = None
     fixed: bool = False
+    declared: Declaration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +253,8 @@ class Chain:
         dead: in a branch that the target version never takes; rules don't get to see such a chain.
         owner: the class of the engine the walk starts from, "" where only the walk itself tells it.
         is_async: it stands in an `async def`.
+        further: what is walked on where `bound_to` is an attribute, `self.model_runner`: ("model",).
+        releases: the statements that do nothing but give what is reached there a local name.
     """
 
     root: str
@@ -252,6 +270,8 @@ class Chain:
     dead: bool = False
     owner: str = ""
     is_async: bool = False
+    further: tuple[str, ...] = ()
+    releases: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -487,6 +507,9 @@ class Use:
 
     Attributes:
         reads_logprobs: reads rollout logprobs (`.logprobs`, `.cumulative_logprob`) or asks for them.
+        keeps_logprobs: writes the logprobs of sampled tokens out beside the tokens, for others to read.
+        waits_for_finished: drives an engine itself and only takes what is finished: steps it and looks at
+            `finished`, or keeps the last of what an asynchronous one yields.
         takes_logprobs, takes_prompt_logprobs: does something with logprobs that came back, whoever asked for
             them: of sampled tokens, of prompts.
         syncs_weights: changes the weights of a live engine.
@@ -508,6 +531,7 @@ class Use:
         worker_methods: methods of classes that run on the workers.
         passes_on: settings of an engine's that are written for one that is built elsewhere: a seed in the
             keywords of an actor that hands them on.
+        walks: walks to the model of an engine that another file builds.
     """
 
     reads_logprobs: bool = False
@@ -532,6 +556,9 @@ class Use:
     sends_dtype: frozenset[tuple[str, str]] = frozenset()
     worker_methods: frozenset[str] = frozenset()
     passes_on: frozenset[str] = frozenset()
+    keeps_logprobs: bool = False
+    waits_for_finished: bool = False
+    walks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import ast
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.located import Argument, Certainty, Form, Span, Value
+from vllm_migrate.files.located import Argument, Certainty, Declaration, Form, Span, Value
 from vllm_migrate.resolve.configurations import option_name
 from vllm_migrate.resolve.meaning import Kind
 from vllm_migrate.resolve.vocabulary import ENGINE_ARGUMENTS, SAMPLING, owner_of
@@ -137,7 +137,12 @@ class DefaultReader:
         value = self._calls.value(place.value) if place.value is not None else Value("")
         value_span = self._text.span(place.value) if place.value is not None else None
         spans = (self._text.span(place), self._text.span(place.target), value_span)
-        return self._told(owner, name, value, spans, call)
+        class_ = self._syntax.parents.get(place)
+        declared = None
+        if isinstance(class_, ast.ClassDef):
+            fields = [one for one in class_.body if isinstance(one, ast.AnnAssign)]
+            declared = Declaration(self._text.span(place), class_.name, fields.index(place))
+        return self._told(owner, name, value, spans, call, declared)
 
     def _option(self, option: ast.Call, name: str, owner: str, call: Call) -> Argument:
         default = next((k.value for k in option.keywords if k.arg == "default"), None)
@@ -145,14 +150,21 @@ class DefaultReader:
         value_span = self._text.span(default) if default is not None else None
         named = next((a for a in option.args if isinstance(a, ast.Constant)), option.func)
         spans = (self._text.span(option), self._text.span(named), value_span)
-        return self._told(owner, name, value, spans, call)
+        alone = isinstance(self._syntax.parents.get(option), ast.Expr)
+        declared = Declaration(self._text.span(option)) if alone else None
+        return self._told(owner, name, value, spans, call, declared)
 
     @staticmethod
-    def _told(
-        owner: str, name: str, value: Value, spans: tuple[Span, Span, Span | None], call: Call
+    def _told(  # noqa: PLR0917 (what there is to tell)
+        owner: str,
+        name: str,
+        value: Value,
+        spans: tuple[Span, Span, Span | None],
+        call: Call,
+        declared: Declaration | None,
     ) -> Argument:
         span, name_span, value_span = spans
         return Argument(
             owner, name, value, Form.KEY, span, name_span, value_span,
-            certainty=Certainty.LIKELY, dead=call.dead, fixed=True,
+            certainty=Certainty.LIKELY, dead=call.dead, fixed=True, declared=declared,
         )  # fmt: skip

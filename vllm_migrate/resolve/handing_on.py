@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.resolve.syntax import Syntax
 
-_RESTORED = {"seed", "enable_prefix_caching", "logprobs_mode", "async_scheduling"}
+RESTORED = {"seed", "enable_prefix_caching", "logprobs_mode", "async_scheduling"}
 _TELLING = {
     "async_scheduling",
     "distributed_executor_backend",
@@ -35,7 +35,7 @@ def passed_on(syntax: Syntax) -> frozenset[str]:
     They count where a name of an engine's stands beside them (a seed alone may be anybody's), or where the
     dictionary is called `engine_kwargs`, `vllm_args` and the like.
     """
-    return frozenset().union(*(names & _RESTORED for names in _groups(syntax)))
+    return frozenset().union(*(names & RESTORED for names in _groups(syntax)))
 
 
 def _groups(syntax: Syntax) -> Iterator[set[str]]:
@@ -49,7 +49,7 @@ def _groups(syntax: Syntax) -> Iterator[set[str]]:
         names = {str(key.value) for key in entries.keys if isinstance(key, ast.Constant)}
         parent = syntax.parents[entries]
         held = isinstance(parent, ast.Assign) and _HOLDER.search(ast.unparse(parent.targets[0]))
-        if names & _TELLING or (held and names & _RESTORED):
+        if names & _TELLING or (held and names & RESTORED):
             yield names
     for entry in syntax.all(ast.Subscript):
         if isinstance(entry.ctx, ast.Store) and isinstance(entry.slice, ast.Constant):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.files.located import Attribute, Certainty, Chain, MethodCall, Span
 from vllm_migrate.resolve import vocabulary as known
+from vllm_migrate.resolve.held_walks import held_walk
 from vllm_migrate.resolve.meaning import Kind, Meaning
 from vllm_migrate.resolve.syntax import in_order
 
@@ -98,6 +99,9 @@ class InsideReader:
                 bound_calls = self._calls_on(bound_to, statement)
                 calls += [self._method_call(c) for c in bound_calls]
                 escapes = self._uses(bound_to, statement) > len(bound_calls)
+        held = held_walk(self._syntax, last, root, statement) if called is None and not bound_to else None
+        if held is not None:
+            bound_to, calls = held.name, [self._method_call(c) for c in held.calls]
         return Chain(
             root=self._text.written(self._text.span(root)),
             attributes=attributes,
@@ -112,6 +116,8 @@ class InsideReader:
             dead=self._gates.is_dead(outer),
             owner=owner,
             is_async=isinstance(self._syntax.function(outer), ast.AsyncFunctionDef),
+            further=held.further if held is not None else (),
+            releases=tuple(self._text.span(one) for one in held.releases) if held is not None else (),
         )
 
     def _start(self, links: list[ast.Attribute]) -> tuple[int | None, str, Certainty]:

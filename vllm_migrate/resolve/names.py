@@ -38,10 +38,19 @@ class Names:
 
     Args:
         package: the dotted package the file lies in, for relative imports; "" where unknown.
+        handed: the engines that other modules hand to this one's functions and classes, by the name of
+            what they call and the argument's index or keyword.
     """
 
-    def __init__(self, syntax: Syntax, package: str, index: ProjectIndex | None) -> None:
+    def __init__(
+        self,
+        syntax: Syntax,
+        package: str,
+        index: ProjectIndex | None,
+        handed: Mapping[tuple[str, int | str], Meaning] | None = None,
+    ) -> None:
         self.syntax = syntax
+        self.handed = handed or {}
         self._package = package
         self._index = index
         self._memo: dict[ast.AST, Meaning | None] = {}

@@ -32,8 +32,8 @@ class Parameters:
     def of(self, binding: Binding) -> Meaning | None:
         """What a parameter stands for.
 
-        Callers in other files are not seen, so it is likely at best; where those in this file disagree, it is
-        a guess.
+        Callers in other files are seen where they hand over engines (`handed_over`), so it is likely at best;
+        where callers disagree, it is a guess.
         """
         function, parameter = binding.statement, binding.node
         if not (isinstance(function, FUNCTIONS) and isinstance(parameter, ast.arg)):
@@ -42,12 +42,29 @@ class Parameters:
         # A function that hands its own parameter on to itself says nothing new.
         values = [value for value in passed if value is not None and not self._is_own(value, binding)]
         meanings = [self._names.of(value) for value in values]
+        elsewhere = self._handed(function, parameter) if self._names.handed else None
+        if elsewhere is not None:
+            meanings.append(elsewhere)
         found = next((m for m in meanings if m is not None and m.kind in _PASSED), None)
         if found is None:
             return None
+        real = real_values(values) + (elsewhere is not None)
         agreeing = sum(m is not None and (m.kind, m.name) == (found.kind, found.name) for m in meanings)
-        certainty = Certainty.LIKELY if agreeing >= real_values(values) else Certainty.GUESS
+        certainty = Certainty.LIKELY if agreeing >= real else Certainty.GUESS
         return found if found.certainty is Certainty.GUESS else replace(found, certainty=certainty)
+
+    def _handed(self, function: Function, parameter: ast.arg) -> Meaning | None:
+        """What other modules pass to a function or a class of this one for the parameter."""
+        name, bound = function.name, 0
+        class_ = self._syntax.parents.get(function)
+        if isinstance(class_, ast.ClassDef):
+            if function.name != "__init__":
+                return None
+            name, bound = class_.name, 1
+        handed = self._names.handed
+        places = [*function.args.posonlyargs, *function.args.args]
+        by_place = handed.get((name, places.index(parameter) - bound)) if parameter in places else None
+        return by_place or handed.get((name, parameter.arg))
 
     def _is_own(self, value: ast.expr, binding: Binding) -> bool:
         if not isinstance(value, ast.Name):

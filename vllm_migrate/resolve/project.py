@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
@@ -19,12 +20,13 @@ from vllm_migrate.files.prefilter import imports_directly
 from vllm_migrate.files.python import parse_python
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.exports import STAR, Exports, exports_of
+from vllm_migrate.resolve.handed_over import defined_in, handed_over, reexported_from
 from vllm_migrate.resolve.meaning import Kind, Meaning
 from vllm_migrate.resolve.names import Names
 from vllm_migrate.resolve.syntax import Syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import PurePosixPath
 
     from vllm_migrate.files.configurations import Configuration
@@ -39,6 +41,7 @@ _WORD = re.compile(rb"\w+|\*")
 _ANY_CLASS = "^"  # stands for whatever class `from vllm import *` may have brought into a module
 # Re-exports of re-exports are rarely deeper than three; a cycle of modules ends here at the latest.
 _ROUNDS = 12
+_HANDED_ON = 4  # how far an engine is followed from one module's parameter into the next one's
 _KEPT_BYTES = 2_500_000  # a syntax tree and what is known of it take about forty times its source: 100 MB
 
 
@@ -52,6 +55,7 @@ class IndexTables:
         submodules: the modules directly below a package that export something.
         own_roots: PACKAGES that the project itself defines.
         parsed: files that were parsed on the way, with the bytes they were parsed from.
+        handed: the engines that other modules hand to a file's functions and classes; see `Names`.
         names, concerned: see `ProjectIndex`.
     """
 
@@ -60,6 +64,7 @@ class IndexTables:
     submodules: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     own_roots: set[str] = field(default_factory=set)
     parsed: dict[PurePosixPath, tuple[bytes, ParsedPython, Syntax]] = field(default_factory=dict)
+    handed: dict[PurePosixPath, dict[tuple[str, int | str], Meaning]] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
     concerned: frozenset[PurePosixPath] = frozenset()
 
@@ -96,6 +101,10 @@ class ProjectIndex:
         """The file as it was read for the index, if it still is at hand; it is handed out once."""
         kept = self._tables.parsed.pop(path, None)
         return (kept[1], kept[2]) if kept is not None and kept[0] == source else None
+
+    def handed(self, path: PurePosixPath) -> Mapping[tuple[str, int | str], Meaning]:
+        """The engines that other modules hand to a file's functions and classes; see `Names`."""
+        return self._tables.handed.get(path, {})
 
     def package_of(self, path: PurePosixPath) -> str:
         """The dotted package a file lies in, for its relative imports."""
@@ -136,6 +145,7 @@ def build_index(files: Iterable[tuple[PurePosixPath, bytes]]) -> ProjectIndex:
 class _Builder:
     def __init__(self, files: list[tuple[PurePosixPath, bytes]]) -> None:
         self._files = [(path, source) for path, source in files if path.suffix in (".py", ".pyi")]
+        self._sources = dict(self._files)
         self._packages = {path.parent for path, _ in self._files if path.stem == "__init__"}
         self._tables = IndexTables()
         self._index = ProjectIndex(self._tables)
@@ -156,28 +166,78 @@ class _Builder:
             if package.name in known.PACKAGES and package.parent not in self._packages
         }
         pending = {path for path, source in self._files if imports_directly(source)}
-        sources = dict(self._files)
-        imports: dict[PurePosixPath, set[str]] | None = None
         concerned: set[PurePosixPath] = set()
-        rounds = 0
-        while pending:
-            changed: set[str] = set()
-            for path in sorted(pending, key=lambda p: (p.stem == "__init__", p)):
-                changed |= self._read(path, sources[path])
-            if not changed:
+        givers = set(pending)
+        for _ in range(_HANDED_ON):
+            reached = self._spread(pending)
+            givers |= reached
+            pending = self._hand_over(givers)
+            concerned |= reached | pending
+            if not pending:
                 break
-            if imports is None:
-                imports = self._textual_imports()
-            pending = {path for path, names in imports.items() if not changed.isdisjoint(names)}
-            concerned |= pending
-            rounds += 1
-            if rounds > _ROUNDS:
-                break
+            givers = set(pending)
         tables.concerned = frozenset(concerned)
         tables.names = frozenset(
             name for exports in tables.exports.values() for name in exports if name != STAR
         )
         return self._index
+
+    def _spread(self, pending: set[PurePosixPath]) -> set[PurePosixPath]:
+        """Read modules, then those that import what they turned out to export; gives the latter."""
+        reached: set[PurePosixPath] = set()
+        for _ in range(_ROUNDS):
+            changed: set[str] = set()
+            for path in sorted(pending, key=lambda p: (p.stem == "__init__", p)):
+                changed |= self._read(path, self._sources[path])
+            if not changed:
+                break
+            pending = {path for path, names in self._imports.items() if not changed.isdisjoint(names)}
+            reached |= pending
+        return reached
+
+    def _hand_over(self, givers: set[PurePosixPath]) -> set[PurePosixPath]:
+        """Note the engines that modules hand to others of the project; gives those that got a new one."""
+        got: set[PurePosixPath] = set()
+        for path in sorted(givers):
+            names = self._names(path)
+            for one in handed_over(names) if names is not None else ():
+                place = self._defined(one.module, one.name, 0)
+                if place is None or place[0] == path:
+                    continue
+                table = self._tables.handed.setdefault(place[0], {})
+                if table.setdefault((place[1], one.place), one.engine) is one.engine:
+                    got.add(place[0])
+        return got
+
+    def _defined(self, module: str, name: str, depth: int) -> tuple[PurePosixPath, str] | None:
+        """The file that defines what a module of the project exports, and its name there."""
+        path = self._paths.get(module)
+        names = self._names(path) if path is not None and depth < _HANDED_ON else None
+        if path is None or names is None:
+            return None
+        if defined_in(names, name):
+            return path, name
+        origin = reexported_from(names, name)
+        return self._defined(*origin, depth + 1) if origin is not None else None
+
+    def _names(self, path: PurePosixPath) -> Names | None:
+        syntax = self._syntax(path, self._sources[path])
+        if syntax is None:
+            return None
+        return Names(syntax, self._tables.packages[path], self._index, self._tables.handed.get(path))
+
+    @cached_property
+    def _imports(self) -> dict[PurePosixPath, set[str]]:
+        return self._textual_imports()
+
+    @cached_property
+    def _paths(self) -> dict[str, PurePosixPath]:
+        """The file of each module of the project, by the names it may be imported by."""
+        found: dict[str, PurePosixPath] = {}
+        for path, names in self._module_names.items():
+            for name in names:
+                found.setdefault(name, path)
+        return found
 
     def _names_of(self, path: PurePosixPath) -> list[str]:
         """The dotted names a module may be imported by, the most likely first.
@@ -233,7 +293,7 @@ class _Builder:
             return set()
         tables, index = self._tables, self._index
         try:
-            exports = exports_of(Names(syntax, tables.packages[path], index))
+            exports = exports_of(Names(syntax, tables.packages[path], index, tables.handed.get(path)))
         except RecursionError:  # reading it for findings says so
             return set()
         changed: set[str] = set()

@@ -53,7 +53,7 @@ def read_python(
     parsed, syntax = kept if kept is not None else _parse(path, source)
     text = parsed.text
     package = index.package_of(path) if index is not None else package_of(path)
-    names = Names(syntax, package, index)
+    names = Names(syntax, package, index, index.handed(path) if index is not None else None)
     gates = VersionGates(
         syntax,
         names,
@@ -112,6 +112,7 @@ def read_python(
             updates=updates,
             workers=workers,
             sent=sent,
+            chains=chains,
             path=path,
         ),
         suppressions=suppressions(source),

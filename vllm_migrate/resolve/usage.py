@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.located import Use
+from vllm_migrate.files.located import Certainty, Use
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.handing_on import passed_on
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Argument,
         Attribute,
         Call,
+        Chain,
         RpcArgument,
         Variable,
         WeightUpdate,
@@ -50,6 +51,7 @@ def read_use(
     updates: Sequence[WeightUpdate] = (),
     workers: Sequence[WorkerClass] = (),
     sent: Sequence[RpcArgument] = (),
+    chains: Sequence[Chain] = (),
     path: PurePosixPath | None = None,
 ) -> Use:
     """Sum a file up."""
@@ -122,7 +124,33 @@ def read_use(
         sends_dtype=frozenset((s.method, s.place) for s in sent if s.kind == "dtype" and not s.dead),
         worker_methods=frozenset(method.name for worker in workers for method in worker.methods),
         passes_on=passed_on(syntax),
+        waits_for_finished=_waits_for_finished(syntax, {call.target for call in calls if not call.dead}),
+        walks=not engines and any(_reaches_model(chain) for chain in chains),
     )
+
+
+def _reaches_model(chain: Chain) -> bool:
+    """Whether a walk from what is an engine for sure or likely ends in its worker or model."""
+    found = chain.owner and not chain.dead and chain.certainty is not Certainty.GUESS
+    return bool(found) and "driver_worker" in chain.attributes
+
+
+def _waits_for_finished(syntax: Syntax, called: Collection[str]) -> bool:
+    """Whether an engine is driven here by someone who only takes what is finished."""
+    if "vllm.LLMEngine.step" in called:
+        return any(a.attr == "finished" for a in syntax.all(ast.Attribute))
+    if "vllm.AsyncLLMEngine.generate" not in called:
+        return False
+    return any(
+        len(loop.body) == 1
+        and isinstance(kept := loop.body[0], ast.Assign)
+        and _is_same(kept.value, loop.target)
+        for loop in syntax.all(ast.AsyncFor)
+    )
+
+
+def _is_same(one: ast.expr, other: ast.expr) -> bool:
+    return isinstance(one, ast.Name) and isinstance(other, ast.Name) and one.id == other.id
 
 
 def _takes(syntax: Syntax, names: Collection[str]) -> bool:

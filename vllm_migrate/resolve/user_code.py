@@ -84,21 +84,35 @@ class UserCode:
         target, fixes = "", False
         calls = [c for c in self._names.syntax.all(ast.Call) if self._names.syntax.function(c) is function]
         filled = {name for call in calls if (name := _filled_from(call, rest))}
+        filled |= self._made_from(function, rest)
         for node in calls:
             for keyword in node.keywords:
                 held = keyword.value.id if isinstance(keyword.value, ast.Name) else ""
-                if keyword.arg is None and (held == rest or held in filled):
+                merged = not held and keyword.arg is None and _spreads(keyword.value, rest)
+                if keyword.arg is None and (held == rest or held in filled or merged):
                     next_one = self._next(node)
                     target = target or next_one.target
                     fixed = [k.arg for k in node.keywords if k.arg]
                     own.update(fixed, next_one.own)
-                    fixes = fixes or bool(fixed) or next_one.fixes or held in filled
+                    fixes = fixes or bool(fixed) or next_one.fixes or held != rest
             if _is_named(node.func, "setattr") and node.args:
                 found = self._names.of(node.args[0])
                 if found is not None and found.kind is Kind.INSTANCE and found.name == known.SAMPLING:
                     target = target or known.SAMPLING
             own.update(_taken_out(node, rest))
         return Forward(target, frozenset(own), fixes) if target else None
+
+    def _made_from(self, function: Function, mapping: str) -> set[str]:
+        """The names of a function's dictionaries that hold all of `mapping`: `merged = {**BASE, **kw}`."""
+        syntax = self._names.syntax
+        return {
+            node.targets[0].id
+            for node in syntax.all(ast.Assign)
+            if isinstance(node.targets[0], ast.Name)
+            and not isinstance(node.value, ast.Name)
+            and syntax.function(node) is function
+            and _spreads(node.value, mapping)
+        }
 
     def _next(self, call: ast.Call) -> Forward:
         """What a call hands its `**` on to: something of vLLM's, or what another wrapper does with them."""
@@ -185,6 +199,21 @@ def _filled_from(node: ast.Call, mapping: str) -> str:
     ):
         return func.value.id
     return ""
+
+
+def _spreads(node: ast.expr, mapping: str) -> bool:
+    """Whether a dictionary is made of all of `mapping`'s entries, and others."""
+    if isinstance(node, ast.Name):
+        return node.id == mapping
+    if isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        return any(key is None and _spreads(value, mapping) for key, value in pairs)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return _spreads(node.left, mapping) or _spreads(node.right, mapping)
+    if isinstance(node, ast.Call) and _is_named(node.func, "dict"):
+        spread = [*node.args, *(k.value for k in node.keywords if k.arg is None)]
+        return any(_spreads(value, mapping) for value in spread)
+    return False
 
 
 def _taken_out(node: ast.Call, mapping: str) -> set[str]:

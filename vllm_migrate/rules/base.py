@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vllm_migrate.facts.surface.compare import Comparison
     from vllm_migrate.facts.trl_route import TrlRoute
     from vllm_migrate.files.located import FileFacts, Pin, Use
+    from vllm_migrate.rules.mentions import Mentions
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Context:
         project: signs of use summed over the whole project (an engine built in one file, weights synced in
             another). recipe: "parity" or "fast".
         pins: the project's requirements, with where they stand.
+        mentions: who else in the project knows a name; None where only one file is looked at.
     """
 
     source: Source
@@ -61,6 +63,7 @@ class Context:
     project: Use
     recipe: str = "parity"
     pins: tuple[tuple[str, Pin], ...] = ()
+    mentions: Mentions | None = None
 
     @property
     def trl(self) -> TrlRoute:

@@ -18,6 +18,7 @@ from vllm_migrate.files.adapters import read_file
 from vllm_migrate.files.discover import TOO_LARGE, discover, given_file
 from vllm_migrate.files.located import Use
 from vllm_migrate.rules.finding import made_light
+from vllm_migrate.rules.mentions import Mentions
 from vllm_migrate.rules.reading import Project, names_vllm, read_project
 from vllm_migrate.rules.subprojects import locked, nearest, shows_v0, subprojects
 
@@ -188,7 +189,8 @@ def scan(
         config.source or None,
     )
     ignored = _ignored(discovery.files, config)
-    judge = _judge(project, source, target, config, ignored, pins) if project.facts else None
+    mentions = Mentions(discovery.files)
+    judge = _judge(project, source, target, config, ignored, pins, mentions) if project.facts else None
     large, skipped = _too_large(discovery)
     findings: list[Finding] = []
     silenced: list[Finding] = []
@@ -246,6 +248,7 @@ def _judge(  # noqa: PLR0917 (all that is known of the project)
     config: Config,
     ignored: Mapping[PurePosixPath, tuple[str, ...]],
     pins: tuple[tuple[str, Pin], ...],
+    mentions: Mentions,
 ) -> Judge:
     # Imported here: where there is nothing to judge there are no facts to load.
     from vllm_migrate.facts.loader import load_facts  # noqa: PLC0415 - see above
@@ -255,11 +258,20 @@ def _judge(  # noqa: PLR0917 (all that is known of the project)
         trains=project.trains,
         syncs_weights=project.syncs_weights,
         takes_logprobs=project.takes_logprobs,
+        keeps_logprobs=project.keeps_logprobs,
+        passes_on=frozenset(_settings(project.facts)),
     )
     use = project_use([*(inside.use for file in project.facts for inside in file.running), others])
-    context = Context(source, target, load_facts(), use, config.recipe, pins)
+    context = Context(source, target, load_facts(), use, config.recipe, pins, mentions)
     apart = subprojects(pins, project.facts, source)
     return Judge(context, project.index, config, ignored, apart, project.unreached)
+
+
+def _settings(facts: Iterable[FileFacts]) -> Iterable[str]:
+    """The settings of engines that files of settings hold: the code hands them on as keywords."""
+    for file in facts:
+        if file.kind.value == "yaml":
+            yield from (argument.name for argument in file.arguments if argument.owner == "engine")
 
 
 def project_use(uses: Iterable[Use]) -> Use:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.edits.model import Level, RemoveStatement, Safety
 from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.engine_arguments.device import PRECONDITION, chosen_gpu
 from vllm_migrate.rules.engine_arguments.lookup import KINDS, changed_arguments, has_successor, written
 from vllm_migrate.rules.finding import make_finding, one_line, since
 from vllm_migrate.rules.replacement import replace_argument
@@ -13,9 +14,10 @@ from vllm_migrate.rules.replacement import replace_argument
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.edits.model import Edit, Finding
+    from vllm_migrate.files.located import Argument, FileFacts
     from vllm_migrate.rules.base import Context
+    from vllm_migrate.rules.replacement import Replacement
 
 
 class GoneEngineArgument(Rule):
@@ -29,8 +31,11 @@ class GoneEngineArgument(Rule):
     `LLM(...)` raises a TypeError and `vllm serve` refuses to start.
 
     ## Fix safety
-    Safe where the argument did nothing on V1 that is lost with it. `device=` and others that still mean
-    something are left to a person; keys in YAML are unsafe, because other code may read them.
+    Safe where the argument did nothing on V1 that is lost with it. Arguments that still mean something are
+    left to a person; a GPU named by `device=` is, from vLLM 0.24.0 on, named by `device_ids=`, which is
+    unsafe, because the argument may have named something else than a GPU. Keys in YAML are unsafe, because
+    other code may read them. So are fields of a dataclass and options of a parser that reach the engine,
+    which go only where no other place in the project has their name.
     """
 
     code = "VM201"
@@ -51,7 +56,24 @@ class GoneEngineArgument(Rule):
             ),
             after='from vllm import EngineArgs\n\noptions = {"model": "m"}\nargs = EngineArgs(**options)\n',
         ),
-        Example(before='from vllm import EngineArgs\n\nargs = EngineArgs("m", device="cuda:3")\n'),
+        Example(
+            before='from vllm import EngineArgs\n\nargs = EngineArgs("m", device="cuda:3")\n',
+            after='from vllm import EngineArgs\n\nargs = EngineArgs("m", device_ids=[3])\n',
+            unsafe=True,
+        ),
+        Example(
+            before='from vllm import LLM\n\n\ndef build(where):\n    return LLM("m", device=where)\n',
+            after=(
+                "from vllm import LLM\n\n\ndef build(where):\n"
+                '    return LLM("m", device_ids=[int(str(where).partition(":")[2])] '
+                'if ":" in str(where) else None)\n'
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before='from vllm import EngineArgs\n\nargs = EngineArgs("m", device="cuda:3")\n',
+            target="0.23.0",
+        ),
         Example(
             before='from vllm import EngineArgs\n\nargs = EngineArgs("m", device="cuda")\n',
             after='from vllm import EngineArgs\n\nargs = EngineArgs("m")\n',
@@ -82,6 +104,8 @@ class GoneEngineArgument(Rule):
             if has_successor(state):
                 continue
             replacement = replace_argument(file, argument, state)
+            edits = replacement.edits or _undeclared(argument, replacement, context)
+            gpu = chosen_gpu(argument, context) if not edits else ()
             name = written(argument)
             message = f"{name} is gone{since(state)}: {fact.because}"
             advice = (
@@ -89,9 +113,12 @@ class GoneEngineArgument(Rule):
                 if replacement.decided
                 else f"instead of {name}={one_line(argument.value.source)}: {fact.advice}"
             )
-            safety = Safety.UNSAFE if replacement.edits and argument.form.value == "key" else None
-            if replacement.edits and fact.safety == "manual":
+            safety = Safety.UNSAFE if edits and argument.form.value == "key" else None
+            if edits and fact.safety == "manual":
                 safety = Safety.SAFE if argument.form.value != "key" else Safety.UNSAFE
+            precondition = "no other code reads the key" if argument.form.value == "key" else ""
+            if gpu:
+                edits, safety, precondition = gpu, Safety.UNSAFE, PRECONDITION
             yield make_finding(
                 self,
                 file,
@@ -99,8 +126,17 @@ class GoneEngineArgument(Rule):
                 message,
                 fact=fact,
                 safety=safety,
-                edits=replacement.edits,
+                edits=edits,
                 advice=advice,
-                precondition="no other code reads the key" if argument.form.value == "key" else "",
+                precondition=precondition,
                 certainty=argument.certainty,
             )
+
+
+def _undeclared(argument: Argument, replacement: Replacement, context: Context) -> tuple[Edit, ...]:
+    """The edit that takes out a field or option that nothing else in the project knows."""
+    declared = argument.declared
+    if declared is None or context.mentions is None or not replacement.decided or replacement.text:
+        return ()
+    alone = context.mentions.is_declared_alone(argument.name, declared)
+    return (RemoveStatement(declared.statement),) if alone else ()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _METHODS = ("generate", "encode")
 _BATCH = "it holds a list of token ids per prompt"
+_WRITTEN = (Form.KEYWORD, Form.DICT)
 
 
 class PromptTokenIds(Rule):
@@ -157,6 +158,22 @@ class PromptTokenIds(Rule):
         ),
         Example(
             before=(
+                "from vllm import LLM\n\n\ndef rollout(llm: LLM, prompts, params):\n"
+                "    options = dict(sampling_params=params)\n"
+                '    options["prompt_token_ids"] = prompts\n'
+                "    return llm.generate(**options)\n"
+            ),
+            after=(
+                "from vllm import LLM\nfrom vllm.inputs import TokensPrompt\n\n\n"
+                "def rollout(llm: LLM, prompts, params):\n"
+                "    options = dict(sampling_params=params)\n"
+                '    options["prompts"] = [TokensPrompt(prompt_token_ids=ids) for ids in prompts]\n'
+                "    return llm.generate(**options)\n"
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
                 "import ray\n\n\ndef rollout(engine, ids, params):\n"
                 "    return ray.get(engine.generate.remote(sampling_params=params, prompt_token_ids=ids))\n"
             ),
@@ -177,17 +194,18 @@ class PromptTokenIds(Rule):
             fact, state = found
             message = f"{argument.name} of {argument.owner}() is gone{since(state)}: {fact.because}"
             call = file.calls[argument.call] if argument.call >= 0 else None
-            edits = _edits(file, call, argument) if call and argument.form is Form.KEYWORD else ()
+            edits = _edits(file, call, argument) if call and argument.form in _WRITTEN else ()
+            entry = argument.form is Form.DICT  # the dictionary may be on its way elsewhere, too
             yield make_finding(
                 self,
                 file,
                 argument.span,
                 message,
                 fact=fact,
-                safety=Safety.SAFE if is_batch(file, argument) else Safety.UNSAFE,
+                safety=Safety.SAFE if is_batch(file, argument) and not entry else Safety.UNSAFE,
                 edits=edits,
                 advice=_advice(call, argument),
-                precondition=_BATCH,
+                precondition=f"{_BATCH}; the dictionary goes nowhere else" if entry else _BATCH,
                 certainty=argument.certainty,
             )
 

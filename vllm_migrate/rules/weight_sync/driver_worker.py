@@ -12,6 +12,7 @@ from packaging.version import Version
 from vllm_migrate.edits.model import Level, RemoveStatement, ReplaceExpression, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.engines import built, engine_calls
 from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.weight_sync.out_of_reach import advice
 from vllm_migrate.rules.weight_sync.rpc import PRIVATE_CALLS
@@ -43,6 +44,8 @@ class DriverWorkerChain(Rule):
     tensors written out (parts of the model), it becomes
     `llm.apply_model(lambda model: model.load_weights(...))`. Where the file keeps its engine in process
     already, the walk works and nothing is reported; where another file of the project does, it is a note.
+    A walk that a class keeps in an attribute is followed to where it is used, and where the engine is built
+    in another file than the one that walks, that file sets the variable.
     The executor's own `collective_rpc` becomes the engine's.
 
     ## Why it matters
@@ -140,6 +143,23 @@ class DriverWorkerChain(Rule):
         ),
         Example(
             before=(
+                "from vllm import LLM\n\n\nclass Manager:\n    def __init__(self, llm: LLM):\n"
+                "        self.llm = llm\n        self.model_runner = (\n"
+                "            self.llm.llm_engine.model_executor.driver_worker.model_runner if llm else None\n"
+                "        )\n\n    def update(self, weights):\n"
+                "        model = self.model_runner.model\n"
+                "        model.load_weights(weights.items())\n"
+            ),
+            after=(
+                "from vllm import LLM\n\n\nclass Manager:\n    def __init__(self, llm: LLM):\n"
+                "        self.llm = llm\n\n    def update(self, weights):\n"
+                '        self.llm.collective_rpc("reload_weights", '
+                'kwargs={"weights_iterator": weights.items()})\n'
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
                 "from vllm import LLM\n\n\ndef close(llm: LLM):\n"
                 '    llm.llm_engine.model_executor.collective_rpc("close_communicator")\n'
             ),
@@ -205,6 +225,25 @@ class DriverWorkerChain(Rule):
                 precondition=_RPC_PRECONDITION if rpc else "",
                 certainty=chain.certainty,
             )
+        if in_process_switch and not in_process and context.project.walks:
+            yield from self._reached_from_elsewhere(file, in_process_switch)
+
+    def _reached_from_elsewhere(self, file: FileFacts, in_process: Edit) -> Iterator[Finding]:
+        """Yield the first engine of a file where another file walks to the model of one it is handed."""
+        for call in engine_calls(file):
+            if call.wrapped:
+                continue
+            yield make_finding(
+                self,
+                file,
+                call.callee,
+                f"another file walks from an engine to its model: {built(call)}(...) builds one in a process "
+                "of its own",
+                edits=(in_process,),
+                precondition="it is this file's engine that the other file walks into",
+                certainty=call.certainty,
+            )
+            return
 
 
 def _is_private_call(chain: Chain) -> bool:
@@ -245,13 +284,17 @@ def _rpc(file: FileFacts, chain: Chain) -> tuple[Edit, ...]:
 def _edits(file: FileFacts, chain: Chain, context: Context) -> tuple[Edit, ...]:
     receiver = _receiver(chain)
     calls = chain.method_calls
-    if receiver is None or chain.patched or chain.attributes[-1] != "model" or not calls:
+    walked = (*chain.attributes, *chain.further)
+    if receiver is None or chain.patched or walked[-1] != "model" or not calls:
         return ()
     if any(call.method != "load_weights" for call in calls):
         return ()
     replaced = tuple(ReplaceExpression(call.span, _load(file, receiver, call, context)) for call in calls)
     if not chain.bound_to:
         return replaced
+    if chain.further:
+        gone = (chain.statement, *dict.fromkeys(chain.releases))
+        return (*(RemoveStatement(statement) for statement in gone), *replaced)
     same = [other for other in file.chains if other.bound_to == chain.bound_to]
     if len(same) == 1:
         return () if chain.escapes else (RemoveStatement(chain.statement), *replaced)

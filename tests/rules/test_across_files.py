@@ -1,0 +1,173 @@
+"""What a project's files say only together: engines handed over, fields nobody reads, settings elsewhere."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vllm_migrate.config import Config
+from vllm_migrate.edits.model import Safety
+from vllm_migrate.edits.rewrite import rewrite
+from vllm_migrate.rules.scan import scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANAGER = """
+    class Manager:
+        def __init__(self, module, engine):
+            self.module = module
+            self.engine = engine
+            self.runner = engine.llm_engine.model_executor.driver_worker.model_runner if engine else None
+
+        def update(self):
+            model = self.runner.model
+            model.load_weights(self.module.state_dict().items())
+"""
+MAIN = """
+    from manager import Manager
+    from rollout import Rollout
+
+    def main(module):
+        rollout = Rollout()
+        return Manager(module, rollout.engine)
+"""
+ROLLOUT = """
+    from vllm import LLM
+
+    class Rollout:
+        def __init__(self):
+            self.engine = LLM("m", seed=3)
+"""
+BUILDER = """
+    from dataclasses import asdict, dataclass
+
+    from vllm import LLM
+
+    @dataclass
+    class Settings:
+        model: str
+        seed: int = 1
+        num_lookahead_slots: int = 0
+
+    def build(settings: Settings):
+        return LLM(**asdict(settings))
+"""
+
+
+def rewritten(folder: Path, **files: str) -> tuple[dict[str, str], dict[str, Safety]]:
+    """The files after all edits, and the findings there were before."""
+    for name, text in files.items():
+        stem, _, ending = name.partition("__")
+        (folder / f"{stem}.{ending or 'py'}").write_text(dedent(text).lstrip())
+    scanned = scan([folder], Config())
+    found = {finding.code: finding.safety for finding in scanned.findings}
+    rewrite(scanned, unsafe=True, write=True)
+    return {path.name: path.read_text() for path in folder.iterdir()}, found
+
+
+def test_a_walk_kept_in_an_attribute_becomes_a_reload_where_the_engine_is_handed_over(tmp_path):
+    manager = MANAGER.replace("= engine.llm_engine", "= self.engine.llm_engine")
+    files, _ = rewritten(tmp_path, manager=manager, main=MAIN, rollout=ROLLOUT)
+    assert 'self.engine.collective_rpc("reload_weights"' in files["manager.py"]
+    assert "runner" not in files["manager.py"]
+    assert 'os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")' in files["rollout.py"]
+    assert scan([tmp_path], Config()).findings == ()
+
+
+def test_a_walk_whose_engine_the_class_does_not_keep_is_left_to_a_person(tmp_path):
+    files, found = rewritten(tmp_path, manager=MANAGER, main=MAIN, rollout=ROLLOUT)
+    assert "model.load_weights" in files["manager.py"]
+    assert "VM501" in found
+
+
+def test_a_walk_that_others_read_too_is_left_to_a_person(tmp_path):
+    manager = MANAGER.replace("= engine.llm_engine", "= self.engine.llm_engine")
+    manager += "\n    def peek(manager):\n        return manager.runner.model\n"
+    files, _ = rewritten(tmp_path, manager=manager, main=MAIN, rollout=ROLLOUT)
+    assert "model.load_weights" in files["manager.py"]
+
+
+def test_prompts_of_an_engine_that_another_file_hands_over(tmp_path):
+    generator = """
+        class Generator:
+            def __init__(self, engine):
+                self.engine = engine
+
+            def run(self, batch, params):
+                options = dict(sampling_params=params)
+                options["prompt_token_ids"] = batch
+                return self.engine.generate(**options)
+    """
+    main = """
+        from generator import Generator
+        from rollout import Rollout
+
+        generator = Generator(engine=Rollout().engine)
+    """
+    files, _ = rewritten(tmp_path, generator=generator, main=main, rollout=ROLLOUT)
+    assert 'options["prompts"] = [{"prompt_token_ids": ids} for ids in batch]' in files["generator.py"]
+
+
+def test_a_field_that_nobody_knows_goes(tmp_path):
+    files, found = rewritten(tmp_path, build=BUILDER)
+    assert "num_lookahead_slots" not in files["build.py"]
+    assert found["VM201"] is Safety.UNSAFE
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "settings = Settings('m', num_lookahead_slots=3)",
+        "settings = Settings('m', 1, 2)",
+        "settings = Settings(*values)",
+        "class More(Settings):\n    more: int = 3",
+        "def slots(settings):\n    return settings.num_lookahead_slots",
+    ],
+)
+def test_a_field_that_another_file_knows_stays(tmp_path, other):
+    files, found = rewritten(tmp_path, build=BUILDER, other=f"from build import Settings\n\n{other}\n")
+    assert "num_lookahead_slots" in files["build.py"]
+    assert found["VM201"] is Safety.MANUAL
+
+
+def test_a_flag_that_a_script_gives_keeps_its_option(tmp_path):
+    code = """
+        import argparse
+
+        from vllm import LLM
+
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--model")
+        parser.add_argument("--num-lookahead-slots", type=int, default=0)
+
+
+        def main():
+            args = parser.parse_args()
+            return LLM(**vars(args))
+    """
+    files, _ = rewritten(tmp_path, main=code, run__sh="python main.py --num-lookahead-slots 2\n")
+    assert "num-lookahead-slots" in files["main.py"]
+    (tmp_path / "run.sh").unlink()
+    files, _ = rewritten(tmp_path, main=code)
+    assert "num-lookahead-slots" not in files["main.py"]
+
+
+def test_a_seed_in_the_settings_is_a_seed(tmp_path):
+    code = """
+        from vllm import LLM
+
+
+        def build(config, weights):
+            options = dict(config.engine_kwargs)
+            llm = LLM("m", **options)
+            llm.collective_rpc("load_weights", args=(weights,))
+            return llm
+    """
+    settings = "rollout:\n  engine_kwargs:\n    seed: 7\n    enforce_eager: true\n"
+    _, found = rewritten(tmp_path, main=code, config__yaml=settings)
+    assert "VM705" not in found
+    _, found = rewritten(tmp_path, main=code, config__yaml=settings.replace("seed", "max_num_seqs"))
+    assert "VM705" in found

@@ -1,0 +1,76 @@
+"""What the files of a project say about a name, asked where an edit takes a name out for good.
+
+A field that reaches an engine through `asdict` can go if nobody else reads or sets it. Words are counted
+rather than resolved: whatever could be the name counts, in code, settings, scripts and comments alike.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from vllm_migrate.files.located import FileKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vllm_migrate.files.discover import SourceFile
+    from vllm_migrate.files.located import Declaration
+
+
+_ANY_NUMBER = 1_000_000
+
+
+class Mentions:
+    """Answers for the files of one project as they are on disk when it is first asked."""
+
+    def __init__(self, files: Sequence[SourceFile]) -> None:
+        self._files = files
+
+    def is_declared_alone(self, name: str, declaration: Declaration) -> bool:
+        """Whether nothing but its declaration knows a field or an option.
+
+        Args:
+            name: in Python spelling; `max_num_seqs` also counts as `max-num-seqs`.
+            declaration: of the field or the option.
+        """
+        word = re.compile(rb"(?<![\w-])(?:--)?" + re.sub(rb"_", rb"[_-]", name.encode()) + rb"(?![\w-])")
+        if sum(len(word.findall(source)) for _, source in self._sources) != 1:
+            return False
+        return not declaration.holder or self._positional(declaration.holder) <= declaration.place
+
+    def _positional(self, name: str) -> int:
+        """With how many arguments by place a class is called at most; a star counts as any number."""
+        most = 0
+        for kind, source in self._sources:
+            if kind is not FileKind.PYTHON or name.encode() not in source:
+                continue
+            try:
+                tree = ast.parse(source)
+            except (SyntaxError, ValueError, RecursionError):
+                return _ANY_NUMBER  # who can't be read may do anything
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Call) and _name(node.func) == name:
+                    starred = any(isinstance(argument, ast.Starred) for argument in node.args)
+                    most = max(most, _ANY_NUMBER if starred else len(node.args))
+                elif isinstance(node, ast.ClassDef) and name in map(_name, node.bases):
+                    return _ANY_NUMBER  # its fields come after this one's
+        return most
+
+    @cached_property
+    def _sources(self) -> list[tuple[FileKind, bytes]]:
+        found: list[tuple[FileKind, bytes]] = []
+        for file in self._files:
+            if file.kind is FileKind.MARKDOWN:
+                continue
+            try:
+                found.append((file.kind, file.path.read_bytes() if file.content is None else file.content))
+            except OSError:  # the scan has said so
+                continue
+        return found
+
+
+def _name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
