@@ -82,6 +82,14 @@ ABOUT: dict[Cause, About] = {
         "the candidate replays with the reference's settings",
         "set every sampling setting explicitly, to one value on both sides",
     ),
+    Cause.SAMPLING_PRECISION: About(
+        "Sampling settings rounded to the model's dtype",
+        "semantic",
+        "V0 keeps temperature, top-p, min-p and penalties in the dtype of the logits: in bf16 a temperature "
+        "of 0.7 is 0.69921875 (0.8.5 reports the same bits for both); V1 keeps them in float32",
+        "the candidate replays with the settings as V0 rounds them",
+        "nothing to restore: V1 does what was asked for; to reproduce V0 exactly, give V1 the rounded values",
+    ),
     Cause.GENERATION_CONFIG: About(
         "Defaults from generation_config.json",
         "semantic",

@@ -22,6 +22,7 @@ from vllm_migrate.audit.evidence import (
 )
 from vllm_migrate.audit.explain import Explanation
 from vllm_migrate.audit.judge import PROBE_FAMILY, Comparison, Gate, combine, compare, judge
+from vllm_migrate.audit.ladder_replay import ladder_tokens
 from vllm_migrate.audit.result import (
     Arm,
     AuditResult,
@@ -32,6 +33,7 @@ from vllm_migrate.audit.result import (
     Reward,
     Verdict,
 )
+from vllm_migrate.audit.signatures import Hint, hints, lattice_hint, tokens_of
 from vllm_migrate.audit.statistics import FEWEST_PROMPTS, smallest_detectable
 from vllm_migrate.audit.worst import worst_tokens
 from vllm_migrate.reward.histogram import reward_bins
@@ -227,7 +229,7 @@ class Conclusion:
         run, reference = self._evidence.ladder, self._arms.get(REFERENCE)
         if run is None:
             return None
-        rollouts = self._trace.probe if run.on_probe else self._trace.rollouts
+        _, rollouts, sampling = ladder_tokens(self._plan, self._trace)
         floor = self._probe_floor if run.on_probe else self._floor
         trainer = [] if reference is None else reference.trainer_probe if run.on_probe else reference.trainer
         chosen = [rollouts[index] for index in run.chosen]
@@ -239,7 +241,24 @@ class Conclusion:
             floor=0.0 if floor is None else floor.metrics.mean_abs.value,
             trainer_raw=raw(scored),
             seed=self._plan.seed,
-        ).ladder()
+        ).ladder(self._hints(rollouts, sampling, on_probe=run.on_probe))
+
+    def _hints(
+        self, rollouts: Sequence[Rollout], sampling: wire.SamplingSettings, *, on_probe: bool
+    ) -> list[Hint]:
+        """What the candidate's numbers say about a cause by themselves."""
+        candidate = self._arms.get(CANDIDATE)
+        records = [] if candidate is None else candidate.probe if on_probe else candidate.replay
+        if len(records) != len(rollouts):
+            return []
+        reference = flat(rollout.logprobs for rollout in rollouts)
+        tokens = tokens_of(self._trace.prompts, rollouts, reference, reported(records))
+        lattice = lattice_hint(
+            [row for rollout in rollouts for row in rollout.top_logprobs],
+            [row for record in records for row in record.top_logprobs],
+            temperature=sampling.temperature,
+        )
+        return [*hints(tokens, sampling), *([] if lattice is None else [lattice])]
 
     def _raw_signature(self) -> attribution.Signature | None:
         """Whether the candidate's logprobs are its own raw ones."""

@@ -21,7 +21,11 @@ from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.audit.waterfall import NONE, ORDER_MATTERS, Waterfall, subsets
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+    from vllm_migrate.audit.signatures import Hint
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -59,15 +63,18 @@ class Explanation:
         self._waterfall = Waterfall(found, prompts, floor=floor, seed=seed) if NONE in found else None
         self._against = "probe" if run.on_probe else "reference"
 
-    def ladder(self) -> Ladder:
-        """The section of the result."""
+    def ladder(self, hints: Sequence[Hint] = ()) -> Ladder:
+        """The section of the result; signatures come last, as rungs that were not run."""
         waterfall, kept = self._waterfall, tuple(self._run.kept)
         if waterfall is None:
             return Ladder(METRIC, Estimate(0.0), note=self._run.note)
         excess = waterfall.excess()
         shapley = self._shapley(kept)
         order = [*kept, *(name for name in self._run.steps if name not in kept)]
-        rungs = tuple(self._rung(name, shapley.get(name)) for name in order)
+        rungs = (
+            *(self._rung(name, shapley.get(name)) for name in order),
+            *(Rung(h.cause.value, ABOUT[h.cause].layer, {}, SIGNATURE, note=h.words) for h in hints),
+        )
         tried_alone = all(frozenset({name}) in waterfall for name in kept)
         return Ladder(
             METRIC,
@@ -102,7 +109,9 @@ class Explanation:
             if shapley is not None:
                 notes.append("its share depends on the order and is averaged over all orders")
             if step.counterpart:
-                notes.append("changed on both sides")
+                notes.append(
+                    "changed in the reference only" if step.reference_only else "changed on both sides"
+                )
             return self._made(
                 step,
                 run,

@@ -193,7 +193,7 @@ class Climb:
         if step.obstacle:
             self._result.alone[name] = StepRun(how=SIGNATURE, note=step.obstacle)
         elif step.composes:
-            self._result.runs[frozenset({name})] = self._attempt((step,))
+            self._result.runs[frozenset({name})] = self._under(frozenset({name}))
         else:
             self._result.alone[name] = self._attempt((step,))
 
@@ -205,7 +205,7 @@ class Climb:
             kept = frozenset(result.kept)
             for name in open_:
                 if kept and kept | {name} not in result.runs:
-                    result.runs[kept | {name}] = self._attempt(self._steps(kept | {name}))
+                    result.runs[kept | {name}] = self._under(kept | {name})
             best = self._best(open_, kept)
             if best is None:
                 break
@@ -246,7 +246,7 @@ class Climb:
             return
         for changes in subsets(kept):
             if changes not in result.runs:
-                result.runs[changes] = self._attempt(self._steps(changes))
+                result.runs[changes] = self._under(changes)
 
     def _waterfall(self) -> Waterfall:
         found, _ = distances(self._result, self._reference)
@@ -273,6 +273,13 @@ class Climb:
         return tuple(step for name, step in self._result.steps.items() if name in set(names))
 
     # One replay
+
+    def _under(self, changes: Changes) -> StepRun:
+        """The run under some changes; those of the reference alone need none of the candidate's."""
+        own = frozenset(name for name in changes if not self._result.steps[name].reference_only)
+        if own != changes and own in self._result.runs:
+            return replace(self._result.runs[own], seconds=0.0, how=LIVE, acted="")
+        return self._attempt(self._steps(own))
 
     def _attempt(self, steps: tuple[Step, ...]) -> StepRun:
         """Replay under some steps; what goes wrong with the engine becomes the run's note."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.ladder import choose
-from vllm_migrate.audit.ladder_steps import FP32_HEAD, NO_PENALTY, counterparts
+from vllm_migrate.audit.ladder_steps import FP32_HEAD, NO_PENALTY, PREFILL, counterparts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +37,10 @@ def ladder_tokens(plan: AuditPlan, trace: Trace) -> tuple[bool, Sequence[Rollout
 def replay_counterparts(
     process: EngineProcess, plan: AuditPlan, trace: Trace
 ) -> dict[tuple[str, ...], list[ReplayRecord]]:
-    """The reference's logprobs of the ladder's tokens under an fp32 head, without penalty, and under both.
+    """The reference's logprobs of the ladder's tokens under an fp32 head, without penalty, scored by prefill.
 
-    Changes that can't be made in this engine are left out.
+    Every combination is replayed, by the sorted names of its parts; V0's `prompt_logprobs` are processed like
+    its decoded ones. Changes that can't be made in this engine are left out.
     """
     _, rollouts, sampling = ladder_tokens(plan, trace)
     chosen = [rollouts[index] for index in choose(rollouts)]
@@ -52,7 +53,14 @@ def replay_counterparts(
             if not live or was == "float32":
                 continue
         try:
-            found[tuple(sorted(names))] = process.force(COUNTERPARTS, trace.prompts, chosen, used, top=0)
+            found[tuple(sorted(names))] = process.force(
+                COUNTERPARTS,
+                trace.prompts,
+                chosen,
+                used,
+                path="prefill" if PREFILL in names else "decode",
+                top=0,
+            )
         finally:
             if was is not None:
                 process.flip("head_dtype", was)

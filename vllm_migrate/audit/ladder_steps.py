@@ -6,7 +6,9 @@ setting, was measured on V1 0.32.0 and V0 0.8.5 on CPU. What can't be is started
 
 from __future__ import annotations
 
+import struct
 from dataclasses import asdict, dataclass, field
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.result import Cause
@@ -22,8 +24,8 @@ LIVE, SECOND_ENGINE, RESTART, SIGNATURE = "live", "second-engine", "restart", "s
 LOGPROBS, ROWS, TOKENS, CACHED = "logprobs", "max_rows", "max_tokens", "cached_tokens"
 """Controls: what must have changed for the step to have acted."""
 
-FP32_HEAD, NO_PENALTY = "fp32-head", "no-penalty"
-"""Replays of the reference under the same change, for steps that make sense on both sides only."""
+FP32_HEAD, NO_PENALTY, PREFILL = "fp32-head", "no-penalty", "prefill"
+"""Replays of the reference under a change of its own, for steps that concern both sides or only it."""
 
 _PENALTY = "repetition_penalty"
 _SET_PER_REQUEST = ("temperature", "top_p", "top_k", "min_p", _PENALTY)
@@ -41,6 +43,7 @@ class Step:
         max_num_seqs: at most so many sequences at once; `shuffled` in another order.
         counterpart: the replay of the reference this one is compared with; "" its recorded logprobs.
         control: what shows that it acted.
+        reference_only: whether nothing changes in the candidate, so that it need not be replayed.
         composes: whether it can be combined with other steps; otherwise it is measured once, by itself.
         obstacle: why it can't be tried; then nothing is run.
     """
@@ -55,6 +58,7 @@ class Step:
     shuffled: bool = False
     counterpart: str = ""
     control: str = LOGPROBS
+    reference_only: bool = False
     composes: bool = True
     obstacle: str = ""
 
@@ -69,11 +73,10 @@ def candidate_sampling(plan: AuditPlan) -> SamplingSettings:
     return plan.sampling if plan.candidate_sampling is None else plan.candidate_sampling
 
 
-def counterparts(sampling: SamplingSettings) -> tuple[tuple[str, ...], ...]:
-    """Which changes the reference replays under, each alone and all together."""
-    if getattr(sampling, _PENALTY) == 1.0:
-        return ((FP32_HEAD,),)
-    return ((FP32_HEAD,), (NO_PENALTY,), (FP32_HEAD, NO_PENALTY))
+def counterparts(sampling: SamplingSettings) -> list[tuple[str, ...]]:
+    """Which changes the reference replays under, alone and in every combination; names in sorted order."""
+    names = [FP32_HEAD, PREFILL] if getattr(sampling, _PENALTY) == 1.0 else [FP32_HEAD, NO_PENALTY, PREFILL]
+    return [chosen for size in range(1, len(names) + 1) for chosen in combinations(names, size)]
 
 
 def suspects(
@@ -110,6 +113,9 @@ def suspects(
             )
         )
     steps += _numerics(settings, reference, everything=everything)
+    rounded = rounded_settings(sampling, str(reference.get("dtype", "")))
+    if rounded and reference.get("head_dtype") != "float32":
+        steps.append(Step(Cause.SAMPLING_PRECISION, rounded, sampling=rounded))
     steps += _path(settings, observed, everything=everything, on_cpu=on_cpu)
     if moe:
         steps.append(
@@ -122,6 +128,27 @@ def suspects(
             )
         )
     return steps
+
+
+def rounded_settings(sampling: SamplingSettings, dtype: str) -> dict[str, float]:
+    """The settings that V0 changes by keeping them in the model's dtype, as it rounds them."""
+    if dtype not in ("bfloat16", "float16"):
+        return {}
+    values = {name: float(getattr(sampling, name)) for name in _SET_PER_REQUEST if name != "top_k"}
+    rounded = {name: to_bf16(v) if dtype == "bfloat16" else to_fp16(v) for name, v in values.items()}
+    return {name: value for name, value in rounded.items() if value != values[name]}
+
+
+def to_bf16(value: float) -> float:
+    """The nearest bf16 number, ties to even: a float32's upper half."""
+    bits = int.from_bytes(struct.pack("<f", value), "little")
+    bits += 0x7FFF + ((bits >> 16) & 1)
+    return float(struct.unpack("<f", struct.pack("<I", bits & 0xFFFF0000))[0])
+
+
+def to_fp16(value: float) -> float:
+    """The nearest half-precision number, ties to even."""
+    return float(struct.unpack("<e", struct.pack("<e", value))[0])
 
 
 def _semantic(plan: AuditPlan, settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Step]:
@@ -178,8 +205,15 @@ def _numerics(settings: Mapping[str, Any], reference: Mapping[str, Any], *, ever
         dtype = {"dtype": "float32"}
         steps.append(Step(Cause.WEIGHTS_OR_DTYPE, dtype, arguments=dtype, composes=False))
     steps.append(
-        Step(Cause.DECODE_PREFILL, {"scores": "prefill"}, path="prefill", control=LOGPROBS, composes=False)
+        Step(
+            Cause.DECODE_PREFILL,
+            {"reference_scores": "prefill"},
+            counterpart=PREFILL,
+            control="",
+            reference_only=True,
+        )
     )
+    steps.append(Step(Cause.DECODE_PREFILL, {"scores": "prefill"}, path="prefill", composes=False))
     return steps
 
 

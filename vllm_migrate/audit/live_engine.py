@@ -45,6 +45,7 @@ class LiveEngine:
         self._together = together
         self._stack = ExitStack()
         self._process: EngineProcess | None = process
+        self._first = process
         self._slots: dict[str, str] = {"{}": wire.MAIN_SLOT}
 
     def __enter__(self) -> Self:
@@ -52,6 +53,11 @@ class LiveEngine:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @property
+    def intact(self) -> bool:
+        """Whether the process it was given still runs."""
+        return self._process is self._first
 
     def at(self, more: dict[str, Any]) -> tuple[EngineProcess, str, str]:
         """The process and the slot of an engine with these further arguments, and how it was come by."""

@@ -217,6 +217,8 @@ class Replay:
                 Trace(self._provenance(environment, run), prompts, rollouts, probe=probe),
             )
             self._replay_counterparts(process)
+            if plan.sync_probe == "all":
+                self._probe_sync(process, run, level="all", together=environment.device == "cpu")
 
     def _provenance(self, environment: EngineEnvironment, run: EngineRun) -> Provenance:
         plan = self._plan
@@ -283,9 +285,13 @@ class Replay:
                 self._remedy(process, _REMEDY_SLOT)
             if not plan.remedy_additions:
                 self._deliver(self._sampled[REMEDY], None)
-            if plan.ladder != "none":
-                self._climb(process, run, together=not own_process)
-            self._probe_sync(process, run, level=plan.sync_probe, together=not own_process)
+            intact = plan.ladder == "none" or self._climb(process, run, together=not own_process)
+            if intact:
+                self._probe_sync(process, run, level=plan.sync_probe, together=not own_process)
+        if not intact:  # a rung broke that engine, or the device had no room for it beside another one
+            with self._process(environment, CANDIDATE) as process:
+                process.load(CANDIDATE, plan.candidate_args)
+                self._probe_sync(process, run, level=plan.sync_probe, together=not own_process)
         if plan.remedy_additions and own_process:
             with self._process(environment, REMEDY) as process:
                 self._remedy(process, wire.MAIN_SLOT)
@@ -376,8 +382,12 @@ class Replay:
             prompt.id for prompt, ids in zip(prompts, made, strict=True) if tuple(ids) != prompt.token_ids
         )
 
-    def _climb(self, process: EngineProcess, candidate: EngineRun, *, together: bool) -> None:
-        """The ladder, in the candidate's engine. What goes wrong there leaves the verdict alone."""
+    def _climb(self, process: EngineProcess, candidate: EngineRun, *, together: bool) -> bool:
+        """The ladder, in the candidate's engine. What goes wrong there leaves the verdict alone.
+
+        Returns:
+            Whether that engine still runs, as it was.
+        """
         plan, trace = self._plan, self._reference.result()
         on_probe, rollouts, sampling = ladder_tokens(plan, trace)
         with LiveEngine(
@@ -411,6 +421,7 @@ class Replay:
                     moe=routes_to_experts(plan.model),
                 )
             )
+            return engine.intact
 
 
 def recorded_run(trace: Trace) -> EngineRun:

@@ -52,6 +52,7 @@ class Cause(str, Enum):
     RAW_LOGPROBS = "raw-instead-of-processed-logprobs"
     PROMPT_LOGPROBS = "prompt-logprobs-temperature"
     SAMPLING = "sampling-settings"
+    SAMPLING_PRECISION = "sampling-precision"
     GENERATION_CONFIG = "generation-config"
     PENALTIES = "penalties"
     HEAD_PRECISION = "head-precision"
