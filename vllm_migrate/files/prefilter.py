@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
 # vLLM's variables, and the insides of an engine that are recognised whatever they hang on.
@@ -35,6 +36,16 @@ _PACKAGES = (
 )
 _TRAINS = (b".backward(", b"optimizer.step(", b"optim.step(")
 _TAKES = re.compile(rb"""(?:\.|["'])(?:cumulative_logprob|(?:prompt_)?logprobs)\b(?!\s*=[^=])""")
+# {"token_ids": ..., "logprobs": ...}: a sample of a rollout as data. Scores of choices have no ids of tokens
+# beside them.
+_KEPT = re.compile(rb"""\\?["']((?:old_|rollout_|token_|sampled_)?log_?probs)\\?["']\s*:""")
+_IDS = re.compile(
+    rb"""\\?["'](?:(?:output|completion|response|sampled|generated)_)?(?:token_)?ids\\?["']\s*:"""
+)
+_NEAR = 400
+_WRITES = re.compile(
+    rb"\bjson\.dump|\.to_(?:json|parquet|csv)\(|\bsave_to_disk\(|\btorch\.save\(|\bpickle\.dump|\bjsonlines\b|\bpush_to_hub\("
+)
 _SYNCS = re.compile(rb"\.(?:load_weights|update_weights?|update_named_param|update_weight_cuda_ipc)\b")
 
 
@@ -83,6 +94,19 @@ def trains(source: bytes) -> bool:
 def takes_logprobs(source: bytes) -> bool:
     """Whether it does something with log-probabilities that came back."""
     return b"logprob" in source and _TAKES.search(source) is not None
+
+
+def keeps_logprobs(sources: Sequence[bytes]) -> bool:
+    """Whether a project writes samples out with their tokens and log-probabilities."""
+    kept = any(b"logprobs" in source and _keeps(source) for source in sources)
+    return kept and any(_WRITES.search(source) for source in sources)
+
+
+def _keeps(source: bytes) -> bool:
+    return any(
+        _IDS.search(source, max(found.start() - _NEAR, 0), found.end() + _NEAR)
+        for found in _KEPT.finditer(source)
+    )
 
 
 def syncs_weights(source: bytes) -> bool:

@@ -10,7 +10,7 @@ from vllm_migrate.edits.diagnostic import UNPARSABLE, UNREADABLE, Diagnostic
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.adapters import may_matter, read_file
 from vllm_migrate.files.located import FileKind
-from vllm_migrate.files.prefilter import syncs_weights, takes_logprobs, trains, worth_parsing
+from vllm_migrate.files.prefilter import keeps_logprobs, syncs_weights, takes_logprobs, trains, worth_parsing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,6 +35,8 @@ class Project:
         index: what its modules re-export; None where no Python file concerns vLLM.
         trains, syncs_weights, takes_logprobs: what the bytes of the other files tell: an engine is often
             built in one file and trained in another that never names vLLM.
+        keeps_logprobs: what the bytes of all files tell: whether rollouts are written out with their
+            log-probabilities.
         unreached: modules that the target never imports.
         diagnostics: the files that could not be read.
         lines: lines of Python looked at.
@@ -47,6 +49,7 @@ class Project:
     trains: bool = False
     syncs_weights: bool = False
     takes_logprobs: bool = False
+    keeps_logprobs: bool = False
     unreached: frozenset[PurePosixPath] = frozenset()
 
 
@@ -107,6 +110,7 @@ def read_project(
         trains=any(map(trains, others)),
         syncs_weights=any(map(syncs_weights, others)),
         takes_logprobs=any(map(takes_logprobs, others)),
+        keeps_logprobs=bool(facts) and keeps_logprobs([sources[f] for f in sources if f.kind in _CODE]),
         unreached=dead,
     )
 

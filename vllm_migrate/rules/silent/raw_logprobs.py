@@ -27,6 +27,17 @@ _TRAINER = (
 )
 _HEAD = "from vllm import LLM, SamplingParams\n\n\ndef train(policy, optimizer, prompts):\n"
 _KWARGS = _HEAD.replace("prompts)", "prompts, **options)")
+_COLLECTOR = "import json\nfrom vllm import LLM, SamplingParams\n\n\ndef collect(prompts, file):\n"
+_KEEP = (
+    "    for output in llm.generate(prompts, SamplingParams(temperature=0.7, logprobs=0)):\n"
+    "        ids = list(output.outputs[0].token_ids)\n"
+    "        chosen = [step[i].logprob for step, i in zip(output.outputs[0].logprobs, ids)]\n"
+    '        file.write(json.dumps({"token_ids": ids, "logprobs": chosen}))\n'
+)
+_SCORES = (
+    "    for output in llm.generate(prompts, SamplingParams(temperature=0.0, logprobs=5)):\n"
+    '        file.write(json.dumps({"choices": list(output.outputs[0].logprobs[0])}))\n'
+)
 _OFF = "enable_prefix_caching=False, async_scheduling=False, seed=1"
 
 
@@ -47,8 +58,9 @@ class RawLogprobs(Rule):
     ## Fix safety
     Safe where the argument was not written and rollout log-probabilities are used for training. Unsafe for
     a server, which others may ask too, and where min_p and top_p are used together: V1 applies them in
-    another order. A value that somebody wrote is reported, never overwritten; in code that doesn't train
-    this is a note.
+    another order. A value that somebody wrote is reported, never overwritten. In code that doesn't train
+    this is a note, and left alone but for code that collects rollouts: where samples are written to a file
+    with their tokens and log-probabilities, for a trainer elsewhere, the edit is offered as unsafe.
     """
 
     code = "VM701"
@@ -70,6 +82,12 @@ class RawLogprobs(Rule):
                 f'    llm = LLM("m", {_OFF}, **options)\n{_TRAINER}'
             ),
         ),
+        Example(
+            before=f'{_COLLECTOR}    llm = LLM("m")\n{_KEEP}',
+            after=f'{_COLLECTOR}    llm = LLM("m", logprobs_mode="processed_logprobs")\n{_KEEP}',
+            unsafe=True,
+        ),
+        Example(before=f'{_COLLECTOR}    llm = LLM("m")\n{_SCORES}'),
         Example(
             before=f'{_HEAD}    llm = LLM("m", {_OFF}, logprobs_mode="processed_logprobs")\n{_TRAINER}',
             unchanged=True,
@@ -130,8 +148,11 @@ class RawLogprobs(Rule):
                     message,
                     fact=change.fact,
                     level=Level.NOTE,
-                    safety=Safety.MANUAL,
+                    safety=Safety.UNSAFE,
+                    edits=add(call, change) if use.keeps_logprobs and written is None else (),
                     advice=f"{name}={value} if these figures are compared with V0's",
+                    precondition="whoever reads the samples takes their log-probabilities for V0's",
+                    certainty=call.certainty,
                 )
                 continue
             yield make_finding(

@@ -1,0 +1,100 @@
+"""VM309: the samples of a request come one by one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import AddArgument, AddImport, Level, Safety
+from vllm_migrate.facts.model import Subject
+from vllm_migrate.files.located import Certainty
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.rules.base import Context
+
+_HEAD = "from vllm import LLMEngine, SamplingParams\n"
+_LOOP = (
+    "\n\ndef run(args, prompts):\n    engine = LLMEngine.from_engine_args(args)\n"
+    "    for i, prompt in enumerate(prompts):\n"
+    "        engine.add_request(str(i), prompt, PARAMS)\n"
+    "    while engine.has_unfinished_requests():\n"
+    "        yield from (output for output in engine.step() if output.finished)\n"
+)
+
+
+class Together(Rule):
+    """An engine that is driven by hand samples several completions of a prompt.
+
+    ## What it does
+    Finds `SamplingParams` with an `n` other than 1 in projects that step an engine themselves and only take
+    finished outputs, or keep the last output of an asynchronous one, and asks for final outputs only.
+
+    ## Why it matters
+    V0's finished output held all `n` samples of a request. V1 streams: each sample comes in outputs of its
+    own, and the one that says `finished` holds the sample that ended last. The others are lost without a
+    word, and with them the groups that advantages are computed over. `LLM.generate` is not concerned: it
+    asks for final outputs itself.
+
+    ## Fix safety
+    Unsafe: who else reads these outputs while they grow gets nothing before the end.
+    """
+
+    code = "VM309"
+    name = "samples-together"
+    summary = "the samples of a request come one by one"
+    level = Level.WARNING
+    safety = Safety.UNSAFE
+    examples = (
+        Example(
+            before=f"{_HEAD}\nPARAMS = SamplingParams(n=4, max_tokens=64)\n{_LOOP}",
+            after=(
+                f"{_HEAD}from vllm.sampling_params import RequestOutputKind\n"
+                "\nPARAMS = SamplingParams(n=4, max_tokens=64, output_kind=RequestOutputKind.FINAL_ONLY)\n"
+                f"{_LOOP}"
+            ),
+            unsafe=True,
+        ),
+        Example(before=f"{_HEAD}\nPARAMS = SamplingParams(max_tokens=64)\n{_LOOP}", unchanged=True),
+        Example(
+            before=(
+                "from vllm import LLM, SamplingParams\n\n\ndef run(prompts):\n"
+                '    return LLM("m").generate(prompts, SamplingParams(n=4))\n'
+            ),
+            unchanged=True,
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield the parameters under which several samples are drawn."""
+        if not context.project.waits_for_finished:
+            return
+        change = context.facts.change(
+            Subject.BEHAVIOUR, "samples-of-a-request", context.source, context.target
+        )
+        if change is None:
+            return
+        for call in file.calls:
+            if call.target != "vllm.SamplingParams" or call.dead or call.certainty is Certainty.GUESS:
+                continue
+            number = call.argument("n")
+            if number is None or number.value.literal in (1, None) or call.argument("output_kind"):
+                continue
+            yield make_finding(
+                self,
+                file,
+                call.callee,
+                f"SamplingParams(n={number.value.source}): {change.fact.because}",
+                fact=change.fact,
+                edits=()
+                if call.wrapped
+                else (
+                    AddArgument(call.span, "output_kind", "RequestOutputKind.FINAL_ONLY"),
+                    AddImport("vllm.sampling_params", "RequestOutputKind"),
+                ),
+                certainty=call.certainty,
+            )
