@@ -114,6 +114,7 @@ def read_python(
             sent=sent,
             chains=chains,
             path=path,
+            source=source,
         ),
         suppressions=suppressions(source),
         never_imports=never_imported(syntax, gates, package) if gates.decides else frozenset(),

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.located import Certainty, Use
+from vllm_migrate.files.prefilter import keeps_logprobs
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.handing_on import passed_on
 
@@ -53,6 +54,7 @@ def read_use(
     sent: Sequence[RpcArgument] = (),
     chains: Sequence[Chain] = (),
     path: PurePosixPath | None = None,
+    source: bytes = b"",
 ) -> Use:
     """Sum a file up."""
     engines = [
@@ -124,6 +126,7 @@ def read_use(
         sends_dtype=frozenset((s.method, s.place) for s in sent if s.kind == "dtype" and not s.dead),
         worker_methods=frozenset(method.name for worker in workers for method in worker.methods),
         passes_on=passed_on(syntax),
+        keeps_logprobs=keeps_logprobs([source]),
         waits_for_finished=_waits_for_finished(syntax, {call.target for call in calls if not call.dead}),
         walks=not engines and any(_reaches_model(chain) for chain in chains),
     )
