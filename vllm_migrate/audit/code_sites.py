@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from vllm_migrate.config import Config
 from vllm_migrate.errors import InputError
+from vllm_migrate.files.adapters import kind_of, read_file
 from vllm_migrate.files.discover import discover
 from vllm_migrate.files.located import Certainty, FileKind, Form
 from vllm_migrate.resolve.flow.values import Place
@@ -68,6 +69,12 @@ class Site:
     arguments: tuple[Argument, ...] = ()
 
     @property
+    def loose(self) -> bool:
+        """A mapping of a YAML file that nothing says an engine gets."""
+        keys = [one for one in self.arguments if one.form is Form.KEY]
+        return bool(keys) and not any(one.certainty is Certainty.CERTAIN for one in keys)
+
+    @property
     def minor(self) -> bool:
         """In a folder of tests or examples: not what trains."""
         return not _TESTS.isdisjoint(self.place.path.parts[:-1])
@@ -107,11 +114,26 @@ def read_tree(root: Path, target: Target) -> Tree:
     )
 
 
+def changed_tree(tree: Tree, after: Mapping[PurePosixPath, bytes], target: Target) -> Tree:
+    """The tree as it is with other bytes in some files.
+
+    Raises:
+        InputError: one of them can't be read any more.
+    """
+    facts = dict(tree.facts)
+    for path, source in after.items():
+        kind = facts[path].kind if path in facts else kind_of(path, source)
+        assert kind is not None  # noqa: S101 - it was read as something before
+        facts[path] = read_file(path, kind, source, tree.index, target)
+    return replace(tree, sources={**tree.sources, **after}, facts=facts)
+
+
 def sites(tree: Tree) -> list[Site]:
     """All constructions of a tree, by place."""
     found: list[Site] = []
     for facts in tree.facts.values():
-        found += _in_file(facts)
+        handed_on = tree.index is not None and bool(tree.index.reached(facts.path))
+        found += [s for s in _in_file(facts) if s.call is not None or not handed_on]
     return sorted(found, key=lambda site: (site.minor, site.place))
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.audit.code_sites import Tree
     from vllm_migrate.files.located import Call, Span
+    from vllm_migrate.files.yaml_tree import YamlNode
     from vllm_migrate.resolve.flow.program import Module
     from vllm_migrate.resolve.flow.values import Value
 
@@ -87,6 +88,21 @@ class Answers:
             return ()
         found = [t for k in node.keywords if k.arg is None for t in spread(self._follower, module, k.value)]
         return (merged(found, found[0].place),) if len(found) > 1 else tuple(found)
+
+    def mapping_at(self, path: PurePosixPath, key: Span) -> YamlNode | None:
+        """The mapping of a YAML file that a key stands in."""
+        tree = self._program.tree(path)
+        return _holder(tree, key) if tree is not None else None
+
+
+def _holder(node: YamlNode, key: Span) -> YamlNode | None:
+    for below in (*node.keys.values(), *node.items):
+        if below.entry is not None and below.entry.key_span == key:
+            return node
+        found = _holder(below, key)
+        if found is not None:
+            return found
+    return None
 
 
 def agreed(values: Iterable[Value], at: Place) -> Value:

@@ -8,6 +8,7 @@ which would crash it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -43,6 +44,25 @@ if TYPE_CHECKING:
 _NAMED = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A construction with all that was read on the way to it.
+
+    Attributes:
+        ordinal: which construction of its file it is, counted from 0: edits elsewhere don't change it.
+        named: the files that were asked about, with the line where one was given.
+    """
+
+    taken: Taken
+    site: Site
+    tree: Tree
+    answers: Answers
+    target: Target
+    ordinal: int
+    named: tuple[tuple[PurePosixPath, int | None], ...] = ()
+    settings: tuple[PurePosixPath, ...] = ()
+
+
 def read_code(places: Sequence[str], v1: str) -> Taken:
     """The settings of the engine that is built at one of the places.
 
@@ -55,18 +75,55 @@ def read_code(places: Sequence[str], v1: str) -> Taken:
         UsageError: no engine is built there, or several are and no line was given.
         InputError: a path can't be read.
     """
+    return find(places, v1).taken
+
+
+def find(places: Sequence[str], v1: str, *, ordinal: int | None = None) -> Found:
+    """As `read_code`, with what an edit needs.
+
+    Args:
+        places: see `read_code`.
+        v1: the candidate engine.
+        ordinal: of the construction in its file, which then goes before its line.
+
+    Raises:
+        UsageError: no engine is built there, or several are and no line was given.
+        InputError: a path can't be read.
+    """
     asked = [split_place(place) for place in places]
     target = Target("vllm", Version(_version_of(v1)))
     folder = next((path for path, _ in asked if path.is_dir()), None)
     first = asked[0][0]
     tree = read_tree(folder if folder is not None else project_root(first), target)
-    named = [(_known(tree, path), line) for path, line in asked if not path.is_dir()]
+    named = tuple((_known(tree, path), line) for path, line in asked if not path.is_dir())
     settings = tuple(
         path for path, line in named if line is None and path.suffix in (".yaml", ".yml") and len(named) > 1
     )
     answers = Answers(tree, settings)
-    site = _choose(tree, answers, [one for one in named if one[0] not in settings], first)
-    return _take(tree, answers, site, named, target)
+    every = _outermost(sites(tree), answers)
+    candidates = [one for one in named if one[0] not in settings]
+    if ordinal is not None and candidates:
+        beside = [site for site in every if site.place.path == candidates[0][0]]
+        site = beside[ordinal] if ordinal < len(beside) else _choose(every, candidates, first)
+    else:
+        site = _choose(every, candidates, first)
+    taken = replace(
+        _take(tree, answers, site, named, target), places=tuple(places), ordinal=_ordinal(every, site)
+    )
+    return Found(taken, site, tree, answers, target, taken.ordinal, named, settings)
+
+
+def found_again(found: Found, tree: Tree) -> Taken | None:
+    """The same construction in a tree that was edited; None where it is gone."""
+    answers = Answers(tree, found.settings)
+    every = [s for s in _outermost(sites(tree), answers) if s.place.path == found.site.place.path]
+    if found.ordinal >= len(every):
+        return None
+    return _take(tree, answers, every[found.ordinal], found.named, found.target)
+
+
+def _ordinal(every: Sequence[Site], site: Site) -> int:
+    return [one for one in every if one.place.path == site.place.path].index(site)
 
 
 def _version_of(v1: str) -> str:
@@ -88,11 +145,8 @@ def _known(tree: Tree, path: Path) -> PurePosixPath:
 # Which construction
 
 
-def _choose(
-    tree: Tree, answers: Answers, named: Sequence[tuple[PurePosixPath, int | None]], asked: Path
-) -> Site:
-    every = _outermost(sites(tree), answers)
-    found = every
+def _choose(every: Sequence[Site], named: Sequence[tuple[PurePosixPath, int | None]], asked: Path) -> Site:
+    found = list(every)
     if named:
         found = [site for site in every if any(_meant(site, path, line) for path, line in named)]
         lined = [(path, line) for path, line in named if line is not None]
@@ -100,13 +154,24 @@ def _choose(
             here = [site for site in every if site.place.path == lined[0][0]]
             where = f"; lines {_lines(here)} do" if here else ""
             raise UsageError(f"{asked}:{lined[0][1]} constructs no vLLM engine{where}")
-    elif any(not site.minor for site in every):
-        found = [site for site in every if not site.minor]
+    else:
+        found = _likeliest(every)
     if not found:
         raise UsageError(f"{asked} constructs no vLLM engine", hint="name the file that calls LLM(...)")
     if len(found) > 1:
         raise UsageError(_several(found, asked), hint="add :LINE" if named else "name one as FILE:LINE")
     return found[0]
+
+
+def _likeliest(every: Sequence[Site]) -> list[Site]:
+    """Of all constructions in a tree those that train: not in tests, and no settings without code."""
+    for likely in (
+        [site for site in every if not site.minor and not site.loose],
+        [site for site in every if not site.minor],
+    ):
+        if likely:
+            return likely
+    return list(every)
 
 
 def _meant(site: Site, path: PurePosixPath, line: int | None) -> bool:

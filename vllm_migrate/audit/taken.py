@@ -55,6 +55,8 @@ class Taken:
         options: values for the audit's own options by their Python names (`temperature`, `clip_range`).
         assumptions: what was taken for granted, one line each.
         warnings: one line for each reason why settings were left out though they may matter.
+        places: what `--from-code` was given; `ordinal` which construction of its file it is, from 0. Both find
+            the place again to write to it.
     """
 
     site: Place
@@ -64,3 +66,5 @@ class Taken:
     options: dict[str, Any] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    ordinal: int = 0

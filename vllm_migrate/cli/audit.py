@@ -19,6 +19,7 @@ from vllm_migrate.audit.prompts import read_prompts
 from vllm_migrate.audit.result import AuditResult, Verdict
 from vllm_migrate.audit.run import INTERRUPTED, not_judged, run_audit
 from vllm_migrate.audit.sync_ways import parse_way
+from vllm_migrate.cli.audit_apply import Apply, apply_report, apply_result, check_apply
 from vllm_migrate.cli.audit_code import from_code as read_from_code
 from vllm_migrate.cli.audit_progress import ArmProgress
 from vllm_migrate.cli.output import write_error_line
@@ -74,7 +75,7 @@ _EXIT = {Verdict.PASS: ExitCode.CLEAN, Verdict.FAIL: ExitCode.FINDINGS}
 def audit(
     context: typer.Context,
     *,
-    model: Annotated[Path, typer.Option(help="Directory of the checkpoint.")],
+    model: Annotated[Path | None, typer.Option(help="Directory of the checkpoint.")] = None,
     prompts: Annotated[Path | None, typer.Option(help="Prompts, JSON Lines.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first N prompts.")] = None,
     samples: Annotated[int, typer.Option(help="Completions per prompt.")] = 8,
@@ -104,6 +105,33 @@ def audit(
             rich_help_panel="Your code",
         ),
     ] = None,
+    apply: Annotated[
+        bool,
+        typer.Option(
+            "--apply",
+            help="Write the settings found into the code of --from-code; shows the diff and asks first.",
+            rich_help_panel="Your code",
+        ),
+    ] = False,
+    apply_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="REPORT.json",
+            help="Write what an earlier audit found, from its JSON report; runs no engine.",
+            rich_help_panel="Your code",
+        ),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Write without asking.", rich_help_panel="Your code")
+    ] = False,
+    allow_dirty: Annotated[
+        bool,
+        typer.Option(
+            "--allow-dirty",
+            help="Also over changes that git has not committed.",
+            rich_help_panel="Your code",
+        ),
+    ] = False,
     ladder: Annotated[
         LadderMode,
         typer.Option(
@@ -155,7 +183,13 @@ def audit(
     files = [(path, _format_of(path)) for path in output_file or ()]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a runner that gives up still gets its reports
     plan: AuditPlan | None = None
+    writing = Apply(apply, yes=yes, allow_dirty=allow_dirty)
+    if apply_from is not None:
+        raise typer.Exit(apply_report(apply_from, from_code, v1, writing))
     try:
+        if model is None:
+            raise UsageError("--model is missing", hint="the directory of the checkpoint")
+        check_apply(writing, from_code)
         code = read_from_code(context, from_code, v1, quiet=quiet)
         plan = build_plan(
             model=model,
@@ -194,9 +228,8 @@ def audit(
     except KeyboardInterrupt:
         result = not_judged(plan, INTERRUPTED, "interrupted")
     _report(result, output_format, files)
-    raise typer.Exit(
-        _EXIT.get(result.verdict, ExitCode.NOT_JUDGED) if result.verdict else ExitCode.NOT_JUDGED
-    )
+    judged = _EXIT.get(result.verdict, ExitCode.NOT_JUDGED) if result.verdict else ExitCode.NOT_JUDGED
+    raise typer.Exit(apply_result(result, writing, v1) or judged)
 
 
 def _format_of(path: Path) -> AuditFormat:

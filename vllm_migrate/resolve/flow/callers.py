@@ -51,6 +51,8 @@ class Callers:
         follower = self._follower
         name = parameter.arg
         place = follower.place(module, parameter)
+        if parameter is function.args.kwarg:
+            return (Table({}, place, open=True),)
         default = _default(function, name)
         typed = self._annotated(module, parameter)
         if default is not None and not (

@@ -1,0 +1,84 @@
+"""Adding a setting where user code keeps its settings: a keyword, a YAML key, a server's flag."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import AddArgument, InsertStatement, ReplaceText
+from vllm_migrate.files.located import Span
+
+if TYPE_CHECKING:
+    from vllm_migrate.edits.model import Edit
+    from vllm_migrate.files.located import Call
+    from vllm_migrate.files.yaml_tree import YamlNode
+
+_PLAIN_WORDS = frozenset({"", "null", "true", "false", "yes", "no", "on", "off", "~"})
+
+
+def argument(call: Call, name: str, value: object) -> Edit | None:
+    """The edit that gives a call one more argument; None where its `**` can't be known to lack it.
+
+    Where that `**` is a dictionary of the function's own, it gets a default there, which what a caller gives
+    overrides.
+    """
+    if not call.open_ended:
+        return AddArgument(call.span, name, python_source(value))
+    if call.own_mapping_before is None:
+        return None
+    code = f"{call.own_mapping}.setdefault({json.dumps(name)}, {python_source(value)})"
+    return InsertStatement(call.own_mapping_before, code, before=True)
+
+
+def yaml_key(source: bytes, mapping: YamlNode, name: str, value: object) -> Edit | None:
+    """The edit that gives a mapping one more key, behind its last one; None for a mapping without a place."""
+    last = next(reversed(mapping.keys.values()), None)
+    entry = last.entry if last is not None else None
+    if entry is None:
+        return None
+    written = f"{name}: {yaml_source(value)}"
+    if entry.flow:
+        return ReplaceText(Span(entry.end, entry.end), f", {written}")
+    line_end = b"\r\n" if b"\r\n" in source else b"\n"
+    indent = " " * entry.indent
+    # Behind the lines of the last entry that say something: comments below belong to what follows.
+    end = entry.end
+    ended = source[:end].endswith(b"\n")
+    text = f"{indent}{written}{line_end.decode()}" if ended else f"{line_end.decode()}{indent}{written}"
+    return ReplaceText(Span(end, end), text)
+
+
+def server_flag(server: Span, name: str, value: object) -> Edit:
+    """The edit that gives a server's command one more flag, behind the word that names the server."""
+    return ReplaceText(Span(server.end, server.end), f" {flag(name, value)}")
+
+
+def flag(name: str, value: object) -> str:
+    """A setting as a flag of `vllm serve`."""
+    dashed = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{dashed}" if value else f"--no-{dashed}"
+    written = value if isinstance(value, str) else json.dumps(value)
+    return f"--{dashed} {shlex.quote(written)}"
+
+
+def python_source(value: object) -> str:
+    """Python source of a value as JSON has them; texts in double quotes."""
+    if isinstance(value, str):
+        return json.dumps(value)
+    if isinstance(value, Mapping):
+        items = ", ".join(f"{python_source(key)}: {python_source(item)}" for key, item in value.items())
+        return f"{{{items}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(python_source(item) for item in value)}]"
+    return repr(value)
+
+
+def yaml_source(value: object) -> str:
+    """A value as YAML has it on one line; JSON's form, which YAML reads, for all but plain words."""
+    if isinstance(value, str) and value.replace("_", "a").replace("-", "a").isalnum():
+        plain = value.lower() not in _PLAIN_WORDS and not value[:1].isdigit() and not value.startswith("-")
+        return value if plain else json.dumps(value)
+    return json.dumps(value)
