@@ -11,34 +11,30 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.changed_weights import weight_bytes, write_changed
-from vllm_migrate.audit.sync_evidence import CaseRun, ColdRun, EngineProbe, Rows
+from vllm_migrate.audit.sync_evidence import CaseRun, EngineProbe
+from vllm_migrate.audit.sync_live import Live, Replayer
 from vllm_migrate.audit.sync_sequences import shared_prefix_batch
-from vllm_migrate.audit.sync_ways import Case, SyncWay, cases
+from vllm_migrate.audit.sync_ways import Case, SyncWay, cases, plain_mode
 from vllm_migrate.errors import EngineDiedError, EngineError, VllmMigrateError
 from vllm_migrate.workers import protocol as wire
-from vllm_migrate.workers import sync_protocol as sync_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from typing_extensions import Self
 
     from vllm_migrate.audit.evidence import Batch, EngineRun
+    from vllm_migrate.audit.sync_live import Progress
     from vllm_migrate.engines.client import EngineClient
     from vllm_migrate.trace.model import Trace
 
-    Progress = Callable[[int, int], None]
-
 COLD_SLOT = "sync-cold"
 _LIVE_SLOT = "sync-live"
+_CACHING_SLOT = "sync-caching"
 
 LARGEST_BY_ITSELF = 4_000_000_000
 """Bytes of weights up to which the probe runs without being asked for: it writes a copy of them to disk."""
-
-_SECONDS = 600.0  # for one replay or update: seconds where all is well, and an engine can hang for ever
 
 
 class SyncProbe:
@@ -125,7 +121,7 @@ class SyncProbe:
         started = time.monotonic()
         try:
             client.load(changed, self._arguments, slot=slot)
-            replayer = _Replayer(client, slot, batch)
+            replayer = Replayer(client, slot, batch)
             found.cold_checksums = client.checksum(slot=slot)
             found.cold[""] = replayer.cold()
             for head in self._heads - {""}:
@@ -167,150 +163,41 @@ class SyncProbe:
         assert self._batch is not None  # noqa: S101 - for the type checker; `_prepare` made it
         assert self._changed is not None  # noqa: S101 - likewise
         wanted = cases(self._level, generation=generation, caching=found.prefix_caching, way=self._way)
-        replayer = _Replayer(client, wire.MAIN_SLOT, self._batch)
+        replayer = Replayer(client, wire.MAIN_SLOT, self._batch)
         try:
             found.old = replayer.rows(reset=True)
         except EngineDiedError:
             raise
         except EngineError:  # an experiment before this one may have left the engine unusable
             client.load(self._model, self._arguments, slot=_LIVE_SLOT)
-            replayer = _Replayer(client, _LIVE_SLOT, self._batch)
+            replayer = Replayer(client, _LIVE_SLOT, self._batch)
             found.old = replayer.rows(reset=True)
-        live = _Live(client, replayer, self._model, self._changed)
+        live = Live(client, replayer, self._model, self._changed, caching=found.prefix_caching)
         found.old_again = live.replayer.rows(reset=True)
-        for number, case in enumerate(wanted):
-            progress(number, len(wanted))
-            run = CaseRun(case)
-            found.runs.append(run)
-            self._heads.add(case.head)
+        self._heads |= {case.head for case in wanted}
+        live.run_all(wanted, found, progress)
+        if self._level == "all" and not found.prefix_caching:
+            self._probe_cached(client, found, progress)
+
+    def _probe_cached(self, client: EngineClient, found: EngineProbe, progress: Progress) -> None:
+        """The plain ways once more in an engine with prefix caching, which the user's has not."""
+        assert self._batch is not None  # noqa: S101 - for the type checker; `_prepare` made it
+        assert self._changed is not None  # noqa: S101 - likewise
+        mode = plain_mode(client.engine.generation)
+        wanted = [Case(SyncWay(mode, clear), caching=True) for clear in (False, True)]
+        why = "" if client.engine.device == "cpu" else "a second engine has no room on the device"
+        if not why:
             try:
-                live.run(run)
+                client.load(
+                    self._model, {**self._arguments, "enable_prefix_caching": True}, slot=_CACHING_SLOT
+                )
             except EngineDiedError:
                 raise
-            except EngineError as error:  # the engine can't be trusted after a failed step
-                run.why = f"the engine failed: {error.message}"
-                rest = wanted[number + 1 :]
-                found.runs += [CaseRun(left, why="not tried: the engine failed before") for left in rest]
-                break
-        progress(len(wanted), len(wanted))
-
-
-class _Replayer:
-    """The probe's sequences through one engine."""
-
-    def __init__(self, client: EngineClient, slot: str, batch: Batch) -> None:
-        self.client = client
-        self.slot = slot
-        self.batch = batch
-
-    def records(
-        self, *, reset: bool, update: sync_wire.UpdateRequest | None = None, after: int = 0
-    ) -> tuple[list[sync_wire.SyncRecord], sync_wire.UpdateReport | None]:
-        """As drawn at temperature 1 with nothing cut off: raw and processed logprobs are the same there."""
-        request = sync_wire.SyncReplayRequest(
-            self.batch.prompts,
-            self.batch.completions,
-            wire.SamplingSettings(),
-            reset=reset,
-            update=update,
-            after=after,
-        )
-        return self.client.sync_replay(request, slot=self.slot, seconds=_SECONDS)
-
-    def rows(self, *, reset: bool) -> Rows:
-        return _rows(self.records(reset=reset)[0])
-
-    def cold(self) -> ColdRun:
-        again = self.rows(reset=True)
-        first, _ = self.records(reset=True)
-        warm, _ = self.records(reset=False)
-        return ColdRun(
-            first=_rows(first),
-            again=again,
-            warm=_rows(warm),
-            warm_again=self.rows(reset=False),
-            cached_first=_cached(first),
-            cached_warm=_cached(warm),
-        )
-
-
-class _Live:
-    """Runs cases in the live engine."""
-
-    def __init__(self, client: EngineClient, replayer: _Replayer, old: Path, new: Path) -> None:
-        self._client = client
-        self.replayer = replayer
-        self._old = str(old.absolute())
-        self._new = str(new)
-        self._back = sync_wire.RELOAD if client.engine.generation == "v1" else sync_wire.IN_PLACE
-        self._moved = False
-
-    def run(self, run: CaseRun) -> None:
-        case = run.case
-        if self._moved:
-            report = self._update(sync_wire.UpdateRequest(self._back, self._old, clear=True))
-            if not report.done:
-                run.why = f"the old weights could not be brought back: {report.why}"
-                return
-            self._moved = False
-        changed: list[tuple[str, object]] = []
-        try:
-            run.why = self._set_up(case, changed)
-            if not run.why:
-                self._measure(run)
-        finally:
-            for setting, was in changed:
-                self._flip(setting, was)
-
-    def _update(self, request: sync_wire.UpdateRequest) -> sync_wire.UpdateReport:
-        return self._client.update(request, slot=self.replayer.slot, seconds=_SECONDS)
-
-    def _flip(self, setting: str, value: object) -> dict[str, Any]:
-        return self._client.flip(setting, value, slot=self.replayer.slot)
-
-    def _set_up(self, case: Case, changed: list[tuple[str, object]]) -> str:
-        """Flip what the case asks for; why it can't be, where it can't."""
-        wanted: list[tuple[str, object]] = []
-        if not case.caching:
-            wanted.append(("enable_prefix_caching", False))
-        if case.head:
-            wanted.append(("head_dtype", case.head))
-        for setting, value in wanted:
-            answer = self._flip(setting, value)
-            if answer.get("live"):
-                changed.append((setting, answer.get("was")))
-            elif answer.get("was") is None or answer.get("was") != value:
-                return f"{setting} can't be {value} here: {answer.get('why')}"
-        return ""
-
-    def _measure(self, run: CaseRun) -> None:
-        case = run.case
-        if not case.after:  # in flight, the sequences fill the cache until the update comes
-            run.old = self.replayer.rows(reset=True)
-        update = sync_wire.UpdateRequest(case.way.mode, self._new, clear=case.way.clear)
-        if case.after:
-            flight, report = self.replayer.records(reset=True, update=update, after=case.after)
-            run.flight = tuple(flight)
-        else:
-            report = self._update(update)
-        if report is None or not report.done:
-            run.why = "" if report is None else report.why
-            run.flight = ()
+            except VllmMigrateError as error:
+                why = f"no engine with prefix caching: {error.message}"
+        if why:
+            found.runs += [CaseRun(case, why=why) for case in wanted]
             return
-        self._moved = True
-        run.seconds = report.seconds
-        records, _ = self.replayer.records(reset=False)
-        run.warm = _rows(records)
-        run.cached = _cached(records)
-        run.clean = self.replayer.rows(reset=True)
-        run.checksums = self._client.checksum(slot=self.replayer.slot)
-
-
-def _cached(records: list[sync_wire.SyncRecord]) -> int:
-    """Prompt tokens taken from the prefix cache; -1 where any sequence doesn't tell."""
-    told = [record.cached for record in records]
-    return -1 if not told or min(told) < 0 else sum(told)
-
-
-def _rows(records: list[sync_wire.SyncRecord]) -> Rows:
-    return tuple(tuple(record.logprobs) for record in records)
+        replayer = Replayer(client, _CACHING_SLOT, self._batch)
+        live = Live(client, replayer, self._model, self._changed, caching=True)
+        live.run_all(wanted, found, progress)

@@ -58,6 +58,11 @@ def parse_way(text: str) -> SyncWay:
     return SyncWay(mode, clear=bool(plus))
 
 
+def plain_mode(generation: str) -> str:
+    """The simplest way that always works: V1 reloads, V0 writes in place."""
+    return wire.RELOAD if generation == "v1" else wire.IN_PLACE
+
+
 STEPS_BEFORE = 4
 """Engine steps before an update in flight: some tokens of every sequence are from the old weights."""
 
@@ -73,7 +78,7 @@ def cases(level: str, *, generation: str, caching: bool, way: SyncWay | None) ->
     """
     if level == "none":
         return ()
-    plain = wire.RELOAD if generation == "v1" else wire.IN_PLACE
+    plain = plain_mode(generation)
     wanted: list[Case] = []
 
     def add(mode: str, *, clear: bool, on: bool = caching, head: str = "") -> None:
