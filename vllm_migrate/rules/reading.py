@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vllm_migrate.facts.model import Target
     from vllm_migrate.files.discover import SourceFile
     from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.shell_programs import Program
     from vllm_migrate.resolve.project import ProjectIndex
 
 
@@ -90,7 +91,15 @@ def read_project(
             one for file in found.values() for inside in file.running for one in inside.configurations
         )
         settings |= {file for file in sources if file.kind is FileKind.YAML and index.reached(file.relative)}
+    started = _programs(found.values())
+    settings |= {
+        file
+        for file, text in sources.items()
+        if file.kind is FileKind.SHELL and any(program.path.stem.encode() in text for program in started)
+    }
     read_all([file for file in sources if file in settings])
+    if started:
+        _link_scripts(found, started, {file.relative for file in sources if file.kind is FileKind.PYTHON})
     facts = [found[file] for file in sources if file in found]
     read = set(chosen)
     python = {file: text for file, text in sources.items() if file.kind is FileKind.PYTHON}
@@ -113,6 +122,26 @@ def read_project(
         keeps_logprobs=bool(facts) and keeps_logprobs([sources[f] for f in sources if f.kind in _CODE]),
         unreached=dead,
     )
+
+
+def _programs(code: Iterable[FileFacts]) -> tuple[Program, ...]:
+    """The modules that take vLLM's engine options on their command line."""
+    code = [file for file in code if b"add_cli_args" in file.source or b"make_arg_parser" in file.source]
+    if not code:
+        return ()
+    from vllm_migrate.files.shell_programs import programs  # noqa: PLC0415 - few projects have any
+
+    return programs(code)
+
+
+def _link_scripts(
+    found: dict[SourceFile, FileFacts], started: tuple[Program, ...], modules: set[PurePosixPath]
+) -> None:
+    """Tell the shell scripts which programs of the project take vLLM's engine options."""
+    from vllm_migrate.files.shell_programs import with_flags  # noqa: PLC0415 - few projects have programs
+
+    scripts = {file: facts for file, facts in found.items() if file.kind is FileKind.SHELL}
+    found.update({file: with_flags(facts, started, modules) for file, facts in scripts.items()})
 
 
 def names_vllm(file: SourceFile) -> bool:
