@@ -23,11 +23,21 @@ def test_both_places_are_said_and_the_call_is_edited(run, project: Path) -> None
     assert run("check", ".", "--select", "VM2").code == 0
 
 
-def test_a_field_that_is_the_only_place_is_left_to_a_person(run, project: Path) -> None:
+def test_a_field_that_only_the_engine_reads_goes_on_request(run, project: Path) -> None:
     (project / "a.py").write_text(CONFIG + AS_A_WHOLE)
+    assert "a.py:8:5  VM201 gone-engine-argument  [unsafe]" in run("check", ".", "--select", "VM2").out
+    done = run("rewrite", ".", "--allow-dirty", "--unsafe-fixes", "--select", "VM2")
+    assert done.code == 0
+    without = CONFIG.replace("    swap_space: int = 4\n", "")
+    assert (project / "a.py").read_text() == without + AS_A_WHOLE
+
+
+def test_a_field_that_others_set_is_left_to_a_person(run, project: Path) -> None:
+    code = CONFIG + AS_A_WHOLE + "\n\nengine = build(Config(swap_space=0))\n"
+    (project / "a.py").write_text(code)
     done = run("rewrite", ".", "--allow-dirty", "--unsafe-fixes", "--select", "VM2")
     assert done.code == 1
     assert "a.py:8:5  VM201 gone-engine-argument  [manual]" in done.out
     assert "remove swap_space" in done.out
     assert "rollouts" not in done.out
-    assert (project / "a.py").read_text() == CONFIG + AS_A_WHOLE
+    assert (project / "a.py").read_text() == code

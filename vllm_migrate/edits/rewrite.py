@@ -3,6 +3,10 @@
 A file is planned until planning again changes nothing, so that a second run has nothing to do; then the
 result is read once more by its adapter. Only a file that passes both is written, atomically. Otherwise it
 stays as it was, with the reason.
+
+A requirement moves last. It is what says which release the code was written for, and what is silent on the
+target shows only against that release: as long as warnings or errors remain, the requirement stays, and the
+next check still finds them.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.diagnostic import REFUSED, Diagnostic
-from vllm_migrate.edits.model import Safety
+from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.located import FileKind
 from vllm_migrate.files.shell_lines import joined_line
@@ -26,6 +30,11 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import FileFacts
     from vllm_migrate.rules.scan import Judge, ScanResult
 
+_SAYS_THE_SOURCE = "VM901"
+_LAST = (
+    "rewrite again once the other warnings and errors are mended or silenced: until then it says what release "
+    "the code was written for, against which alone they show"
+)
 _ROUNDS = 6
 """Edits that touch each other wait for the next round; rounds beyond a few mean two edits undo each other."""
 
@@ -79,6 +88,18 @@ def rewrite(
     refused: list[Diagnostic] = []
     planned = _planned(scanned, refused, unsafe=unsafe, progress=progress)
     failed = bool(refused)
+    moved = [path for path, outcome in planned.items() if _moves_the_source(outcome.plan)]
+    judge = scanned.judge
+    held = bool(moved) and _remains(scanned, planned)
+    if held and judge is not None:
+        for path in moved:
+            planned[path] = _settled(
+                scanned.facts[path],
+                [finding for finding in scanned.findings if finding.path == path],
+                judge,
+                unsafe=unsafe,
+                held=_SAYS_THE_SOURCE,
+            )
     changed = {
         path: outcome for path, outcome in planned.items() if outcome.plan.after != outcome.plan.before
     }
@@ -112,6 +133,8 @@ def rewrite(
         else:
             done_with = {(finding.code, finding.span) for finding in outcome.plan.applied}
             remaining += [finding for finding in findings if (finding.code, finding.span) not in done_with]
+    if held:
+        remaining = [_kept_back(finding) if finding.path in moved else finding for finding in remaining]
     return RewriteResult(tuple(plans), tuple(applied), tuple(remaining), tuple(refused), facts, failed)
 
 
@@ -137,6 +160,24 @@ def _planned(
     return planned
 
 
+def _moves_the_source(plan: FilePlan) -> bool:
+    return any(finding.code == _SAYS_THE_SOURCE for finding in plan.applied)
+
+
+def _kept_back(finding: Finding) -> Finding:
+    """A requirement that has an edit, and why it is not made yet."""
+    if finding.code != _SAYS_THE_SOURCE or not finding.edits:
+        return finding
+    return replace(finding, safety=Safety.MANUAL, edits=(), precondition="", advice=_LAST)
+
+
+def _remains(scanned: ScanResult, planned: Mapping[PurePosixPath, _Outcome]) -> bool:
+    """Whether warnings or errors are left once all is written, requirements aside."""
+    left = [finding for outcome in planned.values() for finding in outcome.remaining]
+    left += [finding for finding in scanned.findings if finding.path not in planned]
+    return any(f.level >= Level.WARNING and f.code != _SAYS_THE_SOURCE for f in left)
+
+
 def _left(path: PurePosixPath, error: InputError) -> Diagnostic:
     return Diagnostic(REFUSED, path, f"left as it was: {error.message}")
 
@@ -154,8 +195,17 @@ def _wanted(finding: Finding, *, unsafe: bool) -> bool:
     )
 
 
-def _settled(facts: FileFacts, findings: Iterable[Finding], judge: Judge, *, unsafe: bool) -> _Outcome:
+def _settled(
+    facts: FileFacts, findings: Iterable[Finding], judge: Judge, *, unsafe: bool, held: str = ""
+) -> _Outcome:
     """Plan until nothing changes any more.
+
+    Args:
+        facts: the file as it was read.
+        findings: of this file.
+        judge: looks at it again after it was edited.
+        unsafe: make the edits that need a reader, too.
+        held: the code of findings whose edits are not made.
 
     Raises:
         InputError: where an edited file can't be read again, or the edits never settle.
@@ -167,7 +217,7 @@ def _settled(facts: FileFacts, findings: Iterable[Finding], judge: Judge, *, uns
     found = tuple(findings)
     applied: tuple[Finding, ...] = ()
     for _ in range(_ROUNDS):
-        plan = plan_file(facts, found, unsafe=unsafe)
+        plan = plan_file(facts, [one for one in found if one.code != held], unsafe=unsafe)
         after = _mended(facts, plan.after)
         first = first or plan
         if after == facts.source:

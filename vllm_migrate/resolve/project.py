@@ -20,7 +20,7 @@ from vllm_migrate.files.prefilter import imports_directly
 from vllm_migrate.files.python import parse_python
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.exports import STAR, Exports, exports_of
-from vllm_migrate.resolve.handed_over import defined_in, handed_over, reexported_from
+from vllm_migrate.resolve.handed_over import Handed, defined_in, handed_over, reexported_from
 from vllm_migrate.resolve.meaning import Kind, Meaning
 from vllm_migrate.resolve.names import Names
 from vllm_migrate.resolve.syntax import Syntax
@@ -199,8 +199,7 @@ class _Builder:
         """Note the engines that modules hand to others of the project; gives those that got a new one."""
         got: set[PurePosixPath] = set()
         for path in sorted(givers):
-            names = self._names(path)
-            for one in handed_over(names) if names is not None else ():
+            for one in self._given(path):
                 place = self._defined(one.module, one.name, 0)
                 if place is None or place[0] == path:
                     continue
@@ -208,6 +207,13 @@ class _Builder:
                 if table.setdefault((place[1], one.place), one.engine) is one.engine:
                     got.add(place[0])
         return got
+
+    def _given(self, path: PurePosixPath) -> list[Handed]:
+        names = self._names(path)
+        try:
+            return list(handed_over(names)) if names is not None else []
+        except RecursionError:  # reading it for findings says so
+            return []
 
     def _defined(self, module: str, name: str, depth: int) -> tuple[PurePosixPath, str] | None:
         """The file that defines what a module of the project exports, and its name there."""

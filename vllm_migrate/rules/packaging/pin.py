@@ -33,7 +33,9 @@ class VllmPin(Rule):
     The environment would keep the V0 release, in which the rewritten code doesn't run.
 
     ## Fix safety
-    Unsafe: a new vLLM brings a new torch and transformers, which the rest of the project has to bear.
+    Unsafe: a new vLLM brings a new torch and transformers, which the rest of the project has to bear. It is
+    the last edit to be made: as long as other warnings and errors remain, the requirement stays, because it
+    is what says which release the code was written for, and what changed silently shows only against that.
     """
 
     code = "VM901"
