@@ -85,6 +85,7 @@ class AuditPlan:
             `save_reference` where to record one, which expires after `expires_days` (0: never).
         redact: keep texts and tokens out of the trace that is saved and out of the result.
         strata: how many bands of lengths the prompts are labelled with.
+        resume: directory for what is finished, None for one in the cache; `fresh` not to continue from there.
     """
 
     model: Path
@@ -114,6 +115,8 @@ class AuditPlan:
     expires_days: int = DEFAULT_DAYS
     redact: bool = False
     strata: int = 4
+    resume: Path | None = None
+    fresh: bool = False
 
 
 def separates(sampling: SamplingSettings) -> bool:

@@ -36,6 +36,9 @@ _DOING = {
 class EngineProcess:
     """One process; it may hold several engines in slots.
 
+    Attributes:
+        loaded: whether an engine has come up in it.
+
     Args:
         environment: where it runs.
         arm: the arm it starts with; every operation names its own.
@@ -57,18 +60,21 @@ class EngineProcess:
         self._model = model
         self._progress = progress
         self._timing = timing
+        self.loaded = False
         self.client = EngineClient(environment, name=arm, progress=self._report)
 
     def load(self, arm: str, arguments: dict[str, Any], *, slot: str = wire.MAIN_SLOT) -> EngineRun:
         """Start an engine with the user's arguments."""
         with self._stage(arm, "load", wire.LOAD):
             loaded = self.client.load(self._model, arguments, slot=slot)
+        self.loaded = True
         return EngineRun(arm, self.environment.name, arguments, loaded)
 
     def load_trainer(self, arm: str) -> None:
         """Load the checkpoint with transformers, in fp32."""
         with self._stage(arm, "load", wire.LOAD):
             self.client.load(self._model, {"dtype": "float32"}, kind="trainer")
+        self.loaded = True
 
     def tokenize(self, texts: list[str]) -> list[list[int]]:
         """Token ids as this engine makes them."""

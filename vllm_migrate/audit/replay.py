@@ -23,6 +23,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate import __version__
+from vllm_migrate.audit.earn_speed import SpeedRun, SpeedTrial
 from vllm_migrate.audit.evidence import (
     CANDIDATE,
     NOISE_FLOOR,
@@ -31,6 +32,7 @@ from vllm_migrate.audit.evidence import (
     EngineRun,
     Evidence,
 )
+from vllm_migrate.audit.journal import Journal
 from vllm_migrate.audit.ladder import Climb, LadderRun
 from vllm_migrate.audit.ladder_replay import (
     generation_defaults,
@@ -59,6 +61,21 @@ _REMEDY_SLOT = "remedy"
 _TRAINER = "trainer"
 _SYNCING = "probing weight updates"
 _LADDER = "ladder"
+_SPEED = "speed"
+
+
+# Names of finished parts in the journal, beside those of the arms.
+_COUNTERPARTS, _INPUTS, _SYNC = "counterparts", "inputs", "sync"
+_FINISHED = "finished by an earlier run"
+
+
+class _Lost(Exception):  # noqa: N818 - never leaves this module
+    """An engine that was at work failed. The arms that don't need it go on."""
+
+    def __init__(self, arm: str, error: EngineError) -> None:
+        super().__init__(error.message)
+        self.arm = arm
+        self.error = error
 
 
 class Stopped(EngineError):  # noqa: N818 - never shown: the error of the arm that failed is
@@ -72,9 +89,10 @@ class Replay:
         plan: what to do.
         model_hash: of the checkpoint, for the trace.
         v0: environment of the reference, None where `trace` brings a recorded one.
-        v1: environment of the candidate.
+        v1: environment of the candidate, None to run the reference and its noise floor only.
         trace: the recorded reference, where there is one.
         progress: told what each arm does; called from several threads.
+        journal: what an earlier run has finished is taken from there, and what this one finishes put there.
     """
 
     def __init__(
@@ -83,14 +101,21 @@ class Replay:
         *,
         model_hash: str,
         v0: EngineEnvironment | None,
-        v1: EngineEnvironment,
+        v1: EngineEnvironment | None,
         trace: Trace | None,
         progress: Progress,
+        journal: Journal | None = None,
     ) -> None:
+        candidate = v1 or v0
+        if candidate is None:
+            raise ValueError("there is neither a reference's nor a candidate's engine")
         self._plan = plan
         self._model_hash = model_hash
         self._v0 = v0
-        self._v1 = v1
+        self._v1 = candidate
+        self._only_reference = v1 is None
+        self._journal = journal or Journal()
+        self._lost: list[_Lost] = []
         self._progress = progress
         self._lock = threading.Lock()
         self._running: set[EngineProcess] = set()
@@ -99,6 +124,7 @@ class Replay:
         self._sampled: dict[str, Future[EngineRun | None]] = {CANDIDATE: Future(), REMEDY: Future()}
         self._counterparts: Future[dict[tuple[str, ...], list[wire.ReplayRecord]]] = Future()
         self._ladder: LadderRun | None = None
+        self._speed: list[SpeedRun] = []
         self._other_inputs: tuple[int, ...] = ()
         self._compared_inputs = 0
         self._sync_probes: list[SyncProbe] = []
@@ -117,6 +143,8 @@ class Replay:
         tasks = [self._run_candidate, self._run_trainer]
         if self._v0 is not None:
             tasks = [self._run_reference, self._run_candidate, self._run_noise_floor, self._run_trainer]
+        if self._only_reference:
+            tasks = [self._run_reference, self._run_noise_floor]
         one_gpu = any(engine is not None and engine.device != "cpu" for engine in (self._v0, self._v1))
         with ThreadPoolExecutor(max_workers=1 if one_gpu else 2) as pool:
             futures = [pool.submit(self._guarded, task) for task in tasks]
@@ -129,12 +157,24 @@ class Replay:
             probe.close()
         if self._error is not None:
             raise self._error
+        if self._lost:
+            raise self._lost[0].error
+        return self._evidence()
+
+    @property
+    def finished(self) -> Evidence | None:
+        """What there is after `run` has raised; None where not even the reference is complete."""
+        complete = self._reference.done() and self._reference.exception() is None
+        return self._evidence() if complete else None
+
+    def _evidence(self) -> Evidence:
         return Evidence(
             self._complete_trace(),
             self._arms,
             self._timing,
             sync=[probe.found for probe in self._sync_probes if probe.found is not None],
             ladder=self._ladder,
+            speed=self._speed,
             other_inputs=self._other_inputs,
             compared_inputs=self._compared_inputs,
         )
@@ -155,9 +195,27 @@ class Replay:
             return
         try:
             task()
+        except _Lost as lost:
+            self._go_on_without(lost)
         except BaseException as error:
             self._give_up(error)
             raise
+
+    def _go_on_without(self, lost: _Lost) -> None:
+        """Let the arms finish that don't need the one that was lost."""
+        with self._lock:
+            if not isinstance(
+                lost.error, Stopped
+            ):  # that one was waiting for another, which is noted already
+                self._lost.append(lost)
+            promises: list[Future[Any]] = []
+            if lost.arm == REFERENCE:
+                promises = [self._reference, self._counterparts]
+            if lost.arm in (REFERENCE, CANDIDATE, REMEDY):
+                promises += self._sampled.values()
+            for promise in promises:
+                if not promise.done():
+                    promise.set_exception(Stopped("given up"))
 
     def _give_up(self, error: BaseException) -> None:
         """Remember the first error, wake whoever waits, and end every engine."""
@@ -181,6 +239,10 @@ class Replay:
             self._running.add(process)
         try:
             yield process
+        except EngineError as error:
+            if process.loaded and self._error is None:
+                raise _Lost(arm, error) from error
+            raise
         finally:
             with self._lock:
                 self._running.discard(process)
@@ -196,29 +258,51 @@ class Replay:
     def _run_reference(self) -> None:
         plan, environment = self._plan, self._v0
         assert environment is not None  # noqa: S101 - for the type checker; `run` starts this task only then
+        if self._take_reference():
+            return
         with self._process(environment, REFERENCE) as process:
             run = process.load(REFERENCE, plan.v0_args)
-            prompts = self._tokenized(process)
-            ids = [list(prompt.token_ids) for prompt in prompts]
-            rollouts = process.sample(
-                REFERENCE,
-                ids,
-                plan.sampling,
-                samples=plan.samples,
-                seed=plan.seed,
-                top_prompts=prompts_with_top(len(ids), plan.samples),
-            )
-            probe: tuple[Rollout, ...] = ()
-            if plan.probe is not None:
-                some = ids[:PROBE_PROMPTS]
-                probe = process.sample(REFERENCE, some, plan.probe, samples=plan.samples, seed=plan.seed)
-            self._deliver(
-                self._reference,
-                Trace(self._provenance(environment, run), prompts, rollouts, probe=probe),
-            )
-            self._replay_counterparts(process)
-            if plan.sync_probe == "all":
+            if not self._reference.done():
+                self._sample_reference(process, run)
+            if not self._counterparts.done():
+                self._replay_counterparts(process)
+            if plan.sync_probe == "all" and not self._only_reference:
                 self._probe_sync(process, run, level="all", together=environment.device == "cpu")
+
+    def _take_reference(self) -> bool:
+        """Take what an earlier run has finished; whether that is all there is to do."""
+        trace = self._journal.find(REFERENCE)
+        if trace is None:
+            return False
+        self._progress(REFERENCE, _FINISHED, 0, 0)
+        self._deliver(self._reference, trace)
+        counterparts = {} if self._plan.ladder == "none" else self._journal.find(_COUNTERPARTS)
+        if self._only_reference:
+            counterparts = {}
+        if counterparts is not None:
+            self._deliver(self._counterparts, counterparts)
+        syncing = self._plan.sync_probe == "all" and not self._only_reference
+        return counterparts is not None and (not syncing or self._take_sync(REFERENCE))
+
+    def _sample_reference(self, process: EngineProcess, run: EngineRun) -> None:
+        plan = self._plan
+        prompts = self._tokenized(process)
+        ids = [list(prompt.token_ids) for prompt in prompts]
+        rollouts = process.sample(
+            REFERENCE,
+            ids,
+            plan.sampling,
+            samples=plan.samples,
+            seed=plan.seed,
+            top_prompts=prompts_with_top(len(ids), plan.samples),
+        )
+        probe: tuple[Rollout, ...] = ()
+        if plan.probe is not None:
+            some = ids[:PROBE_PROMPTS]
+            probe = process.sample(REFERENCE, some, plan.probe, samples=plan.samples, seed=plan.seed)
+        trace = Trace(self._provenance(process.environment, run), prompts, rollouts, probe=probe)
+        self._journal.keep(REFERENCE, trace)
+        self._deliver(self._reference, trace)
 
     def _provenance(self, environment: EngineEnvironment, run: EngineRun) -> Provenance:
         plan = self._plan
@@ -242,8 +326,9 @@ class Replay:
         """What the ladder compares with where a change makes sense on both sides only; none if that fails."""
         found: dict[tuple[str, ...], list[wire.ReplayRecord]] = {}
         try:
-            if self._plan.ladder != "none":
+            if self._plan.ladder != "none" and not self._only_reference:
                 found = replay_counterparts(process, self._plan, self._reference.result())
+                self._journal.keep(_COUNTERPARTS, found)
         except VllmMigrateError:
             if self._error is not None:
                 raise
@@ -261,6 +346,10 @@ class Replay:
     def _run_noise_floor(self) -> None:
         plan, environment = self._plan, self._v0
         assert environment is not None  # noqa: S101 - for the type checker; `run` starts this task only then
+        if (kept := self._journal.find(NOISE_FLOOR)) is not None:
+            self._progress(NOISE_FLOOR, _FINISHED, 0, 0)
+            self._arms[NOISE_FLOOR] = kept
+            return
         with self._process(environment, NOISE_FLOOR) as process:
             run = process.load(NOISE_FLOOR, plan.v0_args)
             trace = self._reference.result()
@@ -272,31 +361,81 @@ class Replay:
                 NOISE_FLOOR, trace.prompts, trace.rollouts, plan.sampling, order=order, max_num_seqs=half
             )
             run.probe = self._force_probe(process, NOISE_FLOOR)
+        self._journal.keep(NOISE_FLOOR, run)
         self._arms[NOISE_FLOOR] = run
 
     def _run_candidate(self) -> None:
         plan, environment = self._plan, self._v1
         own_process = environment.device != "cpu"
-        with self._process(environment, CANDIDATE) as process:
-            run = process.load(CANDIDATE, plan.candidate_args)
-            self._replay_and_sample(process, run)
-            self._compare_inputs(process)
-            if plan.remedy_additions and not own_process:
-                self._remedy(process, _REMEDY_SLOT)
-            if not plan.remedy_additions:
-                self._deliver(self._sampled[REMEDY], None)
-            intact = plan.ladder == "none" or self._climb(process, run, together=not own_process)
-            if intact:
-                self._probe_sync(process, run, level=plan.sync_probe, together=not own_process)
-        if not intact:  # a rung broke that engine, or the device had no room for it beside another one
+        missing = self._take_candidate()
+        if missing - {REMEDY} or (missing and not own_process):
             with self._process(environment, CANDIDATE) as process:
-                process.load(CANDIDATE, plan.candidate_args)
-                self._probe_sync(process, run, level=plan.sync_probe, together=not own_process)
-        if plan.remedy_additions and own_process:
+                run = process.load(CANDIDATE, plan.candidate_args)
+                run = self._arms.get(CANDIDATE, run)
+                if CANDIDATE in missing:
+                    self._replay_and_sample(process, run)
+                if _INPUTS in missing:
+                    self._compare_inputs(process)
+                if REMEDY in missing and not own_process:
+                    self._remedy(process, _REMEDY_SLOT)
+                wanted = missing & {_LADDER, _SPEED}
+                intact = not wanted or self._experiment(process, run, wanted, together=not own_process)
+                if _SYNC in missing and intact:
+                    self._probe_sync(process, run, level=plan.sync_probe, together=not own_process)
+            if _SYNC in missing and not intact:  # a rung broke it, or there was no room for it beside another
+                with self._process(environment, CANDIDATE) as process:
+                    process.load(CANDIDATE, plan.candidate_args)
+                    self._probe_sync(process, run, level=plan.sync_probe, together=not own_process)
+        if REMEDY in missing and own_process:
             with self._process(environment, REMEDY) as process:
                 self._remedy(process, wire.MAIN_SLOT)
-
         self._finish_sync()
+
+    def _take_candidate(self) -> set[str]:
+        """Take what an earlier run has finished of the candidate, and say what is missing."""
+        plan = self._plan
+        wanted = {CANDIDATE, _INPUTS}
+        if plan.remedy_additions:
+            wanted.add(REMEDY)
+        else:
+            self._deliver(self._sampled[REMEDY], None)
+        if plan.ladder != "none":
+            wanted.add(_LADDER)
+        if plan.earn_speed:
+            wanted.add(_SPEED)
+        if plan.sync_probe != "none" and not self._take_sync(CANDIDATE):
+            wanted.add(_SYNC)
+        for name in (CANDIDATE, REMEDY):
+            kept = self._journal.find(name) if name in wanted else None
+            if kept is not None:
+                self._progress(name, _FINISHED, 0, 0)
+                self._arms[name] = kept
+                self._deliver(self._sampled[name], kept)
+                wanted.discard(name)
+        if (inputs := self._journal.find(_INPUTS)) is not None:
+            self._other_inputs, self._compared_inputs = inputs
+            wanted.discard(_INPUTS)
+        if _LADDER in wanted and (ladder := self._journal.find(_LADDER)) is not None:
+            self._ladder = ladder
+            wanted.discard(_LADDER)
+        if _SPEED in wanted and (speed := self._journal.find(_SPEED)) is not None:
+            self._speed = speed
+            wanted.discard(_SPEED)
+        return wanted
+
+    def _take_sync(self, arm: str) -> bool:
+        """Take an earlier run's probe of weight updates in this arm; whether there is one."""
+        found = self._journal.find(f"{_SYNC}.{arm}")
+        if found is None:
+            return False
+        probe = SyncProbe(self._plan.model, level="none", way=self._plan.sync_way, seed=self._plan.seed)
+        probe.found = found
+        self._sync_probes.insert(0 if arm == CANDIDATE else len(self._sync_probes), probe)
+        return True
+
+    def _keep_sync(self, arm: str, probe: SyncProbe) -> None:
+        if self._error is None and probe.found is not None:
+            self._journal.keep(f"{_SYNC}.{arm}", probe.found)
 
     def _probe_sync(self, process: EngineProcess, run: EngineRun, *, level: str, together: bool) -> None:
         """Try weight updates in a live engine; the last thing done there, as its weights change."""
@@ -307,6 +446,8 @@ class Replay:
         probe.hot(process.client, run, self._reference.result(), partial(self._progress, run.name, _SYNCING))
         if together:
             probe.cold(process.client)
+        if not probe.waiting or probe.compared:
+            self._keep_sync(run.name, probe)
         self._timing[f"{run.name}.sync"] = round(time.monotonic() - started, 3)
 
     def _finish_sync(self) -> None:
@@ -315,6 +456,7 @@ class Replay:
             if probe.waiting and not probe.compared:
                 with self._process(self._v1, COLD_SLOT) as process:
                     probe.cold(process.client, wire.MAIN_SLOT)
+                self._keep_sync(CANDIDATE, probe)
 
     def _remedy(self, process: EngineProcess, slot: str) -> None:
         arguments = {**self._plan.candidate_args, **self._plan.remedy_additions}
@@ -324,12 +466,25 @@ class Replay:
     def _run_trainer(self) -> None:
         """The trainer's forward over every arm's own tokens, in V1's environment: it has transformers."""
         plan = self._plan
+        names = (CANDIDATE, REMEDY) if plan.remedy_additions else (CANDIDATE,)
+        kept = {name: self._journal.find(f"{_TRAINER}.{name}") for name in (REFERENCE, *names)}
+        if all(found is not None for found in kept.values()):
+            self._progress(_TRAINER, _FINISHED, 0, 0)
+            self._score(None, kept)
+            return
         with self._process(self._v1, _TRAINER) as process:
             process.load_trainer(_TRAINER)
-            trace = self._reference.result()
-            reference = recorded_run(trace)
-            if plan.reward is not None:
-                reference.rewards = score_rollouts(plan.reward, trace.prompts, trace.rollouts)
+            self._score(process, kept)
+
+    def _score(self, process: EngineProcess | None, kept: dict[str, Any]) -> None:
+        """The trainer's scores of every arm: those kept from an earlier run, the others by this process."""
+        plan, trace = self._plan, self._reference.result()
+        reference = recorded_run(trace)
+        if plan.reward is not None:
+            reference.rewards = score_rollouts(plan.reward, trace.prompts, trace.rollouts)
+        if kept[REFERENCE] is not None:
+            reference.trainer, reference.trainer_probe = kept[REFERENCE]
+        elif process is not None:
             reference.trainer = process.force(
                 _TRAINER, trace.prompts, trace.rollouts, plan.sampling, min_p_first=False
             )
@@ -337,11 +492,17 @@ class Replay:
                 reference.trainer_probe = process.force(
                     _TRAINER, trace.prompts, trace.probe, plan.probe, min_p_first=False
                 )
-            self._arms[REFERENCE] = reference
-            for name in (CANDIDATE, REMEDY):
-                run = self._sampled[name].result()
-                if run is not None:
-                    run.trainer = process.force(_TRAINER, trace.prompts, run.rollouts, plan.sampling)
+            self._journal.keep(f"{_TRAINER}.{REFERENCE}", (reference.trainer, reference.trainer_probe))
+        self._arms[REFERENCE] = reference
+        for name in (CANDIDATE, REMEDY):
+            run = self._sampled[name].result()
+            if run is None:
+                continue
+            if kept.get(name) is not None:
+                run.trainer = kept[name]
+            elif process is not None:
+                run.trainer = process.force(_TRAINER, trace.prompts, run.rollouts, plan.sampling)
+                self._journal.keep(f"{_TRAINER}.{name}", run.trainer)
 
     # What the arms have in common.
 
@@ -360,6 +521,7 @@ class Replay:
         )
         if plan.reward is not None and run.name == CANDIDATE:
             run.rewards = score_rollouts(plan.reward, trace.prompts, run.rollouts)
+        self._journal.keep(run.name, run)
         self._arms[run.name] = run
         self._deliver(self._sampled[run.name], run)
 
@@ -381,9 +543,12 @@ class Replay:
         self._other_inputs = tuple(
             prompt.id for prompt, ids in zip(prompts, made, strict=True) if tuple(ids) != prompt.token_ids
         )
+        self._journal.keep(_INPUTS, (self._other_inputs, self._compared_inputs))
 
-    def _climb(self, process: EngineProcess, candidate: EngineRun, *, together: bool) -> bool:
-        """The ladder, in the candidate's engine. What goes wrong there leaves the verdict alone.
+    def _experiment(
+        self, process: EngineProcess, candidate: EngineRun, wanted: set[str], *, together: bool
+    ) -> bool:
+        """The ladder and the search for speed, in the candidate's engine; failures there leave the verdict.
 
         Returns:
             Whether that engine still runs, as it was.
@@ -397,30 +562,44 @@ class Replay:
             arm=_LADDER,
             together=together,
         ) as engine:
-            climb = Climb(
-                engine,
-                trace.prompts,
-                rollouts,
-                sampling,
-                own=None if on_probe else candidate_sampling(plan),
-                path=plan.candidate_path,
-                on_probe=on_probe,
-                counterparts=self._counterparts.result,
-                stopped=lambda: self._error is not None,
-                seed=plan.seed,
-                arm=_LADDER,
-            )
-            self._ladder = climb.run(
-                lambda observed: suspects(
-                    plan,
-                    candidate.loaded.settings,
-                    observed,
+            if _LADDER in wanted:
+                climb = Climb(
+                    engine,
+                    trace.prompts,
+                    rollouts,
                     sampling,
-                    reference=trace.provenance.settings,
-                    defaults=generation_defaults(plan.model),
-                    moe=routes_to_experts(plan.model),
+                    own=None if on_probe else candidate_sampling(plan),
+                    path=plan.candidate_path,
+                    on_probe=on_probe,
+                    counterparts=self._counterparts.result,
+                    stopped=lambda: self._error is not None,
+                    seed=plan.seed,
+                    arm=_LADDER,
                 )
-            )
+                self._ladder = climb.run(
+                    lambda observed: suspects(
+                        plan,
+                        candidate.loaded.settings,
+                        observed,
+                        sampling,
+                        reference=trace.provenance.settings,
+                        defaults=generation_defaults(plan.model),
+                        moe=routes_to_experts(plan.model),
+                    )
+                )
+                if self._error is None:
+                    self._journal.keep(_LADDER, self._ladder)
+            if _SPEED in wanted:
+                self._speed = SpeedTrial(
+                    engine,
+                    trace.prompts,
+                    trace.rollouts,
+                    candidate_sampling(plan),
+                    candidate.loaded.settings,
+                    stopped=lambda: self._error is not None,
+                ).run()
+                if self._error is None:
+                    self._journal.keep(_SPEED, self._speed)
             return engine.intact
 
 

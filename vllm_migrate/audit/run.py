@@ -6,23 +6,22 @@ import os
 import resource
 import time
 import traceback
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from vllm_migrate import __version__
 from vllm_migrate.audit.conclude import conclude
+from vllm_migrate.audit.gather import IncompleteError, gather, without_verdict
 from vllm_migrate.audit.invariants import apply_findings, conclude_sync
-from vllm_migrate.audit.reference import check_reference
-from vllm_migrate.audit.replay import Replay
+from vllm_migrate.audit.journal import open_journal
 from vllm_migrate.audit.result import AuditResult, Cause
 from vllm_migrate.engines import registry
 from vllm_migrate.errors import InputError, UsageError, VllmMigrateError
 from vllm_migrate.reward.load import Texts, score
-from vllm_migrate.trace.checkpoint import hash_parts, read_vocabulary
+from vllm_migrate.trace.checkpoint import read_vocabulary
 from vllm_migrate.trace.parquet import read_trace, write_trace
-from vllm_migrate.trace.seal import sealed
+from vllm_migrate.trace.redact import redacted
 from vllm_migrate.workers import protocol as wire
 
 if TYPE_CHECKING:
@@ -74,7 +73,8 @@ def not_judged(plan: AuditPlan | None, reason: str, message: str, hint: str = ""
         timing={},
         model="" if plan is None else str(plan.model),
         sampling={} if plan is None else wire.to_wire(plan.sampling),
-        clip_range=0.2 if plan is None else plan.clip.high,
+        clip_range=0.2 if plan is None else plan.clip.low,
+        clip_range_high=0.2 if plan is None else plan.clip.high,
         prompts=0 if plan is None else len(plan.prompts),
         message=f"{message}\nhint: {hint}" if hint else message,
         warnings=() if plan is None else plan.warnings,
@@ -100,19 +100,19 @@ def _run(plan: AuditPlan, progress: Progress) -> AuditResult:
         raise UsageError(f"--v0 {plan.v0} is a {v0.generation.upper()} engine; the reference must be V0")
     if v1.generation != "v1":
         raise UsageError(f"--v1 {plan.v1} is a {v1.generation.upper()} engine; the candidate must be V1")
-    if trace is not None:
-        hashes = hash_parts(plan.model)
-        check_reference(plan, trace, hashes)
-        evidence = Replay(plan, model_hash=hashes.model, v0=None, v1=v1, trace=trace, progress=progress).run()
-    else:
-        # Reading a large checkpoint takes as long as starting an engine, so both happen at once.
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            hashing = pool.submit(hash_parts, plan.model)
-            evidence = Replay(plan, model_hash="", v0=v0, v1=v1, trace=None, progress=progress).run()
-            evidence.trace = sealed(evidence.trace, hashing.result(), plan.expires_days)
-    if plan.save_reference is not None:
-        write_trace(evidence.trace, plan.save_reference)
-    return _concluded(plan, evidence)
+    journal = open_journal(plan, tuple(engine for engine in (v0, v1) if engine is not None))
+    try:
+        evidence = gather(plan, v0=v0, v1=v1, trace=trace, journal=journal, progress=progress)
+        if plan.save_reference is not None:
+            saved = redacted(evidence.trace) if plan.redact else evidence.trace
+            write_trace(saved, plan.save_reference)
+        result = _concluded(plan, evidence)
+        journal.finish()
+    except IncompleteError as error:
+        return without_verdict(plan, error, _concluded)
+    finally:
+        journal.close()
+    return replace(result, warnings=(*result.warnings, *journal.notes))
 
 
 def _concluded(plan: AuditPlan, evidence: Evidence) -> AuditResult:
