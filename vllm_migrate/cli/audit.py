@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-import sys
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,28 +15,16 @@ from vllm_migrate.audit.ladder_options import with_cause_options
 from vllm_migrate.audit.metrics import ClipRange
 from vllm_migrate.audit.plan import AuditPlan, build_plan
 from vllm_migrate.audit.prompts import read_prompts
-from vllm_migrate.audit.result import AuditResult, Verdict
+from vllm_migrate.audit.result import Verdict
 from vllm_migrate.audit.run import INTERRUPTED, not_judged, run_audit
 from vllm_migrate.audit.sync_ways import parse_way
 from vllm_migrate.cli.audit_apply import Apply, apply_report, apply_result, check_apply
 from vllm_migrate.cli.audit_code import from_code as read_from_code
+from vllm_migrate.cli.audit_output import AuditFormat, format_of, write_reports
 from vllm_migrate.cli.audit_progress import ArmProgress
-from vllm_migrate.cli.output import write_error_line
-from vllm_migrate.errors import ExitCode, InputError, UsageError, VllmMigrateError
-from vllm_migrate.report.style import style_for
+from vllm_migrate.errors import ExitCode, UsageError, VllmMigrateError
 from vllm_migrate.reward.load import parse_reward
 from vllm_migrate.workers.protocol import SamplingSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-
-class AuditFormat(str, Enum):
-    """Formats of the audit's report."""
-
-    TEXT = "text"
-    JSON = "json"
-    HTML = "html"
 
 
 class LadderMode(str, Enum):
@@ -63,12 +50,6 @@ class SyncProbing(str, Enum):
     NONE = "none"
 
 
-_SUFFIXES = {
-    ".json": AuditFormat.JSON,
-    ".html": AuditFormat.HTML,
-    ".htm": AuditFormat.HTML,
-    ".txt": AuditFormat.TEXT,
-}
 _EXIT = {Verdict.PASS: ExitCode.CLEAN, Verdict.FAIL: ExitCode.FINDINGS}
 
 
@@ -180,7 +161,7 @@ def audit(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Replay the same prompts through V0 and V1, and judge V1."""
-    files = [(path, _format_of(path)) for path in output_file or ()]
+    files = [(path, format_of(path)) for path in output_file or ()]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a runner that gives up still gets its reports
     plan: AuditPlan | None = None
     writing = Apply(apply, yes=yes, allow_dirty=allow_dirty)
@@ -227,58 +208,6 @@ def audit(
         result = not_judged(plan, error.reason, error.message, error.hint)
     except KeyboardInterrupt:
         result = not_judged(plan, INTERRUPTED, "interrupted")
-    _report(result, output_format, files)
+    write_reports(result, output_format, files)
     judged = _EXIT.get(result.verdict, ExitCode.NOT_JUDGED) if result.verdict else ExitCode.NOT_JUDGED
     raise typer.Exit(apply_result(result, writing, v1) or judged)
-
-
-def _format_of(path: Path) -> AuditFormat:
-    """The format a file's suffix asks for.
-
-    Raises:
-        UsageError: it asks for none, or the directory does not exist.
-    """
-    if path.suffix.lower() not in _SUFFIXES:
-        raise UsageError(f"--output-file {path}: the suffix must be .html, .json or .txt")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"--output-file {path}: there is no such directory")
-    return _SUFFIXES[path.suffix.lower()]
-
-
-def _report(
-    result: AuditResult, output_format: AuditFormat, files: Sequence[tuple[Path, AuditFormat]]
-) -> None:
-    """Write every report, then print; an audit without a verdict also says why on stderr, in one line."""
-    failed: OSError | None = None
-    for path, kind in files:
-        try:
-            path.write_text(_render(result, kind), encoding="utf-8")
-        except OSError as error:  # noqa: PERF203 - one file that fails must not keep the others from being written
-            failed = error
-    if result.verdict is None:
-        message, _, hint = result.message.partition("\nhint: ")
-        write_error_line(f"error: {message}")
-        if hint:
-            write_error_line(f"  {hint}")
-    if output_format is not AuditFormat.TEXT or result.verdict is not None:
-        text = _render(result, output_format, colour=style_for(sys.stdout).enabled)
-        encoding = sys.stdout.encoding or "utf-8"
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        sys.stdout.flush()
-    if failed is not None:
-        raise InputError(f"{failed.filename}: can't be written: {failed.strerror}")
-
-
-def _render(result: AuditResult, kind: AuditFormat, *, colour: bool = False) -> str:
-    # Each report is imported when asked for; rich and the plots take their time.
-    if kind is AuditFormat.JSON:
-        from vllm_migrate.report.audit_json import render_json  # noqa: PLC0415 - see above
-
-        return render_json(result)
-    if kind is AuditFormat.HTML:
-        from vllm_migrate.report.audit_html import render_html  # noqa: PLC0415 - see above
-
-        return render_html(result)
-    from vllm_migrate.report.audit_terminal import render_text  # noqa: PLC0415 - see above
-
-    return render_text(result, colour=colour)

@@ -10,7 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Estimate, Verdict
+from vllm_migrate.report.audit_terminal_parts import further_parts
 from vllm_migrate.report.settings_code import python_source
+from vllm_migrate.report.shown import safe_lines as safe
 from vllm_migrate.report.words import headline, words_for
 
 WIDTH = 80
@@ -18,6 +20,7 @@ _STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.INCONCL
 _AGAINST = {"reference": "V0's tokens", "trainer": "trainer", "probe": "semantic probe"}
 _SHOWN_CHECKS = 6
 _ARM_WIDTH = 13
+_ENGINE_WIDTH = 12
 _RUNNERS = {"v0": "V0", "v1-model-runner": "V1", "v2-model-runner": "V1r2"}
 _LEGEND = (
     "|Δ|: |Δlogp| to the reference on its tokens, nats; trainer: mean |Δlogp| to the"
@@ -46,15 +49,15 @@ def print_audit(result: AuditResult, console: Console) -> None:
     """Print the result; nothing in it is read as markup, and colour is the console's choice."""
     console.print(_headline(result))
     if result.message:
-        console.print(Text(result.message))
+        console.print(Text(safe(result.message)))
     if result.cause is not Cause.NONE:
         console.print(Text.assemble(("cause: ", "bold"), result.cause.value))
     if result.cause_evidence:
-        console.print(Padding(Text(result.cause_evidence), (0, 0, 0, 2)))
+        console.print(Padding(Text(safe(result.cause_evidence)), (0, 0, 0, 2)))
     if result.settings:
         console.print(Text("add to LLM(...):", style="bold"))
         for name, value in result.settings.items():
-            console.print(Text(f"  {name}={python_source(value)},"))
+            console.print(Text(safe(f"  {name}={python_source(value)},")))
     if result.remedy is not None:
         console.print(_remedy(result))
     if result.arms:
@@ -64,8 +67,10 @@ def print_audit(result: AuditResult, console: Console) -> None:
         _print_checks(result, console)
     if result.reward is not None:
         console.print(_reward(result))
+    for block in further_parts(result):
+        console.print(block)
     for warning in result.warnings:
-        console.print(Text.assemble(("warning: ", "yellow"), warning))
+        console.print(Text.assemble(("warning: ", "yellow"), safe(warning)))
     if "total" in result.timing:
         cpu = f", {result.timing['cpu']:.0f} CPU seconds" if "cpu" in result.timing else ""
         console.print(Text(f"{result.timing['total']:.0f} s{cpu}", style="dim"))
@@ -73,8 +78,8 @@ def print_audit(result: AuditResult, console: Console) -> None:
 
 def _headline(result: AuditResult) -> Text:
     if result.verdict is None:
-        return Text.assemble(("NOT JUDGED", "bold yellow"), f" ({result.reason})")
-    return Text.assemble((result.verdict.value, _STYLES[result.verdict]), f" {headline(result)}")
+        return Text.assemble(("NOT JUDGED", "bold yellow"), f" ({safe(result.reason)})")
+    return Text.assemble((result.verdict.value, _STYLES[result.verdict]), f" {safe(headline(result))}")
 
 
 def _remedy(result: AuditResult) -> Text:
@@ -103,8 +108,8 @@ def _row(arm: Arm) -> list[Text]:
     metrics, trainer = arm.against_reference or arm.against_probe, arm.against_trainer
     verdict = Text("") if arm.verdict is None else Text(arm.verdict.value, style=_STYLES[arm.verdict])
     return [
-        Text(arm.name.replace("flip:logprobs_mode", "flip logprobs")[:_ARM_WIDTH]),
-        Text(f"{_RUNNERS.get(arm.runner, arm.runner)} {_release(arm.version)}"),
+        Text(safe(arm.name.replace("flip:logprobs_mode", "flip logprobs"))[:_ARM_WIDTH]),
+        Text(safe(f"{_RUNNERS.get(arm.runner, arm.runner)} {_release(arm.version)}")[:_ENGINE_WIDTH]),
         Text(_small(metrics.mean_abs.value) if metrics else "-"),
         Text(_small(metrics.p99_abs) if metrics else "-"),
         Text(_percent(metrics.clip_rate) if metrics else "-"),
@@ -149,7 +154,7 @@ def _check(check: Check) -> Text:
     return Text.assemble(
         "  ",
         (check.verdict.value, _STYLES[check.verdict]),
-        f" {name}, {against}: {check.value:.3g}{interval}, margin {check.margin:.3g}",
+        f" {safe(name)}, {safe(against)}: {check.value:.3g}{interval}, margin {check.margin:.3g}",
     )
 
 

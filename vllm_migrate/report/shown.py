@@ -28,3 +28,9 @@ def shown(value: object, *, kept: str = "", longest: int = LONGEST) -> str:
             for char in text
         )
     return f"{text} … ({len(raw):,} characters)" if len(raw) > longest else text
+
+
+def safe_lines(value: object) -> str:
+    """`value` for a terminal: line feeds kept, the rest of what is hidden shown, however long it is."""
+    raw = str(value)
+    return raw if raw.isprintable() else shown(raw, kept="\n", longest=len(raw))

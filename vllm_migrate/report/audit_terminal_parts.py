@@ -1,0 +1,161 @@
+"""The result's further parts for a terminal of 80 columns: what is broken or notable, the rest in one line.
+
+The HTML and JSON reports hold all of it; here stands what a reader acts on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.padding import Padding
+from rich.text import Text
+
+from vllm_migrate.audit.result import Cause, Verdict
+from vllm_migrate.report.numbers import count, estimated, limit, number, percent
+from vllm_migrate.report.part_words import (
+    cause_words,
+    diagnostic_name,
+    diagnostic_unit,
+    invariant_figure,
+    invariant_name,
+    rung_name,
+    speed_words,
+    sync_way,
+)
+from vllm_migrate.report.settings_code import setting_words
+from vllm_migrate.report.shown import safe_lines as safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import RenderableType
+
+    from vllm_migrate.audit.result import AuditResult
+    from vllm_migrate.audit.sections import (
+        Advice,
+        Diagnostic,
+        Invariant,
+        Ladder,
+        Rung,
+        SpeedOption,
+        SyncCase,
+    )
+
+_MOST_RUNGS, _MOST_CASES, _MOST_ADVICE = 6, 6, 4
+
+
+def further_parts(result: AuditResult) -> Iterator[RenderableType]:
+    """Everything beyond verdict, cause and figures, a block each; nothing of a part that is empty."""
+    yield from _invariants(result.invariants)
+    if result.ladder is not None:
+        yield from _ladder(result.ladder, named=result.cause is not Cause.NONE)
+    yield from _sync(result.sync)
+    yield from _diagnostics(result.diagnostics)
+    yield from _speed(result.speed)
+    yield from _advice(result.advice)
+
+
+def _titled(title: str, said: str, style: str = "bold") -> Text:
+    return Text.assemble((f"{title}: ", style), safe(said))
+
+
+def _item(said: str, mark: str = "", style: str = "") -> Padding:
+    """A line of a block, wrapped under itself."""
+    return Padding(Text.assemble((mark, style), " " if mark else "", safe(said)), (0, 0, 0, 2))
+
+
+def _invariants(found: Sequence[Invariant]) -> Iterator[RenderableType]:
+    if not found:
+        return
+    holding = sum(entry.holds is True for entry in found)
+    yield _titled("invariants", f"{holding} of {len(found)} hold")
+    for entry in found:
+        said = ", ".join(part for part in (invariant_figure(entry), entry.note) if part)
+        name = f"{invariant_name(entry)}: {said}" if said else invariant_name(entry)
+        if entry.holds is False:
+            yield _item(name, "BROKEN", "bold red")
+        elif entry.holds is None:
+            yield _item(name, "not tried", "yellow")
+
+
+def _ladder(ladder: Ladder, *, named: bool) -> Iterator[RenderableType]:
+    measured = [rung for rung in ladder.rungs if rung.removed is not None]
+    if not measured:
+        if ladder.note and (named or ladder.rungs):
+            yield _titled("ladder", ladder.note)
+        return
+    untried = len(ladder.rungs) - len(measured)
+    rest = f", {count(untried)} could not be run" if untried else ""
+    yield _titled("ladder", f"{count(len(measured))} changes tried on {estimated(ladder.excess)} nats{rest}")
+    shown = sorted(measured, key=_removed, reverse=True)[:_MOST_RUNGS]
+    for rung in shown:
+        name = rung_name(rung) if rung.setting else cause_words(rung.cause)
+        against = "" if rung.against == shown[0].against else f", against the {rung.against}"
+        yield _item(f"{name}{against}", f"{percent(_removed(rung)):>6}", "cyan")
+    if len(measured) > len(shown):
+        yield _item(f"and {len(measured) - len(shown)} more")
+    left = [f"left by all together: {percent(ladder.residual.value)}"] if ladder.residual else []
+    left += [f"interaction: {percent(ladder.interaction.value)}"] if ladder.interaction else []
+    if left:
+        yield _item("; ".join(left))
+
+
+def _removed(rung: Rung) -> float:
+    return rung.removed.value if rung.removed else 0.0
+
+
+def _sync(cases: Sequence[SyncCase]) -> Iterator[RenderableType]:
+    if not cases:
+        return
+    tried = [case for case in cases if case.stale is not None]
+    stale = [case for case in tried if case.stale]
+    said = f"{len(tried) - len(stale)} of {len(tried)} ways leave the engine as a cold one"
+    if not tried:
+        why = next((case.note for case in cases if case.note), "")
+        said = f"no way could be tried{f': {why}' if why else ''}"
+    elif len(tried) < len(cases):
+        said += f"; {len(cases) - len(tried)} could not be tried"
+    yield _titled("weight updates", said)
+    for case in stale[:_MOST_CASES]:
+        figures = f"{count(case.differing)} of {count(case.tokens)} tokens differ"
+        far = "" if case.max_abs is None else f", at most {number(case.max_abs)} nats"
+        yield _item(f"{case.engine}, {sync_way(case)}: {figures}{far}", "differs", "bold red")
+    if len(stale) > _MOST_CASES:
+        yield _item(f"and {len(stale) - _MOST_CASES} more")
+
+
+def _diagnostics(found: Sequence[Diagnostic]) -> Iterator[RenderableType]:
+    notable = [entry for entry in found if entry.notable]
+    if not notable:
+        return
+    yield _titled("notable", "beyond their marks; they do not gate")
+    for entry in notable:
+        unit = diagnostic_unit(entry)
+        mark = "" if entry.warn is None else f", mark {limit(entry.warn, unit)}"
+        written = "" if unit in {"share", ""} else f" {unit}"
+        yield _item(f"{diagnostic_name(entry)}: {estimated(entry.estimate, unit)}{written}{mark}")
+
+
+def _speed(options: Sequence[SpeedOption]) -> Iterator[RenderableType]:
+    if not options:
+        return
+    good = [option for option in options if option.recommended]
+    yield _titled("speed", f"{len(good)} of {len(options)} optimisations can be turned on again")
+    for option in options:
+        equal = option.verdict is Verdict.PASS
+        style = "green" if option.recommended else "dim" if equal else "yellow"
+        # The figure says why where nothing was measured; the note says it everywhere else.
+        words = [setting_words(option.settings), speed_words(option)]
+        words += [option.note] if option.note and option.note not in words else []
+        yield _item(": ".join(word for word in words if word), option.verdict.value, style)
+
+
+def _advice(pieces: Sequence[Advice]) -> Iterator[RenderableType]:
+    for piece in pieces[:_MOST_ADVICE]:
+        yield _titled("next", piece.title)
+        if piece.reason:
+            yield _item(piece.reason)
+        if piece.settings:
+            yield _item(setting_words(piece.settings))
+    if len(pieces) > _MOST_ADVICE:
+        yield _item(f"and {len(pieces) - _MOST_ADVICE} more, in the HTML report")

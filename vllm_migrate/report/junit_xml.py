@@ -1,0 +1,45 @@
+"""JUnit XML: cases, suites, the document. Counts are those of what is written."""
+
+from __future__ import annotations
+
+from xml.sax.saxutils import quoteattr
+
+from vllm_migrate.report.style import printable
+
+_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_KINDS = ("failure", "error", "skipped")
+
+Case = tuple[str, str]
+"""What a case ends as ("failure", "error", "skipped", "passed"), and its element."""
+Suite = tuple[tuple[int, ...], str]
+"""How many cases, failures, errors and skipped ones, and the element."""
+
+
+def case(name: str, classname: str, body: str) -> str:
+    """One test case; `body` is markup."""
+    head = f"    <testcase name={attribute(name)} classname={attribute(classname)}"
+    return f"{head}>{body}</testcase>\n" if body else f"{head}/>\n"
+
+
+def suite(name: str, cases: list[Case]) -> Suite:
+    """Cases under a name."""
+    numbers = (len(cases), *(sum(outcome == kind for outcome, _ in cases) for kind in _KINDS))
+    head = f"  <testsuite name={attribute(name)} {_counts(*numbers)}>\n"
+    return numbers, head + "".join(text for _, text in cases) + "  </testsuite>\n"
+
+
+def document(suites: list[Suite]) -> str:
+    """The whole document."""
+    numbers = [sum(column) for column in zip(*(numbers for numbers, _ in suites), strict=True)]
+    head = f'{_HEAD}<testsuites name="vllm-migrate" {_counts(*numbers)}>\n'
+    return head + "".join(text for _, text in suites) + "</testsuites>\n"
+
+
+def attribute(text: str) -> str:
+    """A quoted attribute; characters that XML can't hold are replaced."""
+    return quoteattr(printable(text))
+
+
+def _counts(tests: int, failures: int, errors: int, skipped: int) -> str:
+    counted = f'tests="{tests}" failures="{failures}" errors="{errors}"'
+    return f'{counted} skipped="{skipped}"' if skipped else counted

@@ -1,0 +1,61 @@
+"""Markdown that says what was meant: nothing in a text from outside is read as markup, link or mention.
+
+GitHub turns `@name`, `#12` and addresses into links after it has read the markup, except in code. So words of
+a result stand as code where they are literals, and as prose with their punctuation written as entities.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from vllm_migrate.report.shown import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_PLAIN_CODE = re.compile(r"[\w .,:;=/+()\[\]{}'\"<>*#@&!?%^~-]+")
+_SPECIAL = re.compile(
+    r"[\\`*_{}\[\]<>#+!|~@&$]|(?<=[A-Za-z_])[.:](?=[\w/])|^[-=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]"
+)
+_ANY = re.compile(r"[^\w ]", re.ASCII)
+
+
+def prose(value: object, *, longest: int = 2000) -> str:
+    """Running text in one paragraph."""
+    words = " ".join(shown(value, kept="\n", longest=longest).split())
+    # An empty comment parts a mention or an issue's number from its mark: entities alone do not.
+    return _SPECIAL.sub(_entity, words).replace("&#64;", "&#64;<!-- -->").replace("&#35;", "&#35;<!-- -->")
+
+
+def code(value: object, *, longest: int = 200) -> str:
+    """A literal, as code."""
+    words = shown(value, longest=longest)
+    if not words.strip():
+        return "<code>&#32;</code>" if words else ""
+    if _PLAIN_CODE.fullmatch(words) and words == words.strip():
+        return f"`{words}`"
+    return f"<code>{_ANY.sub(_entity, words)}</code>"
+
+
+def _entity(match: re.Match[str]) -> str:
+    return f"&#{ord(match[0])};"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; its cells are Markdown without pipes and line feeds."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + "\n"
+
+
+def folded(summary: str, body: str) -> str:
+    """Something to be opened by the reader. `summary` is plain text of ours."""
+    return f"<details><summary>{summary}</summary>\n\n{body}\n</details>\n"
+
+
+def fenced(text: str, language: str = "") -> str:
+    """A block of code, with a fence longer than any run of backticks in it."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    safe = "\n".join(shown(line) for line in text.split("\n"))
+    return f"{fence}{language}\n{safe}\n{fence}\n"
