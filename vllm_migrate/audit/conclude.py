@@ -19,9 +19,19 @@ from vllm_migrate.audit.evidence import (
     prompts_of,
     raw,
     reported,
+    sequences_of,
 )
 from vllm_migrate.audit.explain import Explanation
-from vllm_migrate.audit.judge import PROBE_FAMILY, Comparison, Gate, combine, compare, judge
+from vllm_migrate.audit.figures import candidate_figures
+from vllm_migrate.audit.judge import (
+    PROBE_FAMILY,
+    Comparison,
+    Gate,
+    below_noise,
+    combine,
+    compare,
+    judge,
+)
 from vllm_migrate.audit.ladder_replay import ladder_tokens
 from vllm_migrate.audit.result import (
     Arm,
@@ -100,6 +110,9 @@ class Conclusion:
             reason = reason if verdict is gated else "reward"
             verdict = gated
         self._warn()
+        figures = candidate_figures(
+            self._trace, self._arms.get(CANDIDATE), self._plan.thresholds, seed=self._plan.seed
+        )
         return AuditResult(
             verdict=verdict,
             reason=reason,
@@ -112,12 +125,21 @@ class Conclusion:
             timing={},
             model=str(self._plan.model),
             sampling=wire.to_wire(self._plan.sampling),
-            clip_range=self._plan.clip.high,
+            clip_range=self._plan.clip.low,
+            clip_range_high=self._plan.clip.high,
+            objective=self._plan.clip.objective,
+            profile=self._plan.thresholds.profile,
+            diagnostics=figures.diagnostics,
+            bands=figures.bands,
+            forest=figures.forest,
             prompts=len(self._trace.prompts),
             warnings=tuple(self._warnings),
             smallest_detectable=self._detectable(checks),
             ladder=ladder,
         )
+
+    def _clipped_unit(self) -> str:
+        return "sequences" if self._plan.clip.by_sequence else "tokens"
 
     # Comparisons
 
@@ -132,6 +154,7 @@ class Conclusion:
             clip=self._plan.clip,
             policy_is_other=False,
             seed=self._plan.seed,
+            sequences=sequences_of(rollouts),
         )
 
     def _replayed(self, rollouts: Sequence[Rollout], records: Sequence[ReplayRecord]) -> Comparison | None:
@@ -147,6 +170,7 @@ class Conclusion:
             clip=self._plan.clip,
             policy_is_other=True,
             seed=self._plan.seed,
+            sequences=sequences_of(run.rollouts),
         )
 
     # Arms
@@ -167,7 +191,14 @@ class Conclusion:
         if probe is not None:
             floors = (_metrics(self._probe_floor), _metrics(self._probe_trainer))
             tested.append(Gate("probe", probe, floors, PROBE_FAMILY))
-        verdict, checks = judge(tested)
+        verdict, checks = judge(tested, thresholds=self._plan.thresholds, levels=self._plan.levels)
+        loud = below_noise(tested, self._plan.thresholds)
+        if loud is not None and name == CANDIDATE:
+            self._warnings.append(
+                f"the clip range lies below the engines' noise: of the reference's own {self._clipped_unit()}"
+                f" {loud:.0%} leave it though the policy has not moved; the candidate's clip rate can't be"
+                " judged"
+            )
         return self._arm(run, reference, trainer, probe, verdict=verdict, checks=checks)
 
     def _plain(self, name: str) -> Arm | None:

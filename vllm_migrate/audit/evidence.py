@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vllm_migrate.audit.earn_speed import SpeedRun
     from vllm_migrate.audit.ladder import LadderRun
     from vllm_migrate.audit.sync_evidence import EngineProbe
     from vllm_migrate.trace.model import Rollout, Trace
@@ -63,6 +64,7 @@ class Evidence:
 
     Attributes:
         ladder: what was changed to explain the candidate's excess, None where nothing was tried.
+        speed: optimisations that were tried.
         other_inputs: prompts whose text the candidate turns into other token ids than the reference.
         compared_inputs: how many were compared.
     """
@@ -73,6 +75,7 @@ class Evidence:
     warnings: list[str] = field(default_factory=list)
     sync: list[EngineProbe] = field(default_factory=list)
     ladder: LadderRun | None = None
+    speed: list[SpeedRun] = field(default_factory=list)
     other_inputs: tuple[int, ...] = ()
     compared_inputs: int = 0
 
@@ -89,6 +92,12 @@ def prompts_of(rollouts: Sequence[Rollout]) -> Integers:
         np.array([rollout.prompt for rollout in rollouts], dtype=np.int64),
         np.array([len(rollout.token_ids) for rollout in rollouts], dtype=np.int64),
     )
+
+
+def sequences_of(rollouts: Sequence[Rollout]) -> Integers:
+    """The sequence of every token, aligned with `flat` over the same rollouts."""
+    lengths = np.array([len(rollout.token_ids) for rollout in rollouts], dtype=np.int64)
+    return np.repeat(np.arange(len(rollouts), dtype=np.int64), lengths)
 
 
 def reported(records: Sequence[ReplayRecord]) -> Floats:

@@ -23,6 +23,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from vllm_migrate.audit.judge import ONE_LOOK, Levels
+from vllm_migrate.audit.thresholds import Thresholds, load_thresholds
 from vllm_migrate.errors import UsageError
 from vllm_migrate.trace.expiry import DEFAULT_DAYS
 
@@ -81,6 +83,7 @@ class AuditPlan:
         earn_speed: whether to try the optimisations that parity turns off.
         sync_probe: which weight updates to try in the live engine: "auto", "all" or "none".
         sync_way: how the user's code brings in weights, None where that is not known; its invariants gate.
+        thresholds: the margins; `levels` the error probabilities of this look.
         reference: a recorded trace to use in V0's place, an expired one where `allow_expired`;
             `save_reference` where to record one, which expires after `expires_days` (0: never).
         redact: keep texts and tokens out of the trace that is saved and out of the result.
@@ -105,6 +108,8 @@ class AuditPlan:
     reference: Path | None = None
     save_reference: Path | None = None
     warnings: tuple[str, ...] = field(default=())
+    thresholds: Thresholds = field(default_factory=load_thresholds)
+    levels: Levels = ONE_LOOK
     sync_probe: str = "auto"
     sync_way: SyncWay | None = None
     candidate_sampling: SamplingSettings | None = None
@@ -192,6 +197,7 @@ def build_plan(
     reference: Path | None = None,
     save_reference: Path | None = None,
     warnings: tuple[str, ...] = (),
+    thresholds: Thresholds | None = None,
 ) -> AuditPlan:
     """A plan from the user's wishes.
 
@@ -225,6 +231,7 @@ def build_plan(
         samples=samples,
         seed=seed,
         clip=clip,
+        thresholds=thresholds or load_thresholds(),
         v0=v0,
         v1=v1,
         v0_args={**shared, **(v0_args or {})},

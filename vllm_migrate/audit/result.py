@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Invariant,
         Ladder,
         PromptShift,
+        SettingRow,
         SpeedOption,
         SyncCase,
     )
@@ -104,7 +105,7 @@ class Metrics:
     outside_support: Estimate
     tokens: int
     prompts: int
-    mult_prob_err: Estimate = Estimate(1.0)
+    mult_prob_err: Estimate = field(default_factory=lambda: Estimate(1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +230,14 @@ class AuditResult:
         smallest_detectable: smallest mean |d| this run could have told from the margin, nats; None where it
             was not computed.
         timing: seconds per stage.
+        clip_range, clip_range_high: a ratio outside [1 - clip_range, 1 + clip_range_high] is clipped by the
+            user's `objective` (under gspo a sequence's ratio); clip_range 1 leaves the lower side open.
+        profile: of the thresholds.
         diagnostics, bands, forest: figures that are reported and never gate, for the candidate.
         ladder: what was tried to explain the candidate's excess. invariants: what must hold exactly; one that
             fails gates. sync: ways to update weights, each against a cold engine.
         speed: optimisations that parity turned off, tried again. advice: what to do next, most useful first.
+        settings_table: settings that differ between the arms or were changed by the ladder.
         assumptions: what was taken for granted where the user's code or options did not say.
         code: what was taken from the user's code, None without `--from-code`.
     """
@@ -249,6 +254,9 @@ class AuditResult:
     model: str = ""
     sampling: dict[str, Any] = field(default_factory=dict)
     clip_range: float = 0.2
+    clip_range_high: float = 0.2
+    objective: str = "ppo"
+    profile: str = "bf16"
     prompts: int = 0
     message: str = ""
     warnings: tuple[str, ...] = ()
@@ -264,4 +272,5 @@ class AuditResult:
     speed: tuple[SpeedOption, ...] = ()
     advice: tuple[Advice, ...] = ()
     assumptions: tuple[str, ...] = ()
+    settings_table: tuple[SettingRow, ...] = ()
     code: Taken | None = None

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from vllm_migrate import __version__
+from vllm_migrate.audit.afterwards import complete
 from vllm_migrate.audit.conclude import conclude
 from vllm_migrate.audit.gather import IncompleteError, gather, without_verdict
 from vllm_migrate.audit.invariants import apply_findings, conclude_sync
@@ -106,19 +107,20 @@ def _run(plan: AuditPlan, progress: Progress) -> AuditResult:
         if plan.save_reference is not None:
             saved = redacted(evidence.trace) if plan.redact else evidence.trace
             write_trace(saved, plan.save_reference)
-        result = _concluded(plan, evidence)
+        result = concluded(plan, evidence)
         journal.finish()
     except IncompleteError as error:
-        return without_verdict(plan, error, _concluded)
+        return without_verdict(plan, error, concluded)
     finally:
         journal.close()
     return replace(result, warnings=(*result.warnings, *journal.notes))
 
 
-def _concluded(plan: AuditPlan, evidence: Evidence) -> AuditResult:
+def concluded(plan: AuditPlan, evidence: Evidence) -> AuditResult:
     started = time.monotonic()
     result = conclude(plan, evidence, read_vocabulary(plan.model))
     result = apply_findings(result, conclude_sync(evidence.sync, plan.sync_way))
+    result = complete(result, plan, evidence)
     timing = {**evidence.timing, "statistics": round(time.monotonic() - started, 3)}
     return replace(
         result,

@@ -226,17 +226,32 @@ def bootstrap_ratios(
     Returns:
         Shape (resamples, metrics).
     """
-    generator = np.random.default_rng(seed)
-    prompts = len(numerators)
     point = _ratio(numerators.sum(axis=0), denominators.sum(axis=0))
-    if prompts < 2:  # noqa: PLR2004 - one prompt has no spread
+    if len(numerators) < 2:  # noqa: PLR2004 - one prompt has no spread
         return np.repeat(point[None, :], resamples, axis=0)
-    stacked = np.concatenate([numerators, denominators], axis=1)
+    metrics = numerators.shape[1]
+    resampled, clusters = resample_sums(
+        np.concatenate([numerators, denominators], axis=1), resamples=resamples, seed=seed
+    )
+    draws = _ratio(resampled[:, :metrics], resampled[:, metrics:])
+    return point + (draws - point) * spread_correction(clusters)
+
+
+def resample_sums(sums: Floats, *, resamples: int = RESAMPLES, seed: int = 0) -> tuple[Floats, int]:
+    """Sums over resampled prompts, shape (resamples, columns), and how many clusters were resampled.
+
+    Args:
+        sums: per prompt and column, shape (prompts, columns), at least two prompts.
+        resamples: how many.
+        seed: of the generator.
+    """
+    generator = np.random.default_rng(seed)
+    prompts = len(sums)
     if prompts > _MOST_CLUSTERS:
         edges = np.linspace(0, prompts, _MOST_CLUSTERS + 1).astype(np.int64)[:-1]
-        stacked = np.add.reduceat(stacked[generator.permutation(prompts)], edges, axis=0)
-    clusters, metrics = len(stacked), numerators.shape[1]
-    draws = np.empty((resamples, metrics))
+        sums = np.add.reduceat(sums[generator.permutation(prompts)], edges, axis=0)
+    clusters = len(sums)
+    draws = np.empty((resamples, sums.shape[1]))
     step = max(1, _DRAWS_AT_ONCE // clusters)
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
@@ -246,9 +261,8 @@ def bootstrap_ratios(
             np.bincount(chosen.ravel(), minlength=rows * clusters).reshape(rows, clusters).astype(np.float64)
         )
         with np.errstate(invalid="ignore"):  # an infinite sum makes its own metric undefined, nothing else
-            resampled = weights @ stacked
-        draws[start : start + rows] = _ratio(resampled[:, :metrics], resampled[:, metrics:])
-    return point + (draws - point) * spread_correction(clusters)
+            draws[start : start + rows] = weights @ sums
+    return draws, clusters
 
 
 def _ratio(numerator: Floats, denominator: Floats) -> Floats:
