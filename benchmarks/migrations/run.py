@@ -79,7 +79,7 @@ def document(
                 "style": case.style,
                 "control": case.control,
                 "stages": {
-                    stage: {"verdict": outcome.verdict, "explained": outcome.explained, **asdict(outcome)}
+                    stage: {"verdict": outcome.verdict, **asdict(outcome)}
                     for stage, outcome in outcomes[case.name].items()
                 },
             }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import judged
 from checks import CHECKS
 from execute import Ran, last_error, run
+from explained import crash_is_explained, result_is_explained
 from rollouts import RolloutError, read
 from tolerance import TOLERANCES
 
@@ -40,6 +41,7 @@ class Outcome:
         numerics: the figures of `judged.Numerics`.
         edited: files the rewrite changed.
         remaining: findings left after it: code, place, safety, message, advice.
+        explained: it does not pass, and findings that need a person say why (`explained.py`).
     """
 
     stage: str
@@ -54,16 +56,12 @@ class Outcome:
     numerics: dict[str, float | None] | None = None
     edited: list[str] = field(default_factory=list)
     remaining: list[dict[str, Any]] = field(default_factory=list)
+    explained: bool = False
 
     @property
     def verdict(self) -> str:
         """pass, crash (it did not end well) or wrong (it did, with other results)."""
         return "pass" if self.passed else "crash" if self.crashed else "wrong"
-
-    @property
-    def explained(self) -> bool:
-        """Whether a finding that needs a person remains and says what to do."""
-        return any(entry["safety"] == "manual" and entry["advice"] for entry in self.remaining)
 
 
 @dataclass(frozen=True)
@@ -112,6 +110,11 @@ def run_stage(case: Case, stage: str, setting: Setting) -> Outcome:
     if case.control and outcome.edited:
         outcome.passed = False
         outcome.wrong.append(f"a control was edited: {', '.join(outcome.edited)}")
+    left = [entry for entry in remaining if entry["safety"] == "manual" and entry["advice"]]
+    if outcome.crashed:
+        outcome.explained = crash_is_explained(ran.tail, last_error(ran.tail), left, project)
+    elif not outcome.passed:
+        outcome.explained = result_is_explained(outcome.wrong, left)
     return outcome
 
 

@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "migrations"
-MODULES = ("case", "checks", "execute", "judged", "rollouts", "run", "stages", "table", "tolerance")
+MODULES = (
+    "case",
+    "checks",
+    "execute",
+    "explained",
+    "judged",
+    "rollouts",
+    "run",
+    "stages",
+    "table",
+    "tolerance",
+)
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +170,60 @@ def test_last_error_is_the_last_exception(benchmark):
 
 
 # Two projects, executed
+
+
+LEFT = {
+    "path": "engine.py",
+    "line": 3,
+    "message": "VM410 LLM.set_tokenizer() is gone",
+    "advice": "LLM(..., tokenizer=)",
+}
+
+
+def traced(folder, line):
+    return f'Traceback:\n  File "{folder}/project/engine.py", line {line}, in build\nAttributeError: no x\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "error", "expected"),
+    [
+        (4, "TypeError: no", True),  # the statement of the finding goes from line 2 to 5
+        (6, "TypeError: no", False),
+        (6, "AttributeError: 'LLM' object has no attribute 'set_tokenizer'", True),
+        (6, "AttributeError: 'LLM' object has no attribute 'tokenizer'", False),
+        (6, "run.py: error: unrecognized arguments: --swap-space 0", False),
+    ],
+)
+def test_crash_is_explained_by_its_place_or_its_name(benchmark, tmp_path, line, error, expected):
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "engine.py").write_text("import vllm\nllm = vllm.LLM(\n    1,\n    2,\n)\nllm.start()\n")
+    explained = benchmark["explained"]
+    assert explained.crash_is_explained(traced(tmp_path, line), error, [LEFT], project) is expected
+
+
+def test_crash_in_another_file_is_not_explained(benchmark, tmp_path):
+    (tmp_path / "project").mkdir()
+    tail = 'File "/usr/lib/python3/site-packages/vllm/engine.py", line 3, in build'
+    left = [LEFT]
+    assert not benchmark["explained"].crash_is_explained(tail, "TypeError: no", left, tmp_path / "project")
+
+
+def test_flag_is_explained_by_a_finding_that_names_it(benchmark, tmp_path):
+    left = [{**LEFT, "path": "run.sh", "message": "--swap-space is gone since vLLM 0.18.0"}]
+    error = "run.py: error: unrecognized arguments: --swap-space 0"
+    assert benchmark["explained"].crash_is_explained("", error, left, tmp_path)
+
+
+def test_wrong_result_is_explained_where_each_problem_is_spoken_of(benchmark):
+    about = benchmark["explained"].result_is_explained
+    raw = {**LEFT, "message": "LLM(...) without logprobs_mode", "advice": "logprobs_mode"}
+    problem = "logprobs are 0.25 off on average"
+    assert about([problem], [raw])
+    assert not about([problem], [LEFT])
+    assert not about([problem, "fresh_cache: stale"], [raw])
+    assert not about(["12 rollouts instead of 24"], [raw])
+    assert not about(["exit 3"], [raw])
 
 
 @pytest.mark.engine
