@@ -138,7 +138,7 @@ class Explanation:
         own = reported(run.records) if step.path == "prefill" else raw(run.records)
         was = raw(base.records)
         if not len(self._trainer) == len(own) == len(was) or not len(own):
-            return self._made(step, run, note=run.note, against="trainer")
+            return self._made(step, run, note=run.note, against=self._against)
         with np.errstate(invalid="ignore"):
             shares = Waterfall(
                 {NONE: np.abs(was - self._trainer), frozenset({step.name}): np.abs(own - self._trainer)},

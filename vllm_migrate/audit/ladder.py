@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vllm_migrate.audit.evidence import flat, prompts_of, reported
-from vllm_migrate.audit.ladder_steps import LIVE, LOGPROBS, SIGNATURE, Step
+from vllm_migrate.audit.ladder_steps import LIVE, LOGPROBS, SIGNATURE, Step, wanted_counterpart
 from vllm_migrate.audit.waterfall import NONE, ORDER_MATTERS, Waterfall, subsets
 from vllm_migrate.errors import VllmMigrateError
 
@@ -104,7 +104,9 @@ def distances(
     for changes, step_run in run.runs.items():
         if not step_run.records:
             continue
-        wanted = tuple(sorted(run.steps[name].counterpart for name in changes if run.steps[name].counterpart))
+        wanted = wanted_counterpart(
+            run.steps[name].counterpart for name in changes if run.steps[name].counterpart
+        )
         side = reference
         if wanted and wanted in run.counterparts:
             side = reported(run.counterparts[wanted])
@@ -262,7 +264,8 @@ class Climb:
         run = self._result.runs.get(frozenset({name}))
         if run is None or not run.records:
             return False
-        if self._result.steps[name].counterpart:
+        step = self._result.steps[name]
+        if step.counterpart or step.sampling:  # raw logprobs do not show what the requests' settings change
             return True
         base = self._result.runs[NONE]
         return any(

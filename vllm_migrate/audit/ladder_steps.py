@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vllm_migrate.audit.result import Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from vllm_migrate.audit.plan import AuditPlan
     from vllm_migrate.workers.protocol import SamplingSettings
@@ -24,7 +24,7 @@ LIVE, SECOND_ENGINE, RESTART, SIGNATURE = "live", "second-engine", "restart", "s
 LOGPROBS, ROWS, TOKENS, CACHED = "logprobs", "max_rows", "max_tokens", "cached_tokens"
 """Controls: what must have changed for the step to have acted."""
 
-FP32_HEAD, NO_PENALTY, PREFILL = "fp32-head", "no-penalty", "prefill"
+FP32_HEAD, NO_PENALTY, PREFILL, FLOAT32 = "fp32-head", "no-penalty", "prefill", "float32"
 """Replays of the reference under a change of its own, for steps that concern both sides or only it."""
 
 _PENALTY = "repetition_penalty"
@@ -73,10 +73,22 @@ def candidate_sampling(plan: AuditPlan) -> SamplingSettings:
     return plan.sampling if plan.candidate_sampling is None else plan.candidate_sampling
 
 
-def counterparts(sampling: SamplingSettings) -> list[tuple[str, ...]]:
-    """Which changes the reference replays under, alone and in every combination; names in sorted order."""
+def counterparts(sampling: SamplingSettings, *, everything: bool = False) -> list[tuple[str, ...]]:
+    """Which changes the reference replays under, alone and in every combination; names in sorted order.
+
+    With `everything` it also replays in float32, which takes a second engine: by itself only.
+    """
     names = [FP32_HEAD, PREFILL] if getattr(sampling, _PENALTY) == 1.0 else [FP32_HEAD, NO_PENALTY, PREFILL]
-    return [chosen for size in range(1, len(names) + 1) for chosen in combinations(names, size)]
+    found = [chosen for size in range(1, len(names) + 1) for chosen in combinations(names, size)]
+    return [*found, (FLOAT32,)] if everything else found
+
+
+def wanted_counterpart(names: Iterable[str]) -> tuple[str, ...]:
+    """The replay of the reference that several changes ask for; in float32 its head is float32, too."""
+    wanted = set(names)
+    if FLOAT32 in wanted:
+        wanted.discard(FP32_HEAD)
+    return tuple(sorted(wanted))
 
 
 def suspects(
@@ -203,7 +215,7 @@ def _numerics(settings: Mapping[str, Any], reference: Mapping[str, Any], *, ever
         steps.append(Step(Cause.HEAD_PRECISION, head, flips=head, counterpart=FP32_HEAD))
     if everything and settings.get("dtype") in ("bfloat16", "float16"):
         dtype = {"dtype": "float32"}
-        steps.append(Step(Cause.WEIGHTS_OR_DTYPE, dtype, arguments=dtype, composes=False))
+        steps.append(Step(Cause.WEIGHTS_OR_DTYPE, dtype, arguments=dtype, counterpart=FLOAT32))
     steps.append(
         Step(
             Cause.DECODE_PREFILL,

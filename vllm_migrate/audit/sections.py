@@ -184,6 +184,24 @@ class SpeedOption:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting in the reference, the candidate and the remedy, as it took effect there.
+
+    Attributes:
+        reference, candidate, remedy: the value; None where that arm has no such setting or was not run.
+        given: "you" where the candidate's arguments set it, else "default".
+        tried: whether the ladder changed it.
+    """
+
+    name: str
+    reference: Any
+    candidate: Any
+    remedy: Any = None
+    given: str = "default"
+    tried: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Advice:
     """One thing to do next: a headline, the reason with its figures, and the settings or text to use."""
 
