@@ -73,7 +73,8 @@ def test_the_demo_project_is_resolved_through_its_settings_file():
         "enforce_eager": True,
         "seed": 1,
     }
-    assert taken.options == {"temperature": 0.7, "top_p": 0.9, "top_k": 50, "max_tokens": 64}
+    sampling = {"temperature": 0.7, "top_p": 0.9, "top_k": 50, "max_tokens": 64}
+    assert taken.options == {**sampling, "clip_range": 0.2}
     assert found(taken, "temperature").place.path.name == "config.yaml"
     assert found(taken, "temperature").at.path.name == "rollout.py"
     (assumed,) = taken.assumptions

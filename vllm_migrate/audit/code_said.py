@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
 def assumed(given: Iterable[Given], settings: Iterable[Setting]) -> tuple[str, ...]:
     """What was taken for granted on the way to values that were taken."""
-    names = {setting.name for setting in settings if setting.fate is Fate.TAKEN}
-    said = [line for name, value, _, _ in given if name in names and isinstance(value, Scalar)
-            for line in value.assumed]  # fmt: skip
+    places = {setting.place for setting in settings if setting.fate is Fate.TAKEN}
+    said = [
+        line
+        for _, value, _, _ in given
+        if isinstance(value, Scalar) and value.place in places
+        for line in value.assumed
+    ]
     return tuple(dict.fromkeys(said))
 
 

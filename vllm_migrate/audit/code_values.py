@@ -24,15 +24,19 @@ _SHOWN = 60
 
 
 class Answers:
-    """Follows the arguments of calls through a tree."""
+    """Follows the arguments of calls through a tree.
+
+    Attributes:
+        program: the tree's modules and YAML files.
+    """
 
     def __init__(self, tree: Tree, settings: tuple[PurePosixPath, ...] = ()) -> None:
-        self._program = Program(tree.sources)
-        self._follower = Follower(self._program, settings)
+        self.program = Program(tree.sources)
+        self._follower = Follower(self.program, settings)
 
     def arguments(self, path: PurePosixPath, call: Call) -> Iterator[tuple[str, Value, str, Place]]:
         """Every argument of a call: its name, what it is, as it is written, and the line that names it."""
-        module = self._program.module(path)
+        module = self.program.module(path)
         node = _node(module, call.span) if module is not None else None
         if module is None or node is None:
             return
@@ -49,12 +53,12 @@ class Answers:
 
     def wrapper(self, path: PurePosixPath, call: Call) -> Definition | None:
         """The project's own class or function that a call goes through, None where it is vLLM's itself."""
-        module = self._program.module(path)
+        module = self.program.module(path)
         node = _node(module, call.span) if module is not None else None
         if module is None or node is None:
             return None
         for name in called_names(node):
-            found = self._program.definition(module, name)
+            found = self.program.definition(module, name)
             if found is not None:
                 return Definition(*found)
         return None
@@ -82,7 +86,7 @@ class Answers:
 
     def mapping(self, path: PurePosixPath, call: Call) -> tuple[Table, ...]:
         """The mappings that reach a call by `**`."""
-        module = self._program.module(path)
+        module = self.program.module(path)
         node = _node(module, call.span) if module is not None else None
         if module is None or node is None:
             return ()
@@ -91,7 +95,7 @@ class Answers:
 
     def mapping_at(self, path: PurePosixPath, key: Span) -> YamlNode | None:
         """The mapping of a YAML file that a key stands in."""
-        tree = self._program.tree(path)
+        tree = self.program.tree(path)
         return _holder(tree, key) if tree is not None else None
 
 

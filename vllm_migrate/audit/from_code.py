@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from vllm_migrate.audit import code_trl
+from vllm_migrate.audit.code_objective import by_name, of_trl
 from vllm_migrate.audit.code_said import assumed, warnings
 from vllm_migrate.audit.code_sampling import profile
 from vllm_migrate.audit.code_settings import sorted_out
@@ -24,6 +26,7 @@ from vllm_migrate.audit.code_sites import (
     sites,
     split_place,
 )
+from vllm_migrate.audit.code_sync import sync_settings
 from vllm_migrate.audit.code_values import Answers, agreed, one_line
 from vllm_migrate.audit.taken import Fate, Taken
 from vllm_migrate.engines import registry
@@ -220,9 +223,19 @@ def _take(
     target: Target,
 ) -> Taken:
     given = list(_given(site, answers))
-    settings = list(sorted_out(given, target))
-    sampled = _sampling(tree, answers, site, named)
-    settings += profile(sampled)
+    if site.owner.startswith("trl."):
+        engine = list(code_trl.engine_of(given, site, tree, target))
+        sampled = list(code_trl.sampling_of(given, site, tree, target))
+        clipped = list(code_trl.objective_of(given, site, tree, target))
+        settings = [*sorted_out(engine, target), *profile(sampled), *of_trl(clipped)]
+        said = (*engine, *sampled, *clipped)
+    else:
+        sampled = _sampling(tree, answers, site, named)
+        settings = [*sorted_out(given, target), *profile(sampled)]
+        files = dict.fromkeys([path for path, _ in named] + [one.place.path for one in settings])
+        settings += by_name(answers, files)
+        said = (*given, *sampled)
+    settings += sync_settings(tree.facts.values())
     taken = [setting for setting in settings if setting.fate is Fate.TAKEN]
     return Taken(
         site.place,
@@ -230,7 +243,7 @@ def _take(
         tuple(settings),
         {one.name: one.value for one in taken if one.part == "engine"},
         {one.option: one.value for one in taken if one.option},
-        assumed((*given, *sampled), settings),
+        assumed(said, settings),
         tuple(warnings(settings, site, target)),
     )
 

@@ -12,7 +12,6 @@ import typer
 
 from vllm_migrate.audit.arguments import parse_arguments
 from vllm_migrate.audit.ladder_options import with_cause_options
-from vllm_migrate.audit.metrics import ClipRange
 from vllm_migrate.audit.plan import AuditPlan, build_plan
 from vllm_migrate.audit.prompts import read_prompts
 from vllm_migrate.audit.result import Verdict
@@ -187,7 +186,7 @@ def audit(
             ),
             samples=samples,
             seed=seed,
-            clip=ClipRange(clip_range, clip_range if clip_range_high is None else clip_range_high),
+            clip=code.clip(clip_range, clip_range_high),
             v0=v0,
             v1=v1,
             v0_args=parse_arguments(v0_args or ()),

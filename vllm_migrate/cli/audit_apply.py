@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.cli.output import write_error_line
 from vllm_migrate.errors import ExitCode, InputError, UsageError, VllmMigrateError
 from vllm_migrate.report.style import style_for
@@ -48,10 +49,22 @@ def apply_result(result: AuditResult, apply: Apply, v1: str) -> ExitCode | None:
     """Write what an audit found; None where that changes nothing about the exit code."""
     if not apply.wanted or result.code is None or result.verdict is None:
         return None
-    if not result.settings:
+    remedy = result.remedy
+    settings = result.settings
+    if not settings and result.verdict is Verdict.FAIL and remedy is not None:
+        settings = _of_remedy(remedy.settings, remedy.verdict)
+    if not settings:
         write_error_line("nothing to write back: the audit found no setting to add")
         return None
-    return _applied(list(result.code.places), result.settings, v1, result.code.ordinal, apply)
+    return _applied(list(result.code.places), settings, v1, result.code.ordinal, apply)
+
+
+def _of_remedy(settings: dict[str, Any], verdict: str | None) -> dict[str, Any]:
+    """The settings of the remedy, where no cause was named; not those that were shown not to help."""
+    if verdict is None or verdict == Verdict.FAIL or not settings:
+        return {}
+    write_error_line(f"no cause was named, so these are the remedy's settings, whose verdict is {verdict!s}")
+    return settings
 
 
 def apply_report(path: Path, places: list[str] | None, v1: str, apply: Apply) -> ExitCode:
@@ -66,6 +79,9 @@ def apply_report(path: Path, places: list[str] | None, v1: str, apply: Apply) ->
     try:
         document = _read(path)
         settings = document["settings"]
+        remedy = document.get("remedy")
+        if not settings and document.get("verdict") == Verdict.FAIL and isinstance(remedy, dict):
+            settings = _of_remedy(remedy.get("settings") or {}, remedy.get("verdict"))
         code = document.get("code") or {}
         own = [str(place) for place in code.get("places", ())]
         if not (places or own):

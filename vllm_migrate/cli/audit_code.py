@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from vllm_migrate.audit.objective import PPO, ClipRange, clip_range
 from vllm_migrate.cli.output import write_error_line
 from vllm_migrate.report.style import terminal_width
 
@@ -27,10 +28,12 @@ class FromCode:
     Attributes:
         taken: None without `--from-code`; then everything stays as the options have it.
         options: values for the audit's own options.
+        has_range: `--clip-range` was given on the command line.
     """
 
     taken: Taken | None = None
     options: dict[str, Any] | None = None
+    has_range: bool = False
 
     def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
         """The candidate's arguments: the code's, under those given."""
@@ -41,9 +44,24 @@ class FromCode:
         changes = {name: value for name, value in (self.options or {}).items() if name in _SAMPLING}
         return replace(given, **changes)
 
-    def option(self, name: str, given: Any) -> Any:
-        """The value of one option."""
-        return (self.options or {}).get(name, given)
+    def clip(self, low: float, high: float | None, objective: str | None = None) -> ClipRange:
+        """The clip range, and the objective it is of: the code's where no option was given.
+
+        Args:
+            low: `--clip-range`, or its default.
+            high: `--clip-range-high`, None where it was not given.
+            objective: `--objective`, None where there is none.
+
+        Raises:
+            UsageError: no such objective, or a range that can't be.
+        """
+        found = self.options or {}
+        named = objective if objective is not None else found.get("objective")
+        if named is None or (named == PPO and objective is None):
+            low = found.get("clip_range", low)
+            return ClipRange(low, found.get("clip_range_high", low if high is None else high))
+        own_low = low if self.has_range else found.get("clip_range")
+        return clip_range(named, own_low, found.get("clip_range_high", high))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -83,7 +101,7 @@ def from_code(context: typer.Context, places: Sequence[str] | None, v1: str, *, 
 
         for line in taken_lines(taken, terminal_width(sys.stderr)):
             write_error_line(line)
-    return FromCode(taken, options)
+    return FromCode(taken, options, _is_given(context, "clip_range"))
 
 
 def _is_given(context: typer.Context, option: str) -> bool:
