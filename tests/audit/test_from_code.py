@@ -74,7 +74,7 @@ def test_the_demo_project_is_resolved_through_its_settings_file():
         "seed": 1,
     }
     sampling = {"temperature": 0.7, "top_p": 0.9, "top_k": 50, "max_tokens": 64}
-    assert taken.options == {**sampling, "clip_range": 0.2}
+    assert taken.options == {**sampling, "clip_range": 0.2, "sync": "in-place"}
     assert found(taken, "temperature").place.path.name == "config.yaml"
     assert found(taken, "temperature").at.path.name == "rollout.py"
     (assumed,) = taken.assumptions

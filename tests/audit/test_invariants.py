@@ -11,7 +11,7 @@ from vllm_migrate.audit.invariants import apply_findings, conclude_sync
 from vllm_migrate.audit.result import AuditResult, Cause, Verdict
 from vllm_migrate.audit.sync_conclude import distance, judge_cases, match, sign_flip
 from vllm_migrate.audit.sync_evidence import CaseRun, ColdRun, EngineProbe
-from vllm_migrate.audit.sync_ways import Case, SyncWay
+from vllm_migrate.audit.sync_ways import Case, SyncWay, parse_way
 from vllm_migrate.workers.sync_protocol import Checksums, SyncRecord
 
 RELOAD, RESET = SyncWay("reload"), SyncWay("reload", clear=True)
@@ -127,11 +127,19 @@ def test_without_a_known_way_weights_that_do_not_arrive_gate():
 
 
 def test_a_way_that_the_engine_does_not_offer_is_told_and_does_not_gate():
-    refused = CaseRun(Case(SyncWay("in-place"), caching=True), why="nothing to write into")
-    found = conclude_sync([probe(run(RESET, warm=NEW), refused)], SyncWay("in-place"))
+    refused = CaseRun(Case(SyncWay("pause-keep"), caching=True), why="no pause modes")
+    found = conclude_sync([probe(run(RESET, warm=NEW), refused)], SyncWay("pause-keep"))
     assert invariants(found)["no-stale-prefix"].holds is None
-    assert any("nothing to write into" in line for line in found.warnings)
+    assert any("no pause modes" in line for line in found.warnings)
     assert apply_findings(result(), found).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(("way", "verdict"), [("in-place", Verdict.FAIL), ("in-place+reset", Verdict.PASS)])
+def test_a_reload_stands_in_where_nothing_can_be_loaded_in_place(way, verdict):
+    refused = CaseRun(Case(parse_way(way), caching=True), why="nothing to write into")
+    found = conclude_sync([probe(run(RELOAD, warm=STALE), run(RESET, warm=NEW), refused)], parse_way(way))
+    assert apply_findings(result(), found).verdict is verdict
+    assert any("stands in for it" in line for line in found.warnings)
 
 
 def test_a_probe_that_never_ran_says_why():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.audit.result import Cause
 from vllm_migrate.audit.sections import Advice, Invariant
 from vllm_migrate.audit.sync_conclude import Judged, Match, distance, judge_cases
+from vllm_migrate.audit.sync_ways import SyncWay
 from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.workers import sync_protocol as wire
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from vllm_migrate.audit.result import AuditResult
     from vllm_migrate.audit.sections import SyncCase
     from vllm_migrate.audit.sync_evidence import EngineProbe
-    from vllm_migrate.audit.sync_ways import SyncWay
 
 REASON = "invariant"
 
@@ -94,16 +94,39 @@ def conclude_sync(probes: Sequence[EngineProbe], way: SyncWay | None) -> SyncFin
                 " --sync says which way your code takes, and lets it gate"
             )
     else:
-        mine = [case for case in judged if case.run.case.way == way and not case.run.case.head][:1]
-        if not mine or not mine[0].tried:
-            why = mine[0].shown.note if mine else "it was not probed"
+        mine, why = _users(judged, way)
+        if why:
             warnings.append(f"your way of bringing in weights, {way}, could not be tried: {why}")
-            mine = []
+        way = mine[0].run.case.way if mine else way
         invariants += [_weights(mine, str(way)), _tokens(mine, str(way)), _stale(mine, str(way))]
     cause, evidence, settings = _cause(judged, way, invariants)
     title = _ADVICE.get(cause)
     advice = () if title is None else (Advice(title, evidence, dict(settings)),)
     return SyncFindings(cases, tuple(invariants), cause, evidence, settings, advice, tuple(warnings))
+
+
+def _users(judged: Sequence[Judged], way: SyncWay) -> tuple[list[Judged], str]:
+    """The case of the user's way, or of one that stands in for it; and why it could not be tried itself.
+
+    Loading in place and reloading leave the same in the cache, so where a build can't load in place a reload
+    shows what becomes of the cache. Whether loading in place itself works there stays open.
+    """
+    own = [case for case in judged if case.run.case.way == way and not case.run.case.head]
+    mine = next((case for case in own if case.tried), None)
+    if mine is not None:
+        return [mine], ""
+    why = own[0].shown.note if own else "it was not probed"
+    stands_in = [
+        case
+        for case in judged
+        if case.tried
+        and way.mode == wire.IN_PLACE
+        and case.run.case.way == SyncWay(wire.RELOAD, way.clear)
+        and not (case.run.case.head or case.run.case.after)
+    ]
+    if not stands_in:
+        return [], why
+    return stands_in[:1], f"{why}; {stands_in[0].run.case.way} stands in for it"
 
 
 def apply_findings(result: AuditResult, found: SyncFindings) -> AuditResult:

@@ -200,7 +200,8 @@ def audit(
         plan = with_cause_options(
             plan, ladder=ladder.value, sampling=v1_sampling or (), scores=v1_scores.value
         )
-        plan = replace(plan, sync_probe=sync_probe.value, sync_way=None if sync is None else parse_way(sync))
+        way = code.option("sync", sync)
+        plan = replace(plan, sync_probe=sync_probe.value, sync_way=None if way is None else parse_way(way))
         with ArmProgress(quiet=quiet) as progress:
             result = code.in_result(run_audit(plan, progress))
     except VllmMigrateError as error:
