@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 _SAYS_THE_SOURCE = "VM901"
 _LAST = (
-    "rewrite again once the other warnings and errors are mended or silenced: until then it says what release "
-    "the code was written for, against which alone they show"
+    "rewrite again once the other warnings and errors are mended or silenced: until then it says what "
+    "release the code was written for, against which alone they show"
 )
 _ROUNDS = 6
 """Edits that touch each other wait for the next round; rounds beyond a few mean two edits undo each other."""

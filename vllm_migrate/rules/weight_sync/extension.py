@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import ClassDefinition, FileFacts, Span, WorkerClass
     from vllm_migrate.rules.base import Context
 
-V0_WORKERS = frozenset({"vllm.worker.worker.Worker", "vllm.worker.worker_base.LocalOrDistributedWorkerBase"})
+V0_WORKERS = frozenset(
+    {
+        "vllm.worker.cpu_worker.CPUWorker",
+        "vllm.worker.worker.Worker",
+        "vllm.worker.worker_base.LocalOrDistributedWorkerBase",
+        "vllm.worker.xpu_worker.XPUWorker",
+    }
+)
 
 _V1_WORKERS = ("vllm.v1.worker.gpu_worker.Worker", "vllm.v1.worker.cpu_worker.CPUWorker")
 

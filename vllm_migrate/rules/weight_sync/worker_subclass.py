@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import (
@@ -13,6 +14,7 @@ from vllm_migrate.edits.model import (
     SetBases,
 )
 from vllm_migrate.facts.model import Subject
+from vllm_migrate.files.positions import SourceText
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.weight_sync.extension import (
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
-    from vllm_migrate.files.located import ClassDefinition, FileFacts
+    from vllm_migrate.files.located import ClassDefinition, FileFacts, Span
     from vllm_migrate.rules.base import Context
 
 
@@ -94,6 +96,21 @@ class WorkerSubclass(Rule):
         ),
         Example(
             before=(
+                "import torch\n\nif torch.cuda.is_available():\n"
+                "    from vllm.worker.worker import Worker\nelse:\n"
+                "    from vllm.worker.cpu_worker import CPUWorker as Worker\n\n\n"
+                "class Sync(Worker):\n    def update(self, weights):\n"
+                "        self.model_runner.model.load_weights(weights)\n"
+            ),
+            after=(
+                "import torch\n\n\nclass Sync:\n    def update(self, weights):\n"
+                "        self.model_runner.model.load_weights(weights)\n"
+            ),
+            file_name="pkg/sync.py",
+            unsafe=True,
+        ),
+        Example(
+            before=(
                 "from vllm.worker.worker import Worker\n\n\nclass Mine(Worker):\n"
                 "    def init_device(self):\n        super().init_device()\n"
             ),
@@ -121,7 +138,7 @@ class WorkerSubclass(Rule):
                 edits = (
                     SetBases(definition.span, ()),
                     *_without_constructor(file, definition),
-                    *(RemoveImport(span) for span in sorted(removed)),
+                    *_without_imports(file, removed),
                 )
                 removed = frozenset()  # the import goes once, with the first class
             yield make_finding(
@@ -133,6 +150,39 @@ class WorkerSubclass(Rule):
                 edits=edits,
                 advice=_advice(file, definition, context),
             )
+
+
+def _without_imports(file: FileFacts, removed: frozenset[Span]) -> Iterator[Edit]:
+    """The imports go, and an `if` that only chose between them goes as a whole."""
+    statements = {name.span: name.statement for name in file.imports if name.span in removed}
+    alone = {statements[span] for span in removed if file.text(statements[span]).count(",") == 0}
+    chosen: list[Span] = []
+    if any(name.span in removed and _is_indented(file, name.statement) for name in file.imports):
+        text = SourceText(file.source, file.encoding)
+        branches = (node for node in ast.walk(ast.parse(text.text)) if isinstance(node, ast.If))
+        for node in branches:  # outer ones come first
+            place = text.span(node)
+            inner = any(one.start < place.start < one.end for one in chosen)
+            whole = file.source.startswith(b"if", place.start)  # not an `elif` of another
+            if whole and not inner and all(text.span(one) in alone for one in _leaves(node)):
+                chosen.append(place)
+    yield from (RemoveStatement(span) for span in chosen)
+    for span in sorted(removed):
+        if not any(place.start <= span.start < place.end for place in chosen):
+            yield RemoveImport(span)
+
+
+def _leaves(node: ast.If) -> Iterator[ast.stmt]:
+    """The statements in the branches of an `if` and of those within."""
+    for statement in (*node.body, *node.orelse):
+        if isinstance(statement, ast.If):
+            yield from _leaves(statement)
+        else:
+            yield statement
+
+
+def _is_indented(file: FileFacts, statement: Span) -> bool:
+    return file.source[statement.start - 1 : statement.start] in (b" ", b"\t")
 
 
 def _without_constructor(file: FileFacts, definition: ClassDefinition) -> tuple[Edit, ...]:
