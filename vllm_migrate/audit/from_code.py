@@ -27,7 +27,6 @@ from vllm_migrate.audit.code_sites import (
     split_place,
 )
 from vllm_migrate.audit.code_sync import sync_settings
-from vllm_migrate.audit.code_sync import sync_settings
 from vllm_migrate.audit.code_values import Answers, agreed, one_line
 from vllm_migrate.audit.taken import Fate, Taken
 from vllm_migrate.engines import registry
@@ -236,7 +235,6 @@ def _take(
         files = dict.fromkeys([path for path, _ in named] + [one.place.path for one in settings])
         settings += by_name(answers, files)
         said = (*given, *sampled)
-    settings += sync_settings(tree.facts.values())
     settings += sync_settings(tree.facts.values())
     taken = [setting for setting in settings if setting.fate is Fate.TAKEN]
     return Taken(
