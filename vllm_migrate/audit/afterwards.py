@@ -120,7 +120,7 @@ def _option(
         None if floor is None else floor.against_reference,
         None if reference is None else reference.against_trainer,
     )
-    verdict, _ = judge([Gate("reference", comparison, floors)])
+    verdict, _ = judge([Gate("reference", comparison, floors)], thresholds=plan.thresholds)
     notes = [run.note, "" if parity else "the parity settings themselves did not pass"]
     width = 0.0 if gained.low is None or gained.high is None else gained.high - gained.low
     return SpeedOption(
