@@ -44,6 +44,10 @@ class FromCode:
         changes = {name: value for name, value in (self.options or {}).items() if name in _SAMPLING}
         return replace(given, **changes)
 
+    def option(self, name: str, given: Any) -> Any:
+        """The value of one option."""
+        return (self.options or {}).get(name, given)
+
     def clip(self, low: float, high: float | None, objective: str | None = None) -> ClipRange:
         """The clip range, and the objective it is of: the code's where no option was given.
 
