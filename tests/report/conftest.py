@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from full import full_result
 
 from vllm_migrate.audit.result import (
     Arm,
@@ -220,3 +226,8 @@ def make_audit() -> Callable[..., AuditResult]:
 @pytest.fixture(scope="session")
 def audit() -> AuditResult:
     return synthetic_result()
+
+
+@pytest.fixture(scope="session")
+def full(audit: AuditResult) -> AuditResult:
+    return full_result(audit)

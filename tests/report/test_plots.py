@@ -59,7 +59,9 @@ def test_awkward_columns_are_drawn_or_left_out_but_never_break(audit: AuditResul
 
 @pytest.mark.parametrize("clip_range", [1e-6, 0.02, 0.2, 1.0, 3.0])
 def test_any_clip_range_can_be_drawn(audit: AuditResult, clip_range: float):
-    assert "Policy ratio before" in render_html(dataclasses.replace(audit, clip_range=clip_range))
+    assert "Policy ratio before" in render_html(
+        dataclasses.replace(audit, clip_range=clip_range, clip_range_high=clip_range)
+    )
 
 
 def test_a_candidate_that_overstates_probability_has_ratios_below_one(audit: AuditResult):

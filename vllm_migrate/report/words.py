@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vllm_migrate.audit.causes import ABOUT
+from vllm_migrate.audit.objective import GSPO
 from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Estimate, Metrics, Verdict
 from vllm_migrate.report.numbers import given, in_unit, limit, number, percent
 
@@ -17,7 +18,7 @@ class MetricWords:
 
     Attributes:
         unit: "nats", "share" (shown as a percentage) or empty.
-        meaning: one line; `{low}` and `{high}` are the bounds of the clip range.
+        meaning: one line; `{low}` and `{high}` are the bounds of the clip range, `{unit}` what is clipped.
         ideal: the value two equal engines have.
         digits: significant digits shown.
     """
@@ -43,8 +44,9 @@ METRICS: dict[str, MetricWords] = {
     "clip_rate": MetricWords(
         "clip rate",
         "share",
-        "tokens whose policy ratio leaves [{low}, {high}] though the policy has not moved",
+        "{unit} whose policy ratio leaves [{low}, {high}] though the policy has not moved",
     ),
+    "mult_prob_err": MetricWords("probability error", "", "mean of exp |Δlogp|; 1 is ideal", 1.0, 4),
     "ess": MetricWords("ESS", "", "effective sample size (Σr)²/(N·Σr²) of the ratios; 1 is ideal", 1.0, 5),
     "outside_support": MetricWords(
         "outside support",
@@ -63,13 +65,25 @@ def words_for(metric: str) -> MetricWords:
 
 
 def clip_bounds(result: AuditResult) -> tuple[float, float]:
-    """The user's clip range as bounds of the ratio, (0.8, 1.2) for a range of 0.2."""
-    return 1 - result.clip_range, 1 + result.clip_range
+    """The user's clip range as bounds of the ratio, (0.8, 1.2) for a range of 0.2; 0 leaves a side open."""
+    return 1 - result.clip_range, 1 + result.clip_range_high
 
 
-def meaning(metric: str, clip: tuple[float, float]) -> str:
+def clipped_unit(result: AuditResult) -> str:
+    """What the user's objective clips: "tokens", or "sequences" where the ratio is a sequence's."""
+    return "sequences" if result.objective == GSPO else "tokens"
+
+
+def clip_words(result: AuditResult) -> str:
+    """The clip range and whose it is: `[0.8, 1.2], ppo, per token`."""
+    low, high = (given(bound) for bound in clip_bounds(result))
+    return f"[{low}, {high}], {result.objective}, per {clipped_unit(result).removesuffix('s')}"
+
+
+def meaning(metric: str, result: AuditResult) -> str:
     """The one-line explanation, with the bounds of the clip range in it."""
-    return words_for(metric).meaning.format(low=given(clip[0]), high=given(clip[1]))
+    low, high = (given(bound) for bound in clip_bounds(result))
+    return words_for(metric).meaning.format(low=low, high=high, unit=clipped_unit(result))
 
 
 def figure(metrics: Metrics, name: str) -> Estimate:
@@ -113,7 +127,7 @@ def headline(result: AuditResult) -> str:
         said = result.message.partition("\n")[0]
         return said or f"the audit ended before it could judge ({result.reason})"
     subject = f"{engine_label(candidate)} at these settings"
-    figures = _key_figures(candidate) or result.message or result.reason
+    figures = _key_figures(candidate, clipped_unit(result)) or result.message or result.reason
     if result.verdict is Verdict.PASS:
         return f"{subject} keeps the learning signal: {figures}"
     if result.verdict is Verdict.INCONCLUSIVE:
@@ -141,7 +155,7 @@ def compared(arm: Arm, comparison: str) -> Metrics | None:
     return found.get(comparison)
 
 
-def _key_figures(arm: Arm) -> str:
+def _key_figures(arm: Arm, unit: str) -> str:
     """Mean |Δlogp| and clip rate of the comparison that failed first, and what else failed in it."""
     failed = [check for check in arm.checks if check.verdict is Verdict.FAIL]
     order = [name for name in COMPARISONS if any(check.comparison == name for check in failed)]
@@ -150,7 +164,7 @@ def _key_figures(arm: Arm) -> str:
     if metrics is None:
         return ""
     clipped = metrics.clip_rate.value
-    share = "no token" if clipped == 0 else f"{percent(clipped)} of tokens"
+    share = f"no {unit.removesuffix('s')}" if clipped == 0 else f"{percent(clipped)} of {unit}"
     figures = [f"mean |Δlogp| {number(metrics.mean_abs.value)}", f"{share} clipped with an unmoved policy"]
     here = [check for check in failed if check.comparison == shown]
     if here and not any(check.metric in {"mean_abs", "clip_rate"} for check in here):

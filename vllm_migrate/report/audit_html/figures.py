@@ -9,7 +9,7 @@ from vllm_migrate.report.audit_html.density import densities
 from vllm_migrate.report.audit_html.markup import text
 from vllm_migrate.report.audit_html.pieces import figure, folded
 from vllm_migrate.report.numbers import count, given
-from vllm_migrate.report.words import arm_label, clip_bounds, find_arm
+from vllm_migrate.report.words import arm_label, clip_bounds, clipped_unit, find_arm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,8 +38,8 @@ def figures(result: AuditResult, css: dict[str, str], swatches: Mapping[str, str
     ratios = figure(
         "Policy ratio before any policy update",
         "exp(-Δlogp): the reference's probability of each of its tokens over the one the arm reports. The "
-        f"policy has not moved, so every ratio should be 1. Dashed lines mark the clip range {clip}; tokens "
-        "in the grey area would be clipped.",
+        f"policy has not moved, so every ratio should be 1. Dashed lines mark the clip range {clip}; "
+        f"{_greyed(result)}",
         _panels(drawn, plots.ratio_histograms(drawn, bounds), swatches),
     )
     moved = figure(
@@ -71,6 +71,12 @@ def _margin(result: AuditResult) -> float | None:
 def _noise_floor(result: AuditResult) -> float | None:
     floor = find_arm(result, "noise-floor")
     return floor.against_reference.mean_abs.value if floor and floor.against_reference else None
+
+
+def _greyed(result: AuditResult) -> str:
+    if clipped_unit(result) == "tokens":
+        return "tokens in the grey area would be clipped."
+    return f"{result.objective} holds it against the mean over a sequence, not against single tokens."
 
 
 def _along(drawn: Sequence[plots.Curve], legend: str) -> str:

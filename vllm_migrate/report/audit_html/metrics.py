@@ -9,7 +9,7 @@ from vllm_migrate.report.audit_html.markup import estimate, phrase, text
 from vllm_migrate.report.audit_html.pieces import mark, part, row, section, table
 from vllm_migrate.report.numbers import count, limit
 from vllm_migrate.report.part_words import diagnostic_name, diagnostic_unit
-from vllm_migrate.report.words import METRICS, arm_label, clip_bounds, compared, figure, meaning, words_for
+from vllm_migrate.report.words import METRICS, arm_label, compared, figure, meaning, words_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ def metrics_section(result: AuditResult, swatches: Mapping[str, str]) -> str:
         found = [(arm, compared(arm, comparison)) for arm in result.arms]
         chosen = [(arm, metrics) for arm, metrics in found if metrics is not None]
         if chosen:
-            explained = None if body else clip_bounds(result)
+            explained = None if body else result
             body += part(title, _table(caption, comparison, chosen, swatches, explained))
     body += part("Diagnostics", _diagnostics(result.diagnostics))
     return section("All figures", body)
@@ -50,7 +50,7 @@ def _table(
     comparison: str,
     chosen: Sequence[tuple[Arm, Metrics]],
     swatches: Mapping[str, str],
-    explained: tuple[float, float] | None,
+    explained: AuditResult | None,
 ) -> str:
     """Every figure of the arms side by side, with the margins they were judged by.
 
@@ -59,8 +59,7 @@ def _table(
         comparison: which of the arms' comparisons this is, as in `Check.comparison`.
         chosen: the arms and their figures.
         swatches: each arm's piece of line, markup.
-        explained: the bounds of the clip range, where each figure is to be explained; None leaves the
-            explanations out.
+        explained: the audit, where each figure is to be explained; None leaves the explanations out.
     """
     checks = [{c.metric: c for c in arm.checks if c.comparison == comparison} for arm, _ in chosen]
     margins = {name: check.margin for found in checks for name, check in found.items()}

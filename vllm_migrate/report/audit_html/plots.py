@@ -53,16 +53,17 @@ def ratio_histograms(drawn: Sequence[Curve], clip: tuple[float, float]) -> list[
     The arm's logprob would be the behaviour's and the reference stands for the policy, which has not moved:
     the ratio is exp(-Δlogp), the one whose clip rate the audit reports.
     """
-    low, high = (math.log(max(bound, 1 / _WIDEST_RATIO)) for bound in clip)
+    edges = [math.log(min(max(bound, 1 / _WIDEST_RATIO), _WIDEST_RATIO)) for bound in clip if bound > 0]
     tail = max(bins.upper_quantile(curve.tokens.deltas, 0.999) for curve in drawn)
-    limit = min(max(1.15 * tail, 1.6 * abs(low), 1.6 * high), math.log(_WIDEST_RATIO))
+    limit = min(max(1.15 * tail, *(1.6 * abs(edge) for edge in edges)), math.log(_WIDEST_RATIO))
     counted = [bins.histogram(-curve.tokens.deltas, limit, _RATIO_BINS) for curve in drawn]
     top = 1.6 * max(10, *(max(counts) for counts, _ in counted))
     area = svg.panel((-limit, limit), (0.7, top), height=196, y_log=True)
-    around = [_outside_clip(area, low, high), _ratio_frame(area)]
-    marks = [svg.line(area.x(edge), area.y.start, area.x(edge), area.y.stop, "clip") for edge in (low, high)]
-    marks.append(svg.label(area.x(low) - 4, area.y.stop + 11, given(clip[0]), "mark", "end"))
-    marks.append(svg.label(area.x(high) + 4, area.y.stop + 11, given(clip[1]), "mark"))
+    around = [_outside_clip(area, edges), _ratio_frame(area)]
+    marks = [svg.line(area.x(edge), area.y.start, area.x(edge), area.y.stop, "clip") for edge in edges]
+    for edge, bound in zip(edges, (bound for bound in clip if bound > 0), strict=True):
+        aside, anchor = (-4, "end") if edge < 0 else (4, "start")
+        marks.append(svg.label(area.x(edge) + aside, area.y.stop + 11, given(bound), "mark", anchor))
     return [
         svg.picture(
             _ratio_caption(curve, counts, beyond, f"ratio-{index}"),
@@ -91,11 +92,15 @@ def _clipped(arm: Arm) -> str:
     return f"{percent(metrics.clip_rate.value)} outside the clip range" if metrics else ""
 
 
-def _outside_clip(area: svg.Panel, low: float, high: float) -> str:
+def _outside_clip(area: svg.Panel, edges: Sequence[float]) -> str:
     height = area.y.start - area.y.stop
-    left = (area.x.start, area.y.stop, area.x(low) - area.x.start, height)
-    right = (area.x(high), area.y.stop, area.x.stop - area.x(high), height)
-    return svg.boxes([left, right], "outside")
+    cells = [
+        (area.x.start, area.y.stop, area.x(edge) - area.x.start, height)
+        if edge < 0
+        else (area.x(edge), area.y.stop, area.x.stop - area.x(edge), height)
+        for edge in edges
+    ]
+    return svg.boxes(cells, "outside")
 
 
 def _ratio_frame(area: svg.Panel) -> str:

@@ -6,33 +6,47 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.result import Arm, AuditResult, Verdict
 from vllm_migrate.report.audit_html.markup import text, visible
-from vllm_migrate.report.audit_html.pieces import bullets, definitions, part, section, table, verdict_mark
-from vllm_migrate.report.numbers import count, given, seconds
+from vllm_migrate.report.audit_html.pieces import (
+    bullets,
+    definitions,
+    folded,
+    part,
+    row,
+    section,
+    table,
+    verdict_mark,
+)
+from vllm_migrate.report.numbers import count, seconds
 from vllm_migrate.report.settings_code import literal, setting_words
-from vllm_migrate.report.words import arm_label, clip_bounds, engine_label, words_for
+from vllm_migrate.report.words import arm_label, clip_words, engine_label, words_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from vllm_migrate.audit.sections import SettingRow
 
 _WHOLE = {"total": "whole run", "cpu": "CPU time of all processes"}
 
 
 def provenance(result: AuditResult, swatches: Mapping[str, str]) -> str:
     """The section on what ran. `swatches` maps an arm's name to its piece of line, markup."""
-    bounds = ", ".join(given(bound) for bound in clip_bounds(result))
     body = definitions(
         [
             ("Model", _recorded(result.model)),
             ("Sampling", _recorded(setting_words(result.sampling))),
-            ("Clip range", f"[{bounds}]"),
+            ("Clip range", text(clip_words(result))),
+            ("Thresholds", f"profile {text(result.profile)}"),
             ("Prompts", count(result.prompts)),
         ]
     )
     body += part("Taken for granted", bullets(result.assumptions))
     if result.arms:
         body += part("Engines", _arms(result.arms, swatches))
+    body += part("Settings that differ or were changed", _changed(result.settings_table))
     if any(arm.settings for arm in result.arms):
-        body += part("Effective settings", _settings(result.arms, swatches))
+        every = _settings(result.arms, swatches)
+        known = bool(result.settings_table)
+        body += folded("All effective settings", every) if known else part("Effective settings", every)
     if result.timing:
         body += part("Time", _timing(result.timing))
     return section("What ran", body)
@@ -54,6 +68,28 @@ def _arms(arms: Sequence[Arm], swatches: Mapping[str, str]) -> str:
     caption = "Engine class and model runner were read from the running engine."
     head = ["arm", "ran", "engine", "engine class", "model runner", "verdict", "note"]
     return table(caption, head, f"<tbody>{rows}</tbody>", "sticky")
+
+
+def _changed(rows: Sequence[SettingRow]) -> str:
+    """What the engines ran with where it matters; empty where it is not recorded."""
+    if not rows:
+        return ""
+    with_remedy = any(entry.remedy is not None for entry in rows)
+    body = ""
+    for entry in rows:
+        values = [entry.reference, entry.candidate, *([entry.remedy] if with_remedy else [])]
+        cells = []
+        for value in values:
+            differs = value is not None and value != entry.reference
+            opening = '<td class="wrap differs">≠ ' if differs else '<td class="wrap">'
+            shown = "" if value is None else f"<code>{visible(literal(value))}</code>"
+            cells.append(f"{opening}{shown}</td>")
+        cells += [f"<td>{text(entry.given)}</td>", f"<td>{'yes' if entry.tried else ''}</td>"]
+        body += row(visible(entry.name), cells, "mono")
+    head = ["setting", "reference", "candidate", *(["remedy"] if with_remedy else [])]
+    head += ["candidate's set by", "changed by the ladder"]
+    caption = "≠ marks what differs from the reference. Empty: that arm has no such setting."
+    return table(caption, head, f"<tbody>{body}</tbody>", "sticky")
 
 
 def _settings(arms: Sequence[Arm], swatches: Mapping[str, str]) -> str:
