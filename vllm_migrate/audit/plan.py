@@ -83,6 +83,7 @@ class AuditPlan:
         earn_speed: whether to try the optimisations that parity turns off.
         sync_probe: which weight updates to try in the live engine: "auto", "all" or "none".
         sync_way: how the user's code brings in weights, None where that is not known; its invariants gate.
+        trainer_head: precision of the trainer's head, "" where that is not known.
         thresholds: the margins; `levels` the error probabilities of this look.
         reference: a recorded trace to use in V0's place, an expired one where `allow_expired`;
             `save_reference` where to record one, which expires after `expires_days` (0: never).
@@ -112,6 +113,7 @@ class AuditPlan:
     levels: Levels = ONE_LOOK
     sync_probe: str = "auto"
     sync_way: SyncWay | None = None
+    trainer_head: str = ""
     candidate_sampling: SamplingSettings | None = None
     candidate_path: str = "decode"
     ladder: str = "auto"

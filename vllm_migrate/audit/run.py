@@ -14,6 +14,7 @@ from vllm_migrate import __version__
 from vllm_migrate.audit.afterwards import complete
 from vllm_migrate.audit.conclude import conclude
 from vllm_migrate.audit.gather import IncompleteError, gather, without_verdict
+from vllm_migrate.audit.head_invariant import apply_head
 from vllm_migrate.audit.invariants import apply_findings, conclude_sync
 from vllm_migrate.audit.journal import open_journal
 from vllm_migrate.audit.result import AuditResult, Cause
@@ -120,6 +121,7 @@ def concluded(plan: AuditPlan, evidence: Evidence) -> AuditResult:
     started = time.monotonic()
     result = conclude(plan, evidence, read_vocabulary(plan.model))
     result = apply_findings(result, conclude_sync(evidence.sync, plan.sync_way))
+    result = apply_head(result, plan.trainer_head, plan.candidate_args)
     result = complete(result, plan, evidence)
     timing = {**evidence.timing, "statistics": round(time.monotonic() - started, 3)}
     return replace(

@@ -41,6 +41,14 @@ class ScorePath(str, Enum):
     PREFILL = "prefill"
 
 
+class HeadPrecision(str, Enum):
+    """What a trainer's last projection is computed in."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
 class SyncProbing(str, Enum):
     """Which weight updates are tried in the candidate's live engine."""
 
@@ -133,6 +141,13 @@ def audit(
             rich_help_panel="Cause",
         ),
     ] = ScorePath.DECODE,
+    trainer_head: Annotated[
+        HeadPrecision | None,
+        typer.Option(
+            help="Precision of your trainer's head; an engine with another then fails.",
+            rich_help_panel="Trainer",
+        ),
+    ] = None,
     sync_probe: Annotated[
         SyncProbing,
         typer.Option(
@@ -201,7 +216,12 @@ def audit(
             plan, ladder=ladder.value, sampling=v1_sampling or (), scores=v1_scores.value
         )
         way = code.option("sync", sync)
-        plan = replace(plan, sync_probe=sync_probe.value, sync_way=None if way is None else parse_way(way))
+        plan = replace(
+            plan,
+            sync_probe=sync_probe.value,
+            sync_way=None if way is None else parse_way(way),
+            trainer_head="" if trainer_head is None else trainer_head.value,
+        )
         with ArmProgress(quiet=quiet) as progress:
             result = code.in_result(run_audit(plan, progress))
     except VllmMigrateError as error:
