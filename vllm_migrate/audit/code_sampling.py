@@ -23,6 +23,15 @@ OPTIONS = {
     "repetition_penalty": "repetition_penalty",
     "max_tokens": "max_tokens",
 }
+IN_SETTINGS = {
+    **{name: name for name in OPTIONS},
+    "n": "n",
+    "max_new_tokens": "max_tokens",
+    "max_response_length": "max_tokens",
+    "response_length": "max_tokens",
+}
+"""The same in mappings of settings that hold an engine's, too, such as verl's `rollout`."""
+
 _NEUTRAL: dict[str, tuple[object, ...]] = {
     "presence_penalty": (0, 0.0, None),
     "frequency_penalty": (0, 0.0, None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -71,6 +72,25 @@ def sorted_out(given: Iterable[Given], target: Target) -> Iterator[Setting]:
             yield Setting("engine", name, Fate.TAKEN, value.value, written, place, at)
         else:
             yield Setting("engine", name, Fate.UNRESOLVED, None, written, place, at, note=why_not(value))
+
+
+def is_engine_argument(name: str, target: Target) -> bool:
+    """Whether the target's engines take an argument, or V0's did."""
+    known = _known(target)
+    v0 = load_surface("vllm", str(_V0)).parameters(_FIELDS)
+    return name in (known or ()) or name in (v0 or ())
+
+
+def read_word(worth: object) -> object:
+    """A word of a command line as the value it stands for: a number, a truth value, JSON, else the text."""
+    if not isinstance(worth, str):
+        return worth
+    if worth.lower() in ("true", "false", "none", "null"):
+        return {"true": True, "false": False}.get(worth.lower())
+    try:
+        return json.loads(worth)
+    except json.JSONDecodeError:
+        return worth
 
 
 def why_not(value: Value) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from vllm_migrate.config import Config
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.adapters import kind_of, read_file
 from vllm_migrate.files.discover import discover
 from vllm_migrate.files.located import Certainty, FileKind, Form
+from vllm_migrate.files.yaml_tree import read_yaml_tree
 from vllm_migrate.resolve.flow.values import Place
 from vllm_migrate.rules.reading import read_project
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from vllm_migrate.facts.model import Target
-    from vllm_migrate.files.located import Argument, Call, FileFacts
+    from vllm_migrate.files.located import Argument, Call, FileFacts, Span
+    from vllm_migrate.files.yaml_tree import YamlNode
     from vllm_migrate.resolve.project import ProjectIndex
 
 _BUILDERS = frozenset({"vllm.LLM", "vllm.EngineArgs", "vllm.AsyncEngineArgs"})
@@ -163,47 +165,58 @@ def _in_file(facts: FileFacts) -> Iterator[Site]:
 
 
 def _listed(facts: FileFacts) -> Iterator[Site]:
-    """Commands and YAML mappings: the arguments that stand together."""
-    together: dict[tuple[str, int, bool], list[Argument]] = {}
+    """Commands and mappings of settings: the arguments that stand together."""
+    together: dict[tuple[str, object, bool], list[Argument]] = {}
+    paths = _key_paths(facts) if facts.kind is FileKind.YAML else {}
     for argument in facts.arguments:
         if argument.call >= 0 or argument.dead or argument.owner in ("sampling", "generate"):
             continue
         flag = argument.form is Form.FLAG
         if argument.form not in (Form.FLAG, Form.KEY) or (facts.kind is FileKind.PYTHON and not flag):
             continue
-        together.setdefault((argument.owner, _group(facts, argument), flag), []).append(argument)
-    for (owner, _, flag), arguments in together.items():
+        before = [span.start for span in facts.servers if span.start < argument.span.start]
+        place: object = max(before, default=-1) if flag else paths.get(argument.name_span, ())
+        together.setdefault((argument.owner, place, flag), []).append(argument)
+    for (owner, _, flag), arguments in _outer(together).items():
         if owner != "engine" and owner not in _TRL:
             continue
         what = "vllm serve" if flag and owner == "engine" else "engine settings"
         what = owner.rpartition(".")[2] if owner in _TRL else what
         first, last = arguments[0], arguments[-1]
-        yield Site(what, place_of(facts, first.span.start), place_of(facts, last.span.end).line, facts, owner,
-                   None, tuple(arguments))  # fmt: skip
+        yield Site(what, place_of(facts, first.span.start), place_of(facts, last.name_span.end).line, facts,
+                   owner, None, tuple(arguments))  # fmt: skip
 
 
-def _group(facts: FileFacts, argument: Argument) -> int:
-    """What tells one command or mapping from the next: the server's place, or the indentation's start."""
-    before = [span.start for span in facts.servers if span.start < argument.span.start]
-    if before:
-        return max(before)
-    if facts.kind is not FileKind.YAML or argument.form is Form.FLAG:
-        return -1
-    return _mapping_start(facts.source, argument.name_span.start)
+def _key_paths(facts: FileFacts) -> dict[Span, tuple[str, ...]]:
+    """The keys that lead to the mapping each key of a YAML file stands in."""
+    found: dict[Span, tuple[str, ...]] = {}
+
+    def walk(node: YamlNode, path: tuple[str, ...]) -> None:
+        for key, below in node.keys.items():
+            if below.entry is not None:
+                found[below.entry.key_span] = path
+            walk(below, (*path, key))
+        for index, below in enumerate(node.items):
+            walk(below, (*path, str(index)))
+
+    walk(read_yaml_tree(facts.source), ())
+    return found
 
 
-def _mapping_start(source: bytes, at: int) -> int:
-    """Where the line above a YAML mapping's entry stands that is indented less: its key."""
-    start = source.rfind(b"\n", 0, at) + 1
-    indent = at - start
-    while start > 0:
-        before = source.rfind(b"\n", 0, start - 1) + 1
-        line = source[before : start - 1]
-        bare = line.strip()
-        if bare and not bare.startswith(b"#") and len(line) - len(line.lstrip(b" -")) < indent:
-            return before
-        start = before
-    return 0
+_Groups: TypeAlias = dict[tuple[str, object, bool], list["Argument"]]
+
+
+def _outer(together: _Groups) -> _Groups:
+    """Mappings inside others join them: `rollout: {engine_kwargs: {vllm: {...}}}` is one engine's."""
+    joined: _Groups = {}
+    for (owner, place, flag), arguments in together.items():
+        outer = place
+        if isinstance(place, tuple):
+            above = [other for of, other, _ in together if of == owner and isinstance(other, tuple)
+                     and place[: len(other)] == other]  # fmt: skip
+            outer = min(above, key=len)
+        joined.setdefault((owner, outer, flag), []).extend(arguments)
+    return {key: sorted(arguments, key=lambda one: one.span) for key, arguments in joined.items()}
 
 
 def place_of(facts: FileFacts, offset: int) -> Place:

@@ -13,36 +13,25 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from vllm_migrate.audit import code_trl
-from vllm_migrate.audit.code_objective import by_name, of_trl
-from vllm_migrate.audit.code_said import assumed, warnings
-from vllm_migrate.audit.code_sampling import profile
-from vllm_migrate.audit.code_settings import sorted_out
 from vllm_migrate.audit.code_sites import (
-    place_of,
     project_root,
     read_tree,
-    sampling_calls,
     sites,
     split_place,
 )
-from vllm_migrate.audit.code_sync import sync_settings
-from vllm_migrate.audit.code_values import Answers, agreed, one_line
-from vllm_migrate.audit.taken import Fate, Taken
+from vllm_migrate.audit.code_take import take
+from vllm_migrate.audit.code_values import Answers
 from vllm_migrate.engines import registry
 from vllm_migrate.engines.catalogue import parse_spec
 from vllm_migrate.errors import InputError, UsageError
 from vllm_migrate.facts.model import Target
-from vllm_migrate.files.located import UNRESOLVED
-from vllm_migrate.resolve.flow.values import Scalar, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path, PurePosixPath
 
-    from vllm_migrate.audit.code_settings import Given
     from vllm_migrate.audit.code_sites import Site, Tree
-    from vllm_migrate.files.located import Argument, Call, FileFacts
+    from vllm_migrate.audit.taken import Taken
 
 _NAMED = 8
 
@@ -111,7 +100,7 @@ def find(places: Sequence[str], v1: str, *, ordinal: int | None = None) -> Found
     else:
         site = _choose(every, candidates, first)
     taken = replace(
-        _take(tree, answers, site, named, target), places=tuple(places), ordinal=_ordinal(every, site)
+        take(tree, answers, site, named, target), places=tuple(places), ordinal=_ordinal(every, site)
     )
     return Found(taken, site, tree, answers, target, taken.ordinal, named, settings)
 
@@ -122,7 +111,7 @@ def found_again(found: Found, tree: Tree) -> Taken | None:
     every = [s for s in _outermost(sites(tree), answers) if s.place.path == found.site.place.path]
     if found.ordinal >= len(every):
         return None
-    return _take(tree, answers, every[found.ordinal], found.named, found.target)
+    return take(tree, answers, every[found.ordinal], found.named, found.target)
 
 
 def _ordinal(every: Sequence[Site], site: Site) -> int:
@@ -210,99 +199,3 @@ def _several(found: Sequence[Site], asked: Path) -> str:
     listed = ", ".join(f"{site.place} ({site.what})" for site in found[:_NAMED])
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     return f"{asked} constructs {len(found)} engines: {listed}{more}"
-
-
-# What it is given
-
-
-def _take(
-    tree: Tree,
-    answers: Answers,
-    site: Site,
-    named: Sequence[tuple[PurePosixPath, int | None]],
-    target: Target,
-) -> Taken:
-    given = list(_given(site, answers))
-    if site.owner.startswith("trl."):
-        engine = list(code_trl.engine_of(given, site, tree, target))
-        sampled = list(code_trl.sampling_of(given, site, tree, target))
-        clipped = list(code_trl.objective_of(given, site, tree, target))
-        settings = [*sorted_out(engine, target), *profile(sampled), *of_trl(clipped)]
-        said = (*engine, *sampled, *clipped)
-    else:
-        sampled = _sampling(tree, answers, site, named)
-        settings = [*sorted_out(given, target), *profile(sampled)]
-        files = dict.fromkeys([path for path, _ in named] + [one.place.path for one in settings])
-        settings += by_name(answers, files)
-        said = (*given, *sampled)
-    settings += sync_settings(tree.facts.values())
-    taken = [setting for setting in settings if setting.fate is Fate.TAKEN]
-    return Taken(
-        site.place,
-        site.what,
-        tuple(settings),
-        {one.name: one.value for one in taken if one.part == "engine"},
-        {one.option: one.value for one in taken if one.option},
-        assumed(said, settings),
-        tuple(warnings(settings, site, target)),
-    )
-
-
-def _given(site: Site, answers: Answers) -> Iterator[Given]:
-    if site.call is None:
-        for argument in site.arguments:
-            yield _written(site.file, argument)
-        return
-    wrapped = answers.wrapper(site.place.path, site.call) is not None
-    reaching = {argument.name for argument in site.call.arguments}
-    for one in answers.arguments(site.place.path, site.call):
-        if not wrapped or one[0] in reaching:
-            yield one
-
-
-def _written(facts: FileFacts, argument: Argument) -> Given:
-    at = place_of(facts, argument.span.start)
-    written = one_line(argument.value.source)
-    if argument.value.literal is UNRESOLVED:
-        return argument.name, Unknown(f"{written or argument.name} is not a plain value", at), written, at
-    return argument.name, Scalar(argument.value.literal, at), written, at
-
-
-def _sampling(
-    tree: Tree, answers: Answers, site: Site, named: Sequence[tuple[PurePosixPath, int | None]]
-) -> list[Given]:
-    """The sampling parameters that go with an engine: those named, else those beside it, else all there are.
-
-    Of several, those that ask for logprobs count, since only rollouts that are trained on do. What they
-    disagree about is not resolved.
-    """
-    found = [
-        (facts, call)
-        for facts, call in sampling_calls(tree)
-        if answers.wrapper(facts.path, call) is None and (call.arguments or call.open_ended)
-    ]
-    pointed = [one for one in found if any(_spans(one, path, line) for path, line in named if line)]
-    beside = [one for one in found if one[0].path == site.place.path]
-    chosen = pointed or beside or [one for one in found if not _minor(one[0].path)]
-    if len(chosen) > 1:
-        chosen = [one for one in chosen if one[1].argument("logprobs") is not None] or chosen
-    by_name: dict[str, list[Given]] = {}
-    for facts, call in chosen:
-        for one in answers.arguments(facts.path, call):
-            by_name.setdefault(one[0], []).append(one)
-    return [_together(several) for several in by_name.values()]
-
-
-def _together(several: Sequence[Given]) -> Given:
-    name, _, written, at = several[0]
-    return name, agreed([value for _, value, _, _ in several], at), written, at
-
-
-def _spans(one: tuple[FileFacts, Call], path: PurePosixPath, line: int) -> bool:
-    facts, call = one
-    first, last = place_of(facts, call.span.start).line, place_of(facts, call.span.end).line
-    return facts.path == path and first <= line <= last
-
-
-def _minor(path: PurePosixPath) -> bool:
-    return any(part in ("test", "tests", "examples") for part in path.parts[:-1])

@@ -179,10 +179,10 @@ def _beside(found: Found, name: str, value: object) -> tuple[FileFacts, Edit] | 
         if before:
             return facts, adding.server_flag(before[-1], name, value)
         return None
-    sure = all(one.certainty is Certainty.CERTAIN for one in arguments)
-    if facts.kind is not FileKind.YAML or not sure:
+    sure = next((one for one in arguments if one.certainty is Certainty.CERTAIN), None)
+    if facts.kind is not FileKind.YAML or sure is None:
         return None
-    mapping = found.answers.mapping_at(facts.path, arguments[0].name_span)
+    mapping = found.answers.mapping_at(facts.path, sure.name_span)
     edit = adding.yaml_key(facts.source, mapping, name, value) if mapping is not None else None
     return (facts, edit) if edit is not None else None
 

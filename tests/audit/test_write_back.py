@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import subprocess
+import textwrap
+
+import pytest
+
+from vllm_migrate.audit.write_back import lines_of, plan_write_back, write
+from vllm_migrate.errors import InputError, UncommittedError
+
+V1 = "v1@0.32.0"
+FOUND = {"logprobs_mode": "processed_logprobs", "enable_prefix_caching": False}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def make(files):
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text))
+        return tmp_path
+
+    return make
+
+
+def changed(made):
+    return {str(plan.path): plan.after.decode() for plan in made.plans}
+
+
+def test_keywords_are_added_at_the_call_and_a_second_run_adds_none(project):
+    project({"train.py": 'from vllm import LLM\n\nllm = LLM(\n    "m",\n    seed=1,\n)\n'})
+    made = plan_write_back(["train.py"], FOUND, V1)
+    assert changed(made) == {
+        "train.py": (
+            'from vllm import LLM\n\nllm = LLM(\n    "m",\n    seed=1,\n'
+            '    logprobs_mode="processed_logprobs",\n    enable_prefix_caching=False,\n)\n'
+        )
+    }
+    assert b'+    logprobs_mode="processed_logprobs",\n' in made.diff
+    write(made, allow_dirty=False)
+    again = plan_write_back(["train.py"], FOUND, V1)
+    assert again.plans == ()
+    assert again.present == tuple(FOUND)
+
+
+def test_what_somebody_wrote_is_told_and_never_overwritten(project):
+    project(
+        {
+            "train.py": """\
+            from vllm import LLM
+            CACHE = True
+            llm = LLM("m", enable_prefix_caching=CACHE, logprobs_mode=mode())
+            """
+        }
+    )
+    made = plan_write_back(["train.py"], FOUND, V1)
+    assert made.plans == ()
+    assert any(line.startswith("logprobs_mode=mode() was written at train.py:3") for line in made.kept)
+        "logprobs_mode=mode()"
+    )
+    assert any("enable_prefix_caching=True was written at train.py:2" in line for line in made.kept)
+    assert all(line.startswith("not overwritten: ") for line in lines_of(made))
+
+
+YAML = """\
+# the engine
+engine:
+  seed: 1
+  nested: {a: 1}
+
+# the rest
+train:
+  steps: 2
+"""
+
+
+def test_settings_loaded_from_yaml_get_a_key_there(project):
+    project(
+        {
+            "train.py": """\
+            import yaml
+            from vllm import LLM
+            with open("conf/run.yaml") as file:
+                cfg = yaml.safe_load(file)
+            llm = LLM("m", **cfg["engine"])
+            """,
+            "conf/run.yaml": YAML.replace("  nested: {a: 1}\n", ""),
+        }
+    )
+    made = plan_write_back(["train.py"], FOUND, V1)
+    assert changed(made) == {
+        "conf/run.yaml": (
+            "# the engine\nengine:\n  seed: 1\n  logprobs_mode: processed_logprobs\n"
+            "  enable_prefix_caching: false\n\n# the rest\ntrain:\n  steps: 2\n"
+        )
+    }
+    assert made.manual == ()
+    write(made, allow_dirty=True)
+    assert plan_write_back(["train.py"], FOUND, V1).plans == ()
+
+
+def test_a_flow_mapping_gets_its_key_inside_the_braces(project):
+    project(
+        {
+            "train.py": """\
+            import yaml
+            from vllm import LLM
+            cfg = yaml.safe_load(open("run.yaml"))
+            llm = LLM("m", **cfg["engine"])
+            """,
+            "run.yaml": "engine: {seed: 1}  # one\n",
+        }
+    )
+    made = plan_write_back(["train.py"], {"logprobs_mode": "processed_logprobs"}, V1)
+    assert changed(made) == {"run.yaml": "engine: {seed: 1, logprobs_mode: processed_logprobs}  # one\n"}
+
+
+def test_windows_line_ends_and_a_missing_last_one(project, tmp_path):
+    project({"train.py": "import yaml\nfrom vllm import LLM\nLLM('m', **yaml.safe_load(open('e.yaml')))\n"})
+    (tmp_path / "e.yaml").write_bytes(b"seed: 1\r\ndtype: auto")
+    made = plan_write_back(["train.py"], {"logprobs_mode": "processed_logprobs"}, V1)
+    assert made.plans[0].after == b"seed: 1\r\ndtype: auto\r\nlogprobs_mode: processed_logprobs"
+
+
+def test_a_dictionary_of_the_functions_own_gets_a_default(project):
+    project(
+        {
+            "train.py": """\
+            from vllm import LLM
+
+            def build(**options):
+                return LLM("m", **options)
+            """
+        }
+    )
+    made = plan_write_back(["train.py"], {"logprobs_mode": "processed_logprobs"}, V1)
+    assert (
+        '    options.setdefault("logprobs_mode", "processed_logprobs")\n    return LLM("m", **options)\n'
+        in changed(made)["train.py"]
+    )
+
+
+def test_what_can_not_be_followed_is_left_to_a_person(project):
+    project({"train.py": "from vllm import LLM\nfrom elsewhere import options\nLLM('m', **options)\n"})
+    made = plan_write_back(["train.py"], FOUND, V1)
+    assert made.plans == ()
+    assert made.manual[0] == (
+        'logprobs_mode="processed_logprobs": add it to the engine\'s settings of train.py:3 by hand'
+    )
+
+
+def test_servers_get_flags(project):
+    project({"serve.sh": "#!/bin/sh\nvllm serve m --seed 1 \\\n  --port 8000\n"})
+    made = plan_write_back(["serve.sh"], FOUND, V1)
+    assert changed(made) == {
+        "serve.sh": (
+            "#!/bin/sh\nvllm serve --logprobs-mode processed_logprobs --no-enable-prefix-caching m"
+            " --seed 1 \\\n"
+            "  --port 8000\n"
+        )
+    }
+
+
+def test_engine_settings_of_a_yaml_file_alone(project):
+    project({"verl.yaml": "rollout:\n  name: vllm\n  engine_kwargs:\n    vllm:\n      seed: 1\n"})
+    made = plan_write_back(["verl.yaml"], {"logprobs_mode": "processed_logprobs"}, V1)
+    assert changed(made) == {
+        "verl.yaml": (
+            "rollout:\n  name: vllm\n  engine_kwargs:\n    vllm:\n      seed: 1\n"
+            "      logprobs_mode: processed_logprobs\n"
+        )
+    }
+
+
+def test_trl_configurations_have_no_such_field(project):
+    project({"train.py": "from trl import GRPOConfig\nGRPOConfig('out', use_vllm=True)\n"})
+    made = plan_write_back(["train.py"], {"async_scheduling": False}, V1)
+    assert made.plans == ()
+    assert "GRPOConfig has no such field" in made.manual[0]
+
+
+def test_the_ordinal_finds_a_construction_whose_line_has_moved(project):
+    project({"train.py": "from vllm import LLM\na = LLM('m', seed=1)\n\n\nb = LLM('m', seed=2)\n"})
+    made = plan_write_back(["train.py:2"], {"logprobs_mode": "processed_logprobs"}, V1, ordinal=1)
+    assert changed(made)["train.py"].endswith("b = LLM('m', seed=2, logprobs_mode=\"processed_logprobs\")\n")
+
+
+def test_uncommitted_work_and_files_that_changed_meanwhile_stay(project, tmp_path):
+    project({"train.py": "from vllm import LLM\nLLM('m')\n"})
+    subprocess.run(["git", "init", "-q", "."], cwd=tmp_path, check=True)  # noqa: S607 - the git of the machine
+    made = plan_write_back(["train.py"], FOUND, V1)
+    with pytest.raises(UncommittedError):
+        write(made, allow_dirty=False)
+    (tmp_path / "train.py").write_text("something else\n")
+    with pytest.raises(InputError, match="changed while"):
+        write(made, allow_dirty=True)
+    assert (tmp_path / "train.py").read_text() == "something else\n"
