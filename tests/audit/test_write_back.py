@@ -59,8 +59,6 @@ def test_what_somebody_wrote_is_told_and_never_overwritten(project):
     made = plan_write_back(["train.py"], FOUND, V1)
     assert made.plans == ()
     assert any(line.startswith("logprobs_mode=mode() was written at train.py:3") for line in made.kept)
-        "logprobs_mode=mode()"
-    )
     assert any("enable_prefix_caching=True was written at train.py:2" in line for line in made.kept)
     assert all(line.startswith("not overwritten: ") for line in lines_of(made))
 
