@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _TINY = 1e-300
 _PRECISE = 1e-14
+_SOLVED = 1e-10  # relative
 _ROUNDS = 100_000
 
 normal_quantile = NormalDist().inv_cdf
@@ -94,30 +95,56 @@ def student_t_quantile(level: float, degrees: float) -> float:
 @lru_cache(maxsize=4096)
 def beta_quantile(level: float, a: float, b: float) -> float:
     """The x at which I_x(a, b) is `level`."""
-    return _bisect(lambda x: beta_cdf(x, a, b), level, 0.0, 1.0)
+    log_scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+
+    def density(x: float) -> float:
+        return math.exp(log_scale + (a - 1) * math.log(x) + (b - 1) * math.log1p(-x))
+
+    mean = a / (a + b)
+    start = mean + normal_quantile(level) * math.sqrt(mean * (1 - mean) / (a + b + 1))
+    return _solve(lambda x: beta_cdf(x, a, b), density, level, (0.0, 1.0), start)
 
 
 @lru_cache(maxsize=4096)
 def chi_square_quantile(level: float, degrees: float) -> float:
     """The x below which a chi-square variable lies with probability `level`."""
+    shape = degrees / 2
+
+    def density(x: float) -> float:
+        return math.exp((shape - 1) * math.log(x / 2) - x / 2 - math.lgamma(shape)) / 2
+
     high = degrees + 10.0
-    while gamma_cdf(high / 2, degrees / 2) < level:
+    while gamma_cdf(high / 2, shape) < level:
         high *= 2
-    return _bisect(lambda x: gamma_cdf(x / 2, degrees / 2), level, 0.0, high)
+    start = degrees + normal_quantile(level) * math.sqrt(2 * degrees)
+    return _solve(lambda x: gamma_cdf(x / 2, shape), density, level, (0.0, high), start)
 
 
-def _bisect(function: Callable[[float], float], level: float, low: float, high: float) -> float:
-    """Where an increasing function reaches `level`, to a precision relative to the result."""
+def _solve(
+    function: Callable[[float], float],
+    slope: Callable[[float], float],
+    level: float,
+    bracket: tuple[float, float],
+    start: float,
+) -> float:
+    """Where an increasing function reaches `level`: Newton's method, halving where it leaves the bracket."""
+    low, high = bracket
+    x = start if low < start < high else (low + high) / 2
     for _ in range(200):
-        # Halving in the logarithm once the lower end is known reaches small results in as few steps.
-        middle = math.sqrt(low * high) if low > 0 and high > 4 * low else (low + high) / 2
-        if function(middle) < level:
-            low = middle
+        value = function(x)
+        if value < level:
+            low = x
         else:
-            high = middle
-        if high - low <= 1e-10 * high:
-            break
-    return (low + high) / 2
+            high = x
+        rise = slope(x)
+        following = x - (value - level) / rise if rise > _TINY else low
+        if not low < following < high:
+            # Halving the logarithm once the lower end is known reaches small results in as few steps.
+            following = math.sqrt(low * high) if low > 0 and high > 4 * low else (low + high) / 2
+        if abs(following - x) <= _SOLVED * following or high - low <= _SOLVED * high:
+            return following
+        x = following
+    return x
 
 
 def _away_from_zero(value: float) -> float:

@@ -85,6 +85,8 @@ class AuditPlan:
         sync_way: how the user's code brings in weights, None where that is not known; its invariants gate.
         trainer_head: precision of the trainer's head, "" where that is not known.
         thresholds: the margins; `levels` the error probabilities of this look.
+        extend: whether to look several times, on more prompts each, until decided; no further look begins
+            that would end beyond `time_budget`, seconds.
         reference: a recorded trace to use in V0's place, an expired one where `allow_expired`;
             `save_reference` where to record one, which expires after `expires_days` (0: never).
         redact: keep texts and tokens out of the trace that is saved and out of the result.
@@ -111,6 +113,8 @@ class AuditPlan:
     warnings: tuple[str, ...] = field(default=())
     thresholds: Thresholds = field(default_factory=load_thresholds)
     levels: Levels = ONE_LOOK
+    extend: bool = False
+    time_budget: float | None = None
     sync_probe: str = "auto"
     sync_way: SyncWay | None = None
     trainer_head: str = ""

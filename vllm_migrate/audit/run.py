@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate import __version__
 from vllm_migrate.audit.afterwards import complete
 from vllm_migrate.audit.conclude import conclude
+from vllm_migrate.audit.extend import run_looks
 from vllm_migrate.audit.gather import IncompleteError, gather, without_verdict
 from vllm_migrate.audit.head_invariant import apply_head
 from vllm_migrate.audit.invariants import apply_findings, conclude_sync
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from vllm_migrate.audit.evidence import Evidence
     from vllm_migrate.audit.plan import AuditPlan
     from vllm_migrate.audit.process import Progress
+    from vllm_migrate.engines.environment import EngineEnvironment
+    from vllm_migrate.trace.model import Trace
 
 INTERRUPTED = "interrupted"
 INTERNAL = "internal"
@@ -102,6 +105,8 @@ def _run(plan: AuditPlan, progress: Progress) -> AuditResult:
         raise UsageError(f"--v0 {plan.v0} is a {v0.generation.upper()} engine; the reference must be V0")
     if v1.generation != "v1":
         raise UsageError(f"--v1 {plan.v1} is a {v1.generation.upper()} engine; the candidate must be V1")
+    if plan.extend:
+        return _extended(plan, v0, v1, trace, progress)
     journal = open_journal(plan, tuple(engine for engine in (v0, v1) if engine is not None))
     try:
         evidence = gather(plan, v0=v0, v1=v1, trace=trace, journal=journal, progress=progress)
@@ -117,7 +122,40 @@ def _run(plan: AuditPlan, progress: Progress) -> AuditResult:
     return replace(result, warnings=(*result.warnings, *journal.notes))
 
 
+def _extended(
+    plan: AuditPlan,
+    v0: EngineEnvironment | None,
+    v1: EngineEnvironment,
+    trace: Trace | None,
+    progress: Progress,
+) -> AuditResult:
+    """Look until decided; every look has a journal of its own, so that a rerun continues with it."""
+    engines = tuple(engine for engine in (v0, v1) if engine is not None)
+    journals = []
+
+    def look(of_look: AuditPlan, part: Trace | None) -> Evidence:
+        journal = open_journal(of_look, engines)
+        journals.append(journal)
+        return gather(of_look, v0=v0, v1=v1, trace=part, journal=journal, progress=progress)
+
+    try:
+        evidence, result = run_looks(plan, trace, look, concluded)
+        if plan.save_reference is not None:
+            saved = redacted(evidence.trace) if plan.redact else evidence.trace
+            write_trace(saved, plan.save_reference)
+        for journal in journals:
+            journal.finish()
+    except IncompleteError as error:
+        return without_verdict(plan, error, concluded)
+    finally:
+        for journal in journals:
+            journal.close()
+    notes = dict.fromkeys(note for journal in journals for note in journal.notes)
+    return replace(result, warnings=(*result.warnings, *notes))
+
+
 def concluded(plan: AuditPlan, evidence: Evidence) -> AuditResult:
+    """The result of evidence, with the time its statistics took."""
     started = time.monotonic()
     result = conclude(plan, evidence, read_vocabulary(plan.model))
     result = apply_findings(result, conclude_sync(evidence.sync, plan.sync_way))

@@ -1,0 +1,130 @@
+"""Looking until decided, over evidence made here: what stops it, what is merged, what is spent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vllm_migrate.audit.conclude import conclude
+from vllm_migrate.audit.evidence import EngineRun, Evidence
+from vllm_migrate.audit.extend import merged, part_of, run_looks
+from vllm_migrate.audit.objective import ClipRange
+from vllm_migrate.audit.plan import build_plan
+from vllm_migrate.audit.prompts import PromptLine
+from vllm_migrate.audit.result import Verdict
+from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace
+from vllm_migrate.workers.protocol import Loaded, ReplayRecord, SamplingSettings
+
+SAMPLES, TOKENS = 4, 60
+MADE = Provenance("v0", "0.8.5", "vllm.engine.llm_engine.LLMEngine", "v0", {}, {}, {}, "h", "t", "c")
+V1 = Loaded("vllm.v1.engine.llm_engine.LLMEngine", "v1-model-runner", "0.32.0", {}, 1.0)
+RECIPE = {"logprobs_mode": "processed_logprobs", "enable_prefix_caching": False, "async_scheduling": False}
+
+
+class Engines:
+    """Stands for the arms: as many records as the plan's prompts ask for, with a given noise."""
+
+    def __init__(self, noise):
+        self.noise = noise
+        self.plans = []
+
+    def __call__(self, plan, trace):
+        self.plans.append(plan)
+        generator = np.random.default_rng(plan.seed)
+        if trace is None:
+            prompts = tuple(Prompt(i, line.text, (1,)) for i, line in enumerate(plan.prompts))
+            rollouts = tuple(
+                Rollout(i, k, tuple(range(TOKENS)), tuple(-generator.exponential(size=TOKENS)), "t", "stop")
+                for i in range(len(prompts))
+                for k in range(SAMPLES)
+            )
+            trace = Trace(MADE, prompts, rollouts, tuple(r.logprobs for r in rollouts))
+
+        def forced(noise):
+            return [
+                ReplayRecord(list(r.logprobs + generator.normal(0, noise, TOKENS)), [], list(r.token_ids))
+                for r in trace.rollouts
+            ]
+
+        candidate = EngineRun("candidate", "v1", {}, V1, replay=forced(self.noise), rollouts=trace.rollouts)
+        candidate.trainer = forced(self.noise)
+        reference = EngineRun("reference", "v0", {}, V1, rollouts=trace.rollouts, trainer=forced(0.001))
+        return Evidence(trace, {"reference": reference, "candidate": candidate}, {"candidate.load": 1.0})
+
+
+def a_plan(count, **more):
+    plan = build_plan(
+        model=Path("model"),
+        prompts=tuple(PromptLine(f"prompt {i}") for i in range(count)),
+        sampling=SamplingSettings(temperature=0.7),
+        samples=SAMPLES,
+        seed=0,
+        clip=ClipRange(),
+        v0="v0",
+        v1="v1",
+        candidate_args=RECIPE,
+    )
+    return replace(plan, **more)
+
+
+def judged(plan, evidence):
+    return conclude(plan, evidence, {})
+
+
+@pytest.mark.parametrize(("noise", "verdict"), [(0.5, Verdict.FAIL), (0.001, Verdict.PASS)])
+def test_what_is_plain_is_decided_early(noise, verdict):
+    engines = Engines(noise)
+    evidence, result = run_looks(a_plan(64), None, engines, judged)
+    assert result.verdict is verdict
+    assert len(engines.plans) <= 3
+    assert len(evidence.trace.prompts) == 16 * len(engines.plans)
+    assert any(f"looked {len(engines.plans)} of at most 4 times" in line for line in result.warnings)
+
+
+def test_what_is_on_the_margin_is_looked_at_to_the_end_over_everything():
+    engines = Engines(0.02 / np.sqrt(2 / np.pi))
+    evidence, result = run_looks(a_plan(64), None, engines, judged)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert len(engines.plans) == 4
+    assert result.prompts == 64
+    assert len({plan.seed for plan in engines.plans}) == 4
+    assert [len(plan.prompts) for plan in engines.plans] == [16] * 4
+    assert [prompt.id for prompt in evidence.trace.prompts] == list(range(64))
+    assert evidence.timing["candidate.load"] == 4.0
+    assert {plan.ladder for plan in engines.plans[1:]} == {"none"}
+
+
+def test_the_time_budget_starts_no_look_it_can_not_pay():
+    engines = Engines(0.02 / np.sqrt(2 / np.pi))
+    _, result = run_looks(a_plan(64, time_budget=0.0), None, engines, judged)
+    assert len(engines.plans) == 1
+    assert any("the time budget ended it" in line for line in result.warnings)
+
+
+def test_too_few_prompts_are_looked_at_once_and_stay_inconclusive():
+    engines = Engines(0.5)
+    _, result = run_looks(a_plan(6), None, engines, judged)
+    assert (result.verdict, result.reason) == (Verdict.INCONCLUSIVE, "too-few-prompts")
+    assert len(engines.plans) == 1
+
+
+def test_a_recorded_reference_is_the_limit():
+    trace = Engines(0.01)(a_plan(32), None).trace
+    engines = Engines(0.02 / np.sqrt(2 / np.pi))
+    plan = a_plan(32, reference=Path("trace.parquet"), prompts=())
+    evidence, result = run_looks(plan, trace, engines, judged)
+    assert evidence.trace.rollouts == trace.rollouts
+    assert evidence.trace.noise_floor == trace.noise_floor
+    assert any("only what is recorded" in line for line in result.warnings)
+
+
+def test_parts_of_a_trace_make_the_whole_again():
+    whole = Engines(0.01)(a_plan(20), None)
+    one, two = (Evidence(part_of(whole.trace, *edges), {}, {}, warnings=["w"]) for edges in ((0, 8), (8, 20)))
+    assert {rollout.prompt for rollout in two.trace.rollouts} == set(range(12))
+    again = merged(one, two)
+    assert again.trace == whole.trace
+    assert again.warnings == ["w"]
