@@ -171,3 +171,61 @@ def test_a_seed_in_the_settings_is_a_seed(tmp_path):
     assert "VM705" not in found
     _, found = rewritten(tmp_path, main=code, config__yaml=settings.replace("seed", "max_num_seqs"))
     assert "VM705" in found
+
+
+SENDER = """
+    from vllm import LLM
+
+    class Actor:
+        def __init__(self):
+            self.llm = LLM("m", seed=1, worker_extension_cls="sync.WorkerWrap")
+
+        def update_weight(self, name, dtype, ipc_handles=None):
+            return self.llm.collective_rpc("update_weight", args=(name, dtype, ipc_handles))
+"""
+RECEIVER = """
+    import torch
+
+    class WorkerWrap:
+        def update_weight(self, name, dtype, ipc_handles=None):
+            dtype = by_name(dtype)
+            weight = torch.empty(3, dtype=dtype)
+            self.model_runner.model.load_weights([(name, weight)])
+"""
+
+
+def codes(folder: Path, **files: str) -> set[str]:
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(dedent(text).lstrip())
+    return {finding.code for finding in scan([folder], Config()).findings}
+
+
+def test_a_dtype_that_the_worker_converts_is_sent_as_text(tmp_path):
+    assert "VM507" not in codes(tmp_path, actor=SENDER, sync=RECEIVER)
+    assert "VM507" in codes(tmp_path, sync=RECEIVER.replace("            dtype = by_name(dtype)\n", ""))
+
+
+def test_handles_are_sent_where_somebody_makes_them(tmp_path):
+    maker = "from torch.multiprocessing.reductions import reduce_tensor\n\nhandle = reduce_tensor(weight)\n"
+    assert "VM507" in codes(tmp_path, actor=SENDER, sync=RECEIVER, maker=maker)
+
+
+def test_samples_of_an_engine_that_nobody_cuts_short_are_complete(tmp_path):
+    train = """
+        def train(outputs, loss):
+            for output in outputs:
+                for sample in output.outputs:
+                    cut = sample.finish_reason == "length"
+            loss.backward()
+    """
+    sample = """
+        from vllm import LLM
+
+        def sample(llm: LLM, prompts, loss):
+            for output in llm.generate(prompts):
+                for sample in output.outputs:
+                    cut = sample.finish_reason == "length"
+            loss.backward()
+    """
+    assert "VM405" not in codes(tmp_path, train=train, sample=sample)
+    assert "VM405" in codes(tmp_path, other="async def stop(engine):\n    await engine.pause_generation()\n")

@@ -331,12 +331,14 @@ class WorkerMethod:
 
     Attributes:
         parameters: their names without `self`; `body` the first statement after the docstring.
+        converts: the parameters that it starts by calling something on: `dtype = by_name(dtype)`.
     """
 
     name: str
     name_span: Span
     parameters: tuple[str, ...]
     body: Span
+    converts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -531,6 +533,7 @@ class Use:
         worker_methods: methods of classes that run on the workers.
         passes_on: settings of an engine's that are written for one that is built elsewhere: a seed in the
             keywords of an actor that hands them on.
+        converts: worker methods that convert a parameter themselves, each with the parameter.
         walks: walks to the model of an engine that another file builds.
     """
 
@@ -558,6 +561,7 @@ class Use:
     passes_on: frozenset[str] = frozenset()
     keeps_logprobs: bool = False
     waits_for_finished: bool = False
+    converts: frozenset[tuple[str, str]] = frozenset()
     walks: bool = False
 
 

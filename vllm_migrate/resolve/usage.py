@@ -126,6 +126,12 @@ def read_use(
         sends_dtype=frozenset((s.method, s.place) for s in sent if s.kind == "dtype" and not s.dead),
         worker_methods=frozenset(method.name for worker in workers for method in worker.methods),
         passes_on=passed_on(syntax),
+        converts=frozenset(
+            (method.name, parameter)
+            for worker in workers
+            for method in worker.methods
+            for parameter in method.converts
+        ),
         keeps_logprobs=keeps_logprobs([source]),
         waits_for_finished=_waits_for_finished(syntax, {call.target for call in calls if not call.dead}),
         walks=not engines and any(_reaches_model(chain) for chain in chains),

@@ -116,12 +116,22 @@ def _method(function: Function, text: SourceText) -> WorkerMethod:
         and isinstance(body[0].value.value, str)
     )
     first = body[1] if documented and len(body) > 1 else body[0]
+    named = (*parameters, *(p.arg for p in arguments.kwonlyargs))
     return WorkerMethod(
         function.name,
         _name_span(function, b"def", text),
-        (*parameters, *(p.arg for p in arguments.kwonlyargs)),
+        named,
         text.span(first),
+        tuple(name for name in named if any(_converts(statement, name) for statement in body)),
     )
+
+
+def _converts(statement: ast.stmt, name: str) -> bool:
+    """`dtype = by_name(dtype)`."""
+    if not (isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call)):
+        return False
+    given = [getattr(argument, "id", "") for argument in statement.value.args]
+    return [getattr(target, "id", "") for target in statement.targets] == [name] and given == [name]
 
 
 def _is_super(node: ast.AST) -> bool:

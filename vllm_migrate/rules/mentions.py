@@ -41,6 +41,10 @@ class Mentions:
             return False
         return not declaration.holder or self._positional(declaration.holder) <= declaration.place
 
+    def any_of(self, *words: str) -> bool:
+        """Whether any of these stands anywhere in the project."""
+        return any(word.encode() in source for _, source in self._sources for word in words)
+
     def _positional(self, name: str) -> int:
         """With how many arguments by place a class is called at most; a star counts as any number."""
         most = 0

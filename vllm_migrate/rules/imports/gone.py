@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.model import Fact, State
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.located import FileFacts, Import
     from vllm_migrate.rules.base import Context
 
 
@@ -43,6 +43,12 @@ class GoneImport(Rule):
         Example(before="from vllm.sequence import SequenceGroup\n\ngroups: list[SequenceGroup] = []\n"),
         Example(before="from vllm.worker.cache_engine import CacheEngine\n\nengine = CacheEngine\n"),
         Example(before="import vllm.core.scheduler as scheduler\n\nkind = scheduler.Scheduler\n"),
+        Example(
+            before=(
+                "import vllm.entrypoints.openai.protocol\n\n"
+                "answer = vllm.entrypoints.openai.protocol.ChatCompletionResponse\n"
+            )
+        ),
         Example(before="from vllm.utils import random_uuid\n\nname = random_uuid()\n", unchanged=True),
         Example(
             before="from vllm.sequence import SequenceGroup\n\ngroups: list[SequenceGroup] = []\n",
@@ -63,7 +69,7 @@ class GoneImport(Rule):
                     fact=fact,
                     level=Level.NOTE if name.never_run else None,
                     safety=Safety.MANUAL,
-                    advice=_advice(name.qualified, fact, state, context),
+                    advice=_moved_names(file, name, context) or _advice(name.qualified, fact, state, context),
                 )
         for reference, fact, state in broken_references(file, context):
             if state.remedy is not Remedy.MOVE or fact.name != reference.qualified:
@@ -82,6 +88,22 @@ class GoneImport(Rule):
 def _message(qualified: str, fact: Fact, state: State) -> str:
     parent = "" if fact.name == qualified else f" with {fact.name}"
     return f"{qualified} is gone{parent}{since(state, fact.package)}"
+
+
+def _moved_names(file: FileFacts, name: Import, context: Context) -> str:
+    """Where what a file uses of a module that is gone is now; "" where it is no module or nothing moved."""
+    if name.name:
+        return ""
+    used = {one.qualified for one in file.references if one.qualified.startswith(f"{name.qualified}.")}
+    moved = []
+    for qualified in sorted(used):
+        found = context.import_state(qualified)
+        known = found is not None and found[0].name == qualified and found[1].remedy is Remedy.MOVE
+        now = found[1].to if found is not None and known else ""
+        now = now or successors(context.api.surface.where_now(qualified))
+        if now:
+            moved.append(f"{qualified.removeprefix(f'{name.qualified}.')} is now {now}")
+    return "; ".join(moved)
 
 
 def _advice(qualified: str, fact: Fact, state: State, context: Context) -> str:

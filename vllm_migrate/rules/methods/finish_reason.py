@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vllm_migrate.rules.base import Context
 
 _ABORTS = (b"AsyncLLM", b"AsyncEngineArgs", b"abort", b"pause_generation", b".sleep(")
+_ABORT_ELSEWHERE = ("AsyncLLM", "AsyncEngineArgs", "abort_request", "pause_generation")
 _TRAIN = (
     "from vllm import LLM\n\n\ndef train(llm: LLM, prompts, step):\n"
     "    llm.sleep(1)\n    for output in llm.generate(prompts):\n"
@@ -38,7 +39,7 @@ class FinishReason(Rule):
     V0 ended an aborted request with an exception. V1 hands out what there is, finished, with the reason
     "abort"; later releases add "error" and "repetition". Whatever isn't "length" is then taken for a
     complete answer, and rewarded as one. Where the file never aborts, pauses or sends the engine to sleep,
-    this is a note.
+    this is a note; where no file of the project does, nothing is said.
 
     ## Fix safety
     Left to a person: only "stop" says that a sample is complete.
@@ -66,6 +67,8 @@ class FinishReason(Rule):
         if change is None or not places or not is_rl(context.project):
             return
         aborts = any(word in file.source for word in _ABORTS)
+        if not aborts and context.mentions is not None and not context.mentions.any_of(*_ABORT_ELSEWHERE):
+            return  # engines that answer in one call, which nobody cuts short
         parsed = parse_python(file.path, file.source)
         for node in ast.walk(parsed.module):
             if not (isinstance(node, ast.Compare) and len(node.ops) == 1):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _LITERAL = re.compile(r"^torch\.\w+$")
 _ALLOW = "VLLM_ALLOW_INSECURE_SERIALIZATION"
+_MAKERS = ("reduce_tensor", "share_cuda", "ForkingPickler")  # of handles of CUDA IPC
 _WORKER = (
     "import torch\nfrom vllm import LLM\n\n\nclass Sync:\n    def update_weight(self, name, dtype, shape):\n"
 )
@@ -126,7 +127,7 @@ class RpcArguments(Rule):
         allow = switch(file, _ALLOW, "1", f"{what} sent to the engine's process")
         here = set()
         for sent in file.sent:
-            if sent.dead:
+            if sent.dead or _is_plain(sent, context):
                 continue
             here.add((sent.method, sent.place))
             message, edits, advice = _judged(file, sent, context, allow)
@@ -161,6 +162,18 @@ class RpcArguments(Rule):
                     advice=f"{_lookup(parameter)}, at the start of {method.name}",
                     precondition="every caller of the worker's method is in this project",
                 )
+
+
+def _is_plain(sent: RpcArgument, context: Context) -> bool:
+    """Whether what only its name makes a dtype or a handle is none, by what the rest of the project does.
+
+    The worker's method converts what it gets as this parameter; or nothing in the project makes handles.
+    """
+    if sent.certainty is Certainty.CERTAIN:
+        return False
+    if sent.kind == "dtype":
+        return (sent.method, sent.source) in context.project.converts
+    return sent.kind == "handle" and context.mentions is not None and not context.mentions.any_of(*_MAKERS)
 
 
 def _judged(
@@ -217,7 +230,7 @@ def _receivers(file: FileFacts, places: frozenset[tuple[str, str]]) -> Iterator[
 
 def _looked_up(file: FileFacts, method: WorkerMethod, parameter: str) -> tuple[Edit, ...] | None:
     """What makes a method take a dtype's name; None where it does already, () where it can't be written."""
-    if f"getattr(torch, {parameter}" in file.text(method.body):
+    if f"getattr(torch, {parameter}" in file.text(method.body) or parameter in method.converts:
         return None
     if not re.search(rb"(?m)^(?:\xef\xbb\xbf|[ \t]+)?import torch\b(?![.])", file.source):
         return ()
