@@ -53,7 +53,7 @@ def print_audit(result: AuditResult, console: Console) -> None:
     if result.cause is not Cause.NONE:
         console.print(Text.assemble(("cause: ", "bold"), result.cause.value))
     if result.cause_evidence:
-        console.print(Padding(Text(safe(result.cause_evidence)), (0, 0, 0, 2)))
+        console.print(Padding(Text(safe(result.cause_evidence)), (0, 0, 0, 2), expand=False))
     if result.settings:
         console.print(Text("add to LLM(...):", style="bold"))
         for name, value in result.settings.items():

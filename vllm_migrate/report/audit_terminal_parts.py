@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from vllm_migrate.audit.result import Cause, Verdict
-from vllm_migrate.report.numbers import count, estimated, limit, number, percent
+from vllm_migrate.report.numbers import count, estimated, limit, number
 from vllm_migrate.report.part_words import (
     cause_words,
     diagnostic_name,
@@ -61,7 +61,7 @@ def _titled(title: str, said: str, style: str = "bold") -> Text:
 
 def _item(said: str, mark: str = "", style: str = "") -> Padding:
     """A line of a block, wrapped under itself."""
-    return Padding(Text.assemble((mark, style), " " if mark else "", safe(said)), (0, 0, 0, 2))
+    return Padding(Text.assemble((mark, style), " " if mark else "", safe(said)), (0, 0, 0, 2), expand=False)
 
 
 def _invariants(found: Sequence[Invariant]) -> Iterator[RenderableType]:
@@ -91,11 +91,11 @@ def _ladder(ladder: Ladder, *, named: bool) -> Iterator[RenderableType]:
     for rung in shown:
         name = rung_name(rung) if rung.setting else cause_words(rung.cause)
         against = "" if rung.against == shown[0].against else f", against the {rung.against}"
-        yield _item(f"{name}{against}", f"{percent(_removed(rung)):>6}", "cyan")
+        yield _item(f"{name}{against}", f"{_removed(rung):>6.1%}", "cyan")
     if len(measured) > len(shown):
         yield _item(f"and {len(measured) - len(shown)} more")
-    left = [f"left by all together: {percent(ladder.residual.value)}"] if ladder.residual else []
-    left += [f"interaction: {percent(ladder.interaction.value)}"] if ladder.interaction else []
+    left = [f"left by all together: {ladder.residual.value:.1%}"] if ladder.residual else []
+    left += [f"interaction: {ladder.interaction.value:.1%}"] if ladder.interaction else []
     if left:
         yield _item("; ".join(left))
 

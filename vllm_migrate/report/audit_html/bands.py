@@ -62,20 +62,19 @@ def _scale(bands: Sequence[Band]) -> svg.Scale:
 
 
 def _axis(scale: svg.Scale) -> str:
-    ticks = [tick for tick in svg.log_ticks(scale.low, scale.high, 4) if tick in _decades(scale)]
+    ticks = _ticks(scale)
     body = [svg.label(scale(tick), 14, svg.tick(tick), "tick", "middle") for tick in ticks]
     said = f"Logarithmic, from {number(scale.low)} to {number(scale.high)} nats."
     return svg.picture(svg.Caption("band-axis", "Scale of the bands", said), body, _HEIGHT, _WIDTH)
 
 
-def _decades(scale: svg.Scale) -> list[float]:
-    first, last = math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high))
-    return [float(f"1e{power}") for power in range(first, last + 1)]
+def _ticks(scale: svg.Scale) -> list[float]:
+    return svg.log_ticks(scale.low, scale.high, 5)
 
 
 def _band(band: Band, scale: svg.Scale, key: str) -> str:
     middle = _HEIGHT / 2
-    body = [svg.line(scale(tick), 1, scale(tick), _HEIGHT - 1, "grid") for tick in _decades(scale)[1:-1]]
+    body = [svg.line(scale(tick), 1, scale(tick), _HEIGHT - 1, "grid") for tick in _ticks(scale)]
     value, low, high = band.mean_abs.value, band.mean_abs.low, band.mean_abs.high
     if low is not None and high is not None and math.isfinite(low) and math.isfinite(high) and high > 0:
         body.append(svg.line(scale(low), middle, scale(high), middle, "whisker"))
@@ -122,7 +121,7 @@ def forest(shifts: Sequence[PromptShift]) -> str:
 
 
 def _forest(drawn: Sequence[PromptShift]) -> str:
-    pitch = min(12.0, max(3.0, 480 / len(drawn)))
+    pitch = min(12.0, max(2.5, 330 / len(drawn)))
     height = round(26 + pitch * len(drawn) + 44)
     ends = [bound for s in drawn for bound in _ends(s)]
     low, high = min(0.0, *ends), max(0.0, *ends)

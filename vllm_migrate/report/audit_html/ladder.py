@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.report.audit_html import svg
 from vllm_migrate.report.audit_html.markup import estimate, phrase, text, visible
 from vllm_migrate.report.audit_html.pieces import figure, note, row, section, table
-from vllm_migrate.report.numbers import estimated, number, percent, seconds
+from vllm_migrate.report.numbers import estimated, number, seconds
 from vllm_migrate.report.part_words import (
     AGAINST,
     HOW,
@@ -67,21 +67,27 @@ def _waterfall(ladder: Ladder, drawn: Sequence[Rung]) -> str:
     body = [svg.line(x(v), 14, x(v), foot, "grid") for v in svg.linear_ticks(0, x.high)]
     body += [svg.label(x(v), foot + 17, svg.tick(v), "tick", "middle") for v in svg.linear_ticks(0, x.high)]
     body.append(svg.label(x.stop, foot + 34, "mean |Δlogp|, nats", "name", "end"))
+    body.append(svg.line(x(floor), 14, x(floor), foot, "clip"))
     body.append(_bar(x, 0, (0.0, start), ("candidate", number(start)), "bar arm-candidate"))
     for n, (rung, (before, after)) in enumerate(zip(drawn, spans, strict=True), start=1):
-        share = "" if rung.removed is None else percent(-rung.removed.value).replace("-", "\N{MINUS SIGN}")
-        share = share if share.startswith("\N{MINUS SIGN}") or not share else f"+{share}"
+        share = "" if rung.removed is None else _signed(-rung.removed.value)
         css = "bar arm-remedy" if after <= before else "bar arm-flip4"
         body.append(_bar(x, n, (before, after), (rung_name(rung), share), css))
         body.append(svg.line(x(before), _top(n) - _ROW + _BAR, x(before), _top(n), "axis"))
     if left is not None:
         n = len(drawn) + 1
         body.append(_bar(x, n, (0.0, left), ("left by all of them", number(left)), "bar arm-floor"))
-    body.append(svg.line(x(floor), 14, x(floor), foot, "clip"))
     said = f"The candidate: mean |Δlogp| {number(start)}, noise floor {number(floor)} nats. "
     said += "; ".join(f"{rung_name(rung)[:120]}: {rung_effect(rung)}" for rung in drawn) + "."
     caption = svg.Caption("waterfall", "What each change removes of the divergence", said)
     return f'<div class="single">{svg.picture(caption, body, height)}</div>'
+
+
+def _signed(share: float) -> str:
+    """A share as a percentage to a tenth, with its sign: what a change does to the excess."""
+    tenths = round(share * 1000)
+    sign = "\N{MINUS SIGN}" if tenths < 0 else "+" if tenths else ""
+    return f"{sign}{abs(tenths) / 10:g}%"
 
 
 def _top(n: int) -> float:
@@ -102,7 +108,7 @@ def _bar(x: svg.Scale, n: int, span: tuple[float, float], words: tuple[str, str]
 
 
 def _table(ladder: Ladder) -> str:
-    head = ["suspect", "layer", "change", "how", "before", "after", "removes", "control", "time", "note"]
+    head = ["suspect", "change", "how", "before", "after", "removes", "control and notes"]
     rows = "".join(_rung(rung) for rung in ladder.rungs)
     caption = (
         f"Shares are of the excess, {estimated(ladder.excess)} nats of mean |Δlogp| over the noise floor, "
@@ -114,16 +120,15 @@ def _table(ladder: Ladder) -> str:
 def _rung(rung: Rung) -> str:
     removed = "" if rung.removed is None else estimate(rung.removed, "share")
     against = "" if rung.against == "reference" else AGAINST.get(rung.against, rung.against)
-    remarks = "; ".join(said for said in (against, rung.note) if said)
+    remarks = "; ".join(said for said in (rung.acted, against, rung.note) if said)
     setting = setting_words(rung.setting)
+    layer = f'<span class="why">{text(rung.layer)}</span>' if rung.layer else ""
+    spent = f'<span class="why">{seconds(rung.seconds)}</span>' if rung.seconds else ""
     cells = [
-        f"<td>{text(rung.layer)}</td>",
         f'<td class="wrap">{f"<code>{visible(setting)}</code>" if setting else ""}</td>',
-        f"<td>{text(HOW.get(rung.how, rung.how))}</td>",
+        f"<td>{text(HOW.get(rung.how, rung.how))}{spent}</td>",
         *(f'<td class="n">{"" if v is None else number(v)}</td>' for v in (rung.before, rung.after)),
         f'<td class="n">{removed}</td>',
-        f'<td class="wrap">{text(rung.acted)}</td>',
-        f'<td class="n">{seconds(rung.seconds) if rung.seconds else ""}</td>',
         f'<td class="wrap">{text(remarks)}</td>',
     ]
-    return row(text(cause_words(rung.cause)), cells, "wrap")
+    return row(f"{text(cause_words(rung.cause))}{layer}", cells, "wrap")

@@ -56,7 +56,7 @@ def render_html(result: AuditResult) -> str:
         gates(result, css, swatches),
         ladder_section(result.ladder),
         section("Where the tokens are", figures(result, css, swatches)),
-        section("Where the divergence is", band_table(result.bands) + forest(result.forest)),
+        _where(result),
         worst_section(result),
         reward_section(result.reward, (plots.swatch("arm-reference"), plots.swatch("arm-candidate"))),
         sync_section(result.sync),
@@ -73,6 +73,13 @@ def render_html(result: AuditResult) -> str:
         + "\n".join(part for part in sections if part)
         + "\n</main>\n</body>\n</html>\n"
     )
+
+
+def _where(result: AuditResult) -> str:
+    """Bands and prompts, side by side where both are known."""
+    parts = [part for part in (band_table(result.bands), forest(result.forest)) if part]
+    cells = "".join(f"<div>{part}</div>" for part in parts)
+    return section("Where the divergence is", f'<div class="two wide">{cells}</div>' if cells else "")
 
 
 def _css_of(arms: Sequence[Arm]) -> dict[str, str]:
