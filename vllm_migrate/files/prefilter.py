@@ -98,7 +98,7 @@ def takes_logprobs(source: bytes) -> bool:
 
 def keeps_logprobs(sources: Sequence[bytes]) -> bool:
     """Whether a project writes samples out with their tokens and log-probabilities."""
-    kept = any(b"logprobs" in source and _keeps(source) for source in sources)
+    kept = any((b"logprobs" in source or b"log_probs" in source) and _keeps(source) for source in sources)
     return kept and any(_WRITES.search(source) for source in sources)
 
 

@@ -1,0 +1,52 @@
+"""VM309: who drives an engine and what they take of it decides, whichever file that stands in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vllm_migrate.config import Config
+from vllm_migrate.rules.scan import scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PARAMS = (
+    "from vllm import SamplingParams\n\noptions = dict(n=2)\nparams = SamplingParams(logprobs=0, **options)\n"
+)
+STEPS = (
+    "from vllm import LLMEngine\n\n\ndef run(args):\n    engine = LLMEngine.from_engine_args(args)\n"
+    "    for output in engine.step():\n"
+)
+ASYNC = (
+    "from vllm import AsyncLLMEngine\n\n\nasync def ask(args, prompt, params):\n"
+    "    engine = AsyncLLMEngine.from_engine_args(args)\n    last = None\n"
+    '    async for output in engine.generate(prompt, params, "0"):\n'
+)
+LAST = f"{ASYNC}        last = output\n    return last\n"
+STREAM = f"{ASYNC}        yield output\n"
+FINISHED = f"{STEPS}        if output.finished:\n            yield output\n"
+
+
+def told(folder: Path, engine: str, params: str = PARAMS) -> list[bool]:
+    """Whether what VM309 finds in a project has edits."""
+    (folder / "engine.py").write_text(engine)
+    (folder / "params.py").write_text(params)
+    return [bool(f.edits) for f in scan([folder], Config(target="0.32.0")).findings if f.code == "VM309"]
+
+
+@pytest.mark.parametrize("engine", [FINISHED, LAST])
+def test_samples_of_who_only_takes_what_is_finished(tmp_path: Path, engine: str) -> None:
+    assert told(tmp_path, engine) == [True]
+
+
+@pytest.mark.parametrize("engine", [STREAM, f"{STEPS}        yield output\n"])
+def test_who_streams_gets_what_is_streamed(tmp_path: Path, engine: str) -> None:
+    assert told(tmp_path, engine) == []
+
+
+@pytest.mark.parametrize("given", ["n=1", "n=None", "n=2, output_kind=kind", "temperature=1.0"])
+def test_one_sample_and_a_chosen_kind_are_fine(tmp_path: Path, given: str) -> None:
+    params = f"from vllm import SamplingParams\n\nparams = SamplingParams({given})\n"
+    assert told(tmp_path, FINISHED, params) == []
