@@ -59,6 +59,7 @@ WORKER = (
         (CLASS + RELOAD, "reload"),
         (CLASS + RELOAD + RESET, "reload+reset"),
         (CLASS + WORKER, "in-place"),
+        (CLASS + "        self.llm.update_weights({'update_info': path})\n" + RESET, "weight-transfer+reset"),
         (CLASS + WORKER + RESET, "in-place+reset"),
         (ASYNC.format(pause="mode='keep', clear_cache=False"), "pause-keep"),
         (ASYNC.format(pause="mode='wait'"), "pause-wait+reset"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.code_sites import place_of
@@ -20,6 +21,7 @@ OPTION = "sync"
 
 _TESTS = frozenset({"test", "tests", "testing", "benchmarks", "examples"})
 _PAUSE = "pause_generation"
+_TRANSFERS = re.compile(rb"\.(update_weights|finish_weight_update)\s*\(")
 
 
 def sync_settings(files: Iterable[FileFacts]) -> list[Setting]:
@@ -73,7 +75,12 @@ def way_of(facts: FileFacts, update: WeightUpdate) -> SyncWay:
         return SyncWay(mode, clear or update.reset)
     if update.woken:
         return SyncWay(wire.SLEEP_WAKE)
-    mode = wire.RELOAD if b"reload_weights" in text else wire.IN_PLACE
+    if b"reload_weights" in text:
+        mode = wire.RELOAD
+    elif _TRANSFERS.search(text):
+        mode = wire.TRANSFER
+    else:
+        mode = wire.IN_PLACE
     return SyncWay(mode, clear=update.reset)
 
 

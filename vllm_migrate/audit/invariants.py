@@ -108,8 +108,8 @@ def conclude_sync(probes: Sequence[EngineProbe], way: SyncWay | None) -> SyncFin
 def _users(judged: Sequence[Judged], way: SyncWay) -> tuple[list[Judged], str]:
     """The case of the user's way, or of one that stands in for it; and why it could not be tried itself.
 
-    Loading in place and reloading leave the same in the cache, so where a build can't load in place a reload
-    shows what becomes of the cache. Whether loading in place itself works there stays open.
+    Loading in place, a weight transfer and reloading leave the same in the cache, so where the first two
+    can't be tried a reload shows what becomes of the cache. Whether they work themselves stays open.
     """
     own = [case for case in judged if case.run.case.way == way and not case.run.case.head]
     mine = next((case for case in own if case.tried), None)
@@ -120,7 +120,7 @@ def _users(judged: Sequence[Judged], way: SyncWay) -> tuple[list[Judged], str]:
         case
         for case in judged
         if case.tried
-        and way.mode == wire.IN_PLACE
+        and way.mode in {wire.IN_PLACE, wire.TRANSFER}
         and case.run.case.way == SyncWay(wire.RELOAD, way.clear)
         and not (case.run.case.head or case.run.case.after)
     ]

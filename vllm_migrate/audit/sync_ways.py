@@ -105,4 +105,5 @@ def cases(level: str, *, generation: str, caching: bool, way: SyncWay | None) ->
             for on in {caching, False}:
                 add(mode, clear=False, on=on)
             add(mode, clear=True)
+        add(wire.TRANSFER, clear=False)
     return tuple(wanted)

@@ -161,6 +161,8 @@ class WeightSync:
             self._reload_tensors(request.path)
         elif mode == wire.IN_PLACE:
             self._in_place(request.path)
+        elif mode == wire.TRANSFER:
+            self._transfer()
         else:
             raise WorkerError("unsupported", f"no way of updating weights is called {mode!r}")
         if request.clear and not self._backend.reset():
@@ -218,6 +220,14 @@ class WeightSync:
             raise Refused("this release's reload_weights takes no tensors")
         self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": tensors_of(path)})
 
+    def _transfer(self) -> None:
+        """Always refused: the other end of a weight transfer is a trainer's process on a GPU."""
+        if not hasattr(self._llm, "init_weight_transfer_engine"):
+            raise Refused("this release has no weight transfer")
+        if getattr(self._backend.config, "weight_transfer_config", None) is None:
+            raise Refused("the engine was started without weight_transfer_config")
+        raise Refused("a weight transfer needs a trainer's process at its other end")
+
     def _in_place(self, path: str) -> None:
         model = self.model()
         if packed_away(model):
@@ -234,9 +244,7 @@ class WeightSync:
 class _Switch:
     """Carries out an update before one step of a running replay, or after it where the mode waits."""
 
-    def __init__(
-        self, sync: WeightSync, update: wire.UpdateRequest, request: wire.SyncReplayRequest
-    ) -> None:
+    def __init__(self, sync: WeightSync, update: wire.UpdateRequest, request: wire.SyncReplayRequest) -> None:
         self._sync = sync
         self._update = update
         self._after = request.after
