@@ -46,6 +46,7 @@ from vllm_migrate.audit.result import (
 from vllm_migrate.audit.signatures import Hint, hints, lattice_hint, tokens_of
 from vllm_migrate.audit.statistics import FEWEST_PROMPTS, smallest_detectable
 from vllm_migrate.audit.worst import worst_tokens
+from vllm_migrate.reward.forced import prefer_forced, sequence_weights
 from vllm_migrate.reward.histogram import reward_bins
 from vllm_migrate.reward.shift import reward_shift
 from vllm_migrate.workers import protocol as wire
@@ -338,7 +339,13 @@ class Conclusion:
             [rollout.prompt for rollout in candidate.rollouts],
             function=f"{self._plan.reward.file.name}:{self._plan.reward.name}",
             seed=self._plan.seed,
+            thresholds=self._plan.thresholds,
         )
+        if self._plan.candidate_sampling is None:  # else it samples from another distribution
+            weights = sequence_weights(self._trace.rollouts, candidate, self._plan.sampling)
+            shift = prefer_forced(
+                shift, reference.rewards, self._trace.rollouts, weights, seed=self._plan.seed
+            )
         return replace(shift, distribution=reward_bins(reference.rewards, candidate.rewards))
 
     def _detectable(self, checks: tuple[Check, ...]) -> float | None:

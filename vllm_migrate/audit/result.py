@@ -145,6 +145,8 @@ class Reward:
 
     Attributes:
         distribution: the rewards of all rollouts, lowest first; empty where there is none to show.
+        method: "free runs" (each side sampled its own completions) or "forced replay" (the reference's
+            completions, weighted by the candidate's probability of them).
     """
 
     reference: float
@@ -155,6 +157,7 @@ class Reward:
     verdict: Verdict
     function: str = ""
     distribution: tuple[RewardBin, ...] = ()
+    method: str = "free runs"
 
 
 @dataclass(frozen=True, slots=True)

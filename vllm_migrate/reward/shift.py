@@ -13,6 +13,12 @@ from vllm_migrate.audit.thresholds import load_thresholds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
+    from vllm_migrate.audit.thresholds import Thresholds
+
+FREE_RUNS = "free runs"
+
 
 def reward_shift(
     reference: Sequence[float],
@@ -22,6 +28,7 @@ def reward_shift(
     *,
     function: str,
     seed: int = 0,
+    thresholds: Thresholds | None = None,
 ) -> Reward:
     """Mean over prompts of the candidate's mean reward minus the reference's.
 
@@ -37,19 +44,44 @@ def reward_shift(
         candidate_prompts: the prompt of each.
         function: how reports name it.
         seed: of the resampling.
+        thresholds: where the margin is taken from; the shipped ones if None.
     """
     ours, theirs = _by_prompt(reference, reference_prompts), _by_prompt(candidate, candidate_prompts)
     shared = sorted(ours.keys() & theirs.keys())
     before = np.array([ours[p] for p in shared])
     after = np.array([theirs[p] for p in shared])
-    margin = load_thresholds().reward.against(float(np.std(reference)))
+    margin = (thresholds or load_thresholds()).reward.against(float(np.std(reference)))
     if not shared:
         nothing = Estimate(0.0)
         return Reward(0.0, 0.0, nothing, margin, 0.0, Verdict.INCONCLUSIVE, function)
-    draws = bootstrap_ratios((after - before)[:, None], np.ones((len(shared), 1)), seed=seed)[:, 0]
+    return judge_shift(
+        after - before, reference=float(before.mean()), margin=margin, function=function, seed=seed
+    )
+
+
+def judge_shift(
+    differences: NDArray[np.float64],
+    *,
+    reference: float,
+    margin: float,
+    function: str,
+    method: str = FREE_RUNS,
+    seed: int = 0,
+) -> Reward:
+    """The verdict over one difference a prompt.
+
+    Args:
+        differences: candidate minus reference, shape (prompts,).
+        reference: mean reward of the reference.
+        margin: of equivalence.
+        function: how reports name the reward.
+        method: how the differences were found.
+        seed: of the resampling.
+    """
+    draws = bootstrap_ratios(differences[:, None], np.ones((len(differences), 1)), seed=seed)[:, 0]
     low, high = (float(v) for v in np.quantile(draws, (0.025, 0.975)))
     inner_low, inner_high = (float(v) for v in np.quantile(draws, (0.05, 0.95)))
-    if len(shared) < FEWEST_PROMPTS:
+    if len(differences) < FEWEST_PROMPTS:
         verdict = Verdict.INCONCLUSIVE
     elif low > margin or high < -margin:
         verdict = Verdict.FAIL
@@ -57,14 +89,16 @@ def reward_shift(
         verdict = Verdict.PASS
     else:
         verdict = Verdict.INCONCLUSIVE
+    shift = float(differences.mean())
     return Reward(
-        reference=float(before.mean()),
-        candidate=float(after.mean()),
-        difference=Estimate(float((after - before).mean()), low, high),
+        reference=reference,
+        candidate=reference + shift,
+        difference=Estimate(shift, low, high),
         margin=margin,
         smallest_detectable=smallest_detectable(float(np.std(draws))),
         verdict=verdict,
         function=function,
+        method=method,
     )
 
 
