@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rule_support import by_code, find
 
@@ -71,7 +73,7 @@ def test_an_engine_in_the_trainers_process_is_said_once() -> None:
 )
 def test_prompt_scores_change_only_with_the_distribution(arguments: str, expected: int) -> None:
     text = f"from vllm import SamplingParams\n\n\ndef ask(args):\n    return SamplingParams({arguments})\n"
-    found = find(by_code("VM707"), text, use=RL)
+    found = find(by_code("VM707"), text, use=replace(RL, takes_prompt_logprobs=True))
     assert len(found) == expected
     assert all(finding.level is Level.WARNING for finding in found)
     assert all(finding.level is Level.NOTE for finding in find(by_code("VM707"), text, use=Use()))
