@@ -6,21 +6,20 @@ import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, ReplaceExpression, Safety
-from vllm_migrate.facts.model import Remedy, Subject
-from vllm_migrate.files.located import Span
+from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.backstop.absent import is_expected
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line, since
+from vllm_migrate.rules.methods.successors import called, instead
 from vllm_migrate.rules.replacement import replace_argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vllm_migrate.edits.model import Edit, Finding
+    from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.model import Fact, State
-    from vllm_migrate.files.located import Argument, Certainty, FileFacts
+    from vllm_migrate.files.located import Argument, FileFacts
     from vllm_migrate.rules.base import Context
-    from vllm_migrate.rules.methods.set_tokenizer import Dropped
 
 _LISTS = ("[", "(", "{", "list(", "tuple(", "set(", "sorted(")
 _TOKENIZER = "from transformers import AutoTokenizer\nfrom vllm import LLM\n\n\n"
@@ -207,15 +206,12 @@ class GoneMethodOrArgument(Rule):
 
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield methods and arguments that are gone."""
-        for method, callee, span, certainty in _called(file):
+        for method, callee, span, certainty in called(file):
             found = context.facts.on_target(Subject.METHOD, method, context.target)
             if found is None:
                 continue
             fact, state = found
-            edits: tuple[Edit, ...] = _read_instead(file, method, callee, span, state)
-            safety, precondition = None, ""
-            if fact.id == "set-tokenizer" and (unset := _unset(file, span)) is not None:
-                edits, safety, precondition = unset.edits, Safety.UNSAFE, unset.precondition
+            edits, safety, precondition = instead(file, method, callee, span, found)
             yield make_finding(
                 self,
                 file,
@@ -278,45 +274,6 @@ class GoneMethodOrArgument(Rule):
             precondition=fact.precondition or "it asks for what happens anyway",
             certainty=argument.certainty,
         )
-
-
-def _called(file: FileFacts) -> Iterator[tuple[str, Span, Span, Certainty]]:
-    """Methods of engines that are called, those of the engine inside an engine among them.
-
-    Each with its callee and the whole call.
-    """
-    for call in file.calls:
-        if call.target.startswith("vllm.") and not call.dead:
-            yield call.target.removeprefix("vllm."), call.callee, call.span, call.certainty
-    for chain in file.chains:
-        if chain.attributes in (("llm_engine",), ("engine",)):
-            for inner in chain.method_calls:
-                callee = Span(inner.span.start, inner.arguments_span.start - 1)
-                yield f"LLMEngine.{inner.method}", callee, inner.span, chain.certainty
-
-
-def _read_instead(
-    file: FileFacts, method: str, callee: Span, call: Span, state: State
-) -> tuple[ReplaceExpression, ...]:
-    """`engine.model_config` for `engine.get_model_config()`; of a coroutine with its `await`."""
-    old = method.rpartition(".")[2]
-    written = file.text(callee)
-    if state.remedy is not Remedy.RENAME or not written.endswith(f".{old}"):
-        return ()
-    if method.startswith("AsyncLLMEngine."):
-        before = file.source[: call.start].rstrip()
-        if not before.endswith(b"await"):
-            return ()  # whoever awaits it later would await a configuration
-        call = Span(len(before) - len(b"await"), call.end)
-    return (ReplaceExpression(call, f"{written.removesuffix(old)}{state.to}"),)
-
-
-def _unset(file: FileFacts, span: Span) -> Dropped | None:
-    """What takes a `set_tokenizer`'s place."""
-    from vllm_migrate.rules.methods.set_tokenizer import dropped  # noqa: PLC0415 - few files set one
-
-    call = next((call for call in file.calls if call.span == span), None)
-    return dropped(file, call) if call is not None else None
 
 
 def _is_one_id(written: str) -> bool:

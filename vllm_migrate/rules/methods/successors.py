@@ -1,0 +1,77 @@
+"""Which methods of engines are called, and what takes the place of those that are gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import ReplaceExpression, Safety
+from vllm_migrate.facts.model import Remedy
+from vllm_migrate.files.located import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm_migrate.edits.model import Edit
+    from vllm_migrate.facts.model import Fact, State
+    from vllm_migrate.files.located import Certainty, FileFacts
+    from vllm_migrate.rules.methods.set_tokenizer import Dropped
+
+
+def called(file: FileFacts) -> Iterator[tuple[str, Span, Span, Certainty]]:
+    """Methods of engines that are called, those of the engine inside an engine among them.
+
+    Each with its callee and the whole call.
+    """
+    for call in file.calls:
+        if call.target.startswith("vllm.") and not call.dead:
+            yield call.target.removeprefix("vllm."), call.callee, call.span, call.certainty
+    for chain in file.chains:
+        if chain.attributes in (("llm_engine",), ("engine",)):
+            for inner in chain.method_calls:
+                callee = Span(inner.span.start, inner.arguments_span.start - 1)
+                yield f"LLMEngine.{inner.method}", callee, inner.span, chain.certainty
+
+
+def instead(
+    file: FileFacts, method: str, callee: Span, call: Span, found: tuple[Fact, State]
+) -> tuple[tuple[Edit, ...], Safety | None, str]:
+    """The edits that make a call unnecessary or another one, their safety and what must hold for it.
+
+    No edits where a person has to decide; no safety and no precondition where those of the fact hold.
+
+    Args:
+        file: where the call stands.
+        method: "LLM.set_tokenizer".
+        callee: what is called, `llm.set_tokenizer`.
+        call: the whole call.
+        found: the fact about the method, and its state on the target.
+    """
+    fact, state = found
+    if fact.id == "set-tokenizer":
+        unset = _unset(file, call)
+        return (unset.edits, Safety.UNSAFE, unset.precondition) if unset is not None else ((), None, "")
+    return _read_instead(file, method, callee, call, state), None, ""
+
+
+def _read_instead(
+    file: FileFacts, method: str, callee: Span, call: Span, state: State
+) -> tuple[ReplaceExpression, ...]:
+    """`engine.model_config` for `engine.get_model_config()`; of a coroutine with its `await`."""
+    old = method.rpartition(".")[2]
+    written = file.text(callee)
+    if state.remedy is not Remedy.RENAME or not written.endswith(f".{old}"):
+        return ()
+    if method.startswith("AsyncLLMEngine."):
+        before = file.source[: call.start].rstrip()
+        if not before.endswith(b"await"):
+            return ()  # whoever awaits it later would await a configuration
+        call = Span(len(before) - len(b"await"), call.end)
+    return (ReplaceExpression(call, f"{written.removesuffix(old)}{state.to}"),)
+
+
+def _unset(file: FileFacts, span: Span) -> Dropped | None:
+    """What takes a `set_tokenizer`'s place."""
+    from vllm_migrate.rules.methods.set_tokenizer import dropped  # noqa: PLC0415 - few files set one
+
+    call = next((call for call in file.calls if call.span == span), None)
+    return dropped(file, call) if call is not None else None
