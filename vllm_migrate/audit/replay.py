@@ -128,6 +128,7 @@ class Replay:
         self._other_inputs: tuple[int, ...] = ()
         self._compared_inputs = 0
         self._sync_probes: list[SyncProbe] = []
+        self._cold_later: list[tuple[str, EngineEnvironment, SyncProbe]] = []
         self._arms: dict[str, EngineRun] = {}
         self._timing: dict[str, float] = {}
         if trace is not None:
@@ -446,17 +447,19 @@ class Replay:
         probe.hot(process.client, run, self._reference.result(), partial(self._progress, run.name, _SYNCING))
         if together:
             probe.cold(process.client)
+        else:
+            self._cold_later.append((run.name, process.environment, probe))
         if not probe.waiting or probe.compared:
             self._keep_sync(run.name, probe)
         self._timing[f"{run.name}.sync"] = round(time.monotonic() - started, 3)
 
     def _finish_sync(self) -> None:
         """The cold engine of a probe, where it needs the device for itself."""
-        for probe in self._sync_probes:
-            if probe.waiting and not probe.compared:
-                with self._process(self._v1, COLD_SLOT) as process:
+        for arm, environment, probe in self._cold_later:
+            if probe.waiting:
+                with self._process(environment, COLD_SLOT) as process:
                     probe.cold(process.client, wire.MAIN_SLOT)
-                self._keep_sync(CANDIDATE, probe)
+                self._keep_sync(arm, probe)
 
     def _remedy(self, process: EngineProcess, slot: str) -> None:
         arguments = {**self._plan.candidate_args, **self._plan.remedy_additions}
