@@ -46,7 +46,8 @@ def test_no_prompts(tmp_path, text):
         ('{"text": "x"}', 'no "prompt"'),
         ('{"prompt": 3}', "neither text nor token ids"),
         ('{"prompt": ""}', "is empty"),
-        ('{"prompt": [{"role": "user"}]}', "neither text nor token ids"),
+        ('{"prompt": [{"role": "user"}]}', "message 0 is empty"),
+        ('{"prompt": []}', "neither text nor token ids"),
         ('{"prompt": {"ids": [1]}}', "missing or empty"),
         ('{"prompt": {"prompt_token_ids": []}}', "missing or empty"),
         ('{"prompt": {"prompt_token_ids": [1, -2]}}', "other than token ids"),
@@ -67,5 +68,5 @@ def test_not_utf8_and_not_there(tmp_path):
         read_prompts(write(tmp_path, b'{"prompt": "\xff"}'))
     with pytest.raises(InputError, match="can't read"):
         read_prompts(tmp_path / "absent.jsonl")
-    with pytest.raises(InputError, match="can't read"):
+    with pytest.raises(InputError, match="is no data set"):
         read_prompts(tmp_path)

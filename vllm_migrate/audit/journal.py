@@ -24,6 +24,8 @@ from vllm_migrate.errors import InputError, UsageError
 from vllm_migrate.trace.packed import UnreadableError, fingerprint, read_packed, write_packed
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from vllm_migrate.audit.plan import AuditPlan
 
 KEPT_DAYS = 14
@@ -45,6 +47,12 @@ class Journal:
         self._temporary = temporary
         self._lock = lock
         self.notes: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def find(self, name: str) -> Any:
         """A finished part; None where there is none, or none that this version can read."""

@@ -80,6 +80,10 @@ class EngineProcess:
         """Token ids as this engine makes them."""
         return self.client.tokenize(texts) if texts else []
 
+    def render(self, chats: list[dict[str, Any]]) -> list[tuple[str, list[int]]]:
+        """Conversations as this engine's tokenizer renders them: text and token ids."""
+        return self.client.render(chats) if chats else []
+
     def sample(
         self,
         arm: str,

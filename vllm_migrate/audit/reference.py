@@ -89,6 +89,9 @@ def _check_sampling(plan: AuditPlan, made: Provenance, path: Path) -> None:
 
 def _same_prompts(plan: AuditPlan, trace: Trace) -> bool:
     return len(plan.prompts) == len(trace.prompts) and all(
-        (line.token_ids or kept.token_ids) == kept.token_ids and line.text == kept.text
+        (line.token_ids or kept.token_ids) == kept.token_ids
+        and line.messages == kept.messages
+        and line.template_arguments == kept.template_arguments
+        and (line.text == kept.text or bool(line.messages))
         for line, kept in zip(plan.prompts, trace.prompts, strict=True)
     )

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from vllm_migrate import __version__
 from vllm_migrate.audit.earn_speed import SpeedRun, SpeedTrial
+from vllm_migrate.audit.encode import encoded, read_by
 from vllm_migrate.audit.evidence import (
     CANDIDATE,
     NOISE_FLOOR,
@@ -337,12 +338,7 @@ class Replay:
 
     def _tokenized(self, process: EngineProcess) -> tuple[Prompt, ...]:
         """The prompts with the reference's token ids; every arm gets these ids, never the text."""
-        lines = self._plan.prompts
-        made = iter(process.tokenize([line.text for line in lines if not line.token_ids]))
-        return tuple(
-            Prompt(index, line.text, line.token_ids or tuple(next(made)), line.columns)
-            for index, line in enumerate(lines)
-        )
+        return encoded(process, self._plan.prompts, self._plan.strata)
 
     def _run_noise_floor(self) -> None:
         plan, environment = self._plan, self._v0
@@ -541,10 +537,10 @@ class Replay:
         prompts = [prompt for prompt in self._reference.result().prompts if prompt.text]
         given = {index for index, line in enumerate(self._plan.prompts) if line.token_ids}
         prompts = [prompt for prompt in prompts if prompt.id not in given]
-        made = process.tokenize([prompt.text for prompt in prompts])
+        made = read_by(process, prompts)
         self._compared_inputs = len(prompts)
         self._other_inputs = tuple(
-            prompt.id for prompt, ids in zip(prompts, made, strict=True) if tuple(ids) != prompt.token_ids
+            prompt.id for prompt, ids in zip(prompts, made, strict=True) if ids != prompt.token_ids
         )
         self._journal.keep(_INPUTS, (self._other_inputs, self._compared_inputs))
 

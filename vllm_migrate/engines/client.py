@@ -183,6 +183,17 @@ class EngineClient:
         ids: list[list[int]] = answer["token_ids"]
         return ids
 
+    def render(
+        self, chats: list[dict[str, Any]], *, slot: str = wire.MAIN_SLOT
+    ) -> list[tuple[str, list[int]]]:
+        """Each conversation as text and token ids, by the tokenizer's own chat template.
+
+        Raises:
+            InputError: there is no template, or it does not know what a conversation holds.
+        """
+        answer = self._call(wire.RENDER, {"chats": chats}, seconds=CONTROL_SECONDS, slot=slot)
+        return list(zip(answer["texts"], answer["token_ids"], strict=True))
+
     def generate(
         self, request: wire.GenerateRequest, *, slot: str = wire.MAIN_SLOT, seconds: float = WORK_SECONDS
     ) -> list[wire.RolloutRecord]:

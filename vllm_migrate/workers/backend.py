@@ -41,6 +41,10 @@ class Backend(ABC):
         """Token ids of each text, as the engine itself would make them (special tokens added)."""
 
     @abstractmethod
+    def tokenizer(self) -> Any:
+        """The tokenizer in use, in transformers' form."""
+
+    @abstractmethod
     def generate(self, request: GenerateRequest, progress: Progress) -> list[RolloutRecord]:
         """Sample; records come back ordered by prompt, then sample."""
 

@@ -22,6 +22,7 @@ MAIN_SLOT = "main"
 HELLO = "hello"  # -> {"protocol", "python", "executable", "pid", "packages": {name: version}}; quick
 LOAD = "load"  # LoadRequest -> Loaded
 TOKENIZE = "tokenize"  # {"texts": [str]} -> {"token_ids": [[int]]}
+RENDER = "render"  # {"chats": [{"messages": [...], "arguments": {...}}]} -> {"texts", "token_ids"}
 GENERATE = "generate"  # GenerateRequest -> {"rollouts": [RolloutRecord]}
 REPLAY = "replay"  # ReplayRequest -> {"replays": [ReplayRecord]}
 FLIP = "flip"  # {"setting": str, "value": ...} -> {"live": bool, "was": ..., "why": str}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from . import protocol as wire
 from . import sync_protocol as sync_wire
 from .backend import Backend, WorkerError
+from .chat import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,7 @@ class Server:
             wire.HELLO: _hello,
             wire.LOAD: self._load,
             wire.TOKENIZE: self._tokenize,
+            wire.RENDER: self._render,
             wire.GENERATE: self._generate,
             wire.REPLAY: self._replay,
             wire.FLIP: self._flip,
@@ -115,6 +117,11 @@ class Server:
     def _tokenize(self, args: dict[str, Any], slot: str, progress: Progress) -> dict[str, Any]:
         del progress
         return {"token_ids": self._engine(slot).tokenize(list(args["texts"]))}
+
+    def _render(self, args: dict[str, Any], slot: str, progress: Progress) -> dict[str, Any]:
+        del progress
+        texts, ids = render(self._engine(slot).tokenizer(), args["chats"])
+        return {"texts": texts, "token_ids": ids}
 
     def _generate(self, args: dict[str, Any], slot: str, progress: Progress) -> dict[str, Any]:
         engine = self._engine(slot)

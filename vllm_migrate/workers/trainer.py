@@ -85,10 +85,14 @@ class Trainer(Backend):
 
     def tokenize(self, texts: list[str]) -> list[list[int]]:
         """Token ids by the checkpoint's tokenizer, special tokens added."""
+        tokenizer = self.tokenizer()
+        return [list(tokenizer(text)["input_ids"]) for text in texts]
+
+    def tokenizer(self) -> Any:
+        """The checkpoint's."""
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(self._path, local_files_only=True)
-        return [list(tokenizer(text)["input_ids"]) for text in texts]
+        return AutoTokenizer.from_pretrained(self._path, local_files_only=True)
 
     def generate(self, request: GenerateRequest, progress: Progress) -> list[RolloutRecord]:
         """Refused: the trainer scores, it does not sample."""

@@ -130,10 +130,15 @@ class VllmBackend(Backend):
 
     def tokenize(self, texts: list[str]) -> list[list[int]]:
         """Token ids of each text, special tokens added as the engine does for text prompts."""
+        tokenizer = self.tokenizer()
+        return [list(tokenizer(text)["input_ids"]) for text in texts]
+
+    def tokenizer(self) -> Any:
+        """The engine's own."""
         tokenizer = self.llm.get_tokenizer()
         if tokenizer is None:
             raise WorkerError("unsupported", "the engine was started without a tokenizer")
-        return [list(tokenizer(text)["input_ids"]) for text in texts]
+        return tokenizer
 
     def generate(self, request: GenerateRequest, progress: Progress) -> list[RolloutRecord]:
         """Sample `n` completions per prompt, each as a request of its own."""
