@@ -213,6 +213,10 @@ def test_tokens_by_version_in_flight():
     shown = judge_cases(probe(aborted))[0].shown
     assert (shown.flight_old, shown.flight_new, shown.flight_mixed) == (4 * SEQUENCES, 0, 0)
     assert "16 running sequences were aborted" in shown.note
+    finished = tuple(SyncRecord(list(old), before=TOKENS) for old in OLD)
+    shown = judge_cases(probe(run(SyncWay("pause-wait"), warm=STALE, flight=finished)))[0].shown
+    assert (shown.flight_old, shown.flight_new, shown.flight_mixed) == (TOKENS * SEQUENCES, 0, 0)
+    assert "finished with the old weights" in shown.note
 
 
 def test_a_change_that_moves_nothing_compares_nothing():

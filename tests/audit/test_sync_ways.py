@@ -55,7 +55,9 @@ def test_all_holds_auto():
 
 
 def test_v0_is_updated_in_place():
-    assert {case.way.mode for case in cases("auto", generation="v0", caching=False, way=None)} == {"in-place"}
+    for level in ("auto", "all"):
+        found = cases(level, generation="v0", caching=False, way=SyncWay("reload"))
+        assert {case.way.mode for case in found} == {"in-place"}
 
 
 def group(count, samples, prompt_length, completion_length):

@@ -217,8 +217,10 @@ def _note(
         said.append("no prompt token came from the cache")
     if run.flight and not any(record.logprobs for record in run.flight):
         said.append(f"{len(run.flight)} running sequences were aborted")
-    elif any(record.before > 0 for record in run.flight):
+    elif any(0 < record.before < len(record.logprobs) for record in run.flight):
         said.append(_mixed(run, cold))
+    elif any(record.before > 0 for record in run.flight):
+        said.append("running sequences were finished with the old weights")
     if run.case.way.mode == wire.SLEEP_WAKE and probe.device == "cpu":
         said.append("on CPU sleep clears the caches and keeps the memory")
     return "; ".join(part for part in said if part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.sync_evidence import CaseRun, ColdRun, EngineProbe, Rows
@@ -110,8 +111,9 @@ class Live:
             if not run.why:
                 self._measure(run)
         finally:
-            for setting, was in changed:
-                self._flip(setting, was)
+            with suppress(EngineError):  # of an engine that failed, the first error is the one to tell
+                for setting, was in changed:
+                    self._flip(setting, was)
 
     def _update(self, request: sync_wire.UpdateRequest) -> sync_wire.UpdateReport:
         return self._client.update(request, slot=self.replayer.slot, seconds=_SECONDS)

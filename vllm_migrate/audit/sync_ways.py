@@ -63,6 +63,8 @@ def plain_mode(generation: str) -> str:
     return wire.RELOAD if generation == "v1" else wire.IN_PLACE
 
 
+_OF_V0 = (wire.NONE, wire.IN_PLACE, wire.SLEEP_WAKE)
+
 STEPS_BEFORE = 4
 """Engine steps before an update in flight: some tokens of every sequence are from the old weights."""
 
@@ -87,7 +89,8 @@ def cases(level: str, *, generation: str, caching: bool, way: SyncWay | None) ->
         if case not in wanted:
             wanted.append(case)
 
-    if way is not None:
+    offered = wire.MODES if generation == "v1" else _OF_V0
+    if way is not None and way.mode in offered:
         add(way.mode, clear=way.clear)
     add(plain, clear=False)
     add(plain, clear=True)
@@ -101,9 +104,9 @@ def cases(level: str, *, generation: str, caching: bool, way: SyncWay | None) ->
         add(plain, clear=True, head=FLOAT32)
     if level == "all":
         wanted.append(Case(SyncWay(plain), caching, after=STEPS_BEFORE))
-        for mode in (wire.RELOAD_TENSORS, wire.IN_PLACE):
-            for on in {caching, False}:
-                add(mode, clear=False, on=on)
-            add(mode, clear=True)
-        add(wire.TRANSFER, clear=False)
+        for mode in (wire.RELOAD_TENSORS, wire.IN_PLACE, wire.TRANSFER):
+            if mode in offered:
+                for on in dict.fromkeys((caching, False)):
+                    add(mode, clear=False, on=on)
+                add(mode, clear=True)
     return tuple(wanted)
