@@ -87,7 +87,17 @@ def _makes(node: ast.AST) -> bool:
     if not isinstance(node, ast.Call):
         return isinstance(node, (ast.Dict, ast.DictComp))
     name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-    return name in _MAKERS
+    return name in _MAKERS and not any(_has_all_keys(part) for part in (node, *node.args))
+
+
+def _has_all_keys(node: ast.expr) -> bool:
+    """Whether these are the fields of an EngineArgs, by its name: a default added to them comes too late."""
+    if not isinstance(node, ast.Call) or not node.args:
+        return False
+    name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+    whole = node.args[0]
+    last = whole.attr if isinstance(whole, ast.Attribute) else getattr(whole, "id", "")
+    return name in ("asdict", "vars") and last.endswith("engine_args")
 
 
 def _is_harmless(syntax: Syntax, other: ast.Name, use: ast.Name) -> bool:
