@@ -6,11 +6,22 @@ import time
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.evidence import CANDIDATE, NOISE_FLOOR, REFERENCE, EngineRun, Evidence
+from vllm_migrate.audit.attribution import raw_signature
+from vllm_migrate.audit.evidence import (
+    CANDIDATE,
+    NOISE_FLOOR,
+    REFERENCE,
+    EngineRun,
+    Evidence,
+    flat,
+    raw,
+    reported,
+)
 from vllm_migrate.audit.plan import build_plan
 from vllm_migrate.audit.prompts import PromptLine
 from vllm_migrate.audit.reference import AGAIN
 from vllm_migrate.audit.replay import recorded_run
+from vllm_migrate.audit.result import Cause, Verdict
 from vllm_migrate.audit.run import concluded
 from vllm_migrate.errors import UsageError
 from vllm_migrate.reward.rollouts import score_rollouts
@@ -72,8 +83,29 @@ def compare_traces(
     )
     plan = replace(plan, redact=hidden)
     evidence = Evidence(theirs, _arms(plan, theirs, ours))
-    result = concluded(plan, evidence)
+    result = _with_signature(concluded(plan, evidence), evidence)
     return replace(result, timing={**result.timing, "total": round(time.monotonic() - started, 3)})
+
+
+def _with_signature(result: AuditResult, evidence: Evidence) -> AuditResult:
+    """The result with raw logprobs named as the cause where the candidate's are its own raw ones.
+
+    An audit proves it by changing the setting; here the two sets of numbers stand side by side in the trace.
+    """
+    run, trace = evidence.arms[CANDIDATE], evidence.trace
+    on_probe = bool(run.probe)
+    records = run.probe if on_probe else run.replay
+    sampled = flat(rollout.logprobs for rollout in (trace.probe if on_probe else trace.rollouts))
+    signature = raw_signature(reported(records), raw(records), sampled)
+    if result.verdict is not Verdict.FAIL or not signature.raw:
+        return result
+    return replace(
+        result,
+        cause=Cause.RAW_LOGPROBS,
+        cause_evidence="the candidate's logprobs are its own raw ones, by their numbers; no setting was"
+        " changed to prove it",
+        settings={"logprobs_mode": "processed_logprobs"},
+    )
 
 
 def check_pair(reference: Trace, candidate: Trace, first: Path, second: Path) -> None:

@@ -14,15 +14,27 @@ from vllm_migrate.audit.arguments import parse_arguments
 from vllm_migrate.audit.ladder_options import with_cause_options
 from vllm_migrate.audit.plan import AuditPlan, build_plan
 from vllm_migrate.audit.prompts import read_prompts
+from vllm_migrate.audit.redact import redacted_result
 from vllm_migrate.audit.result import Verdict
 from vllm_migrate.audit.run import INTERRUPTED, not_judged, run_audit
+from vllm_migrate.audit.support import check_support
 from vllm_migrate.audit.sync_ways import parse_way
 from vllm_migrate.cli.audit_apply import Apply, apply_report, apply_result, check_apply
 from vllm_migrate.cli.audit_code import from_code as read_from_code
 from vllm_migrate.cli.audit_output import AuditFormat, format_of, write_reports
 from vllm_migrate.cli.audit_progress import ArmProgress
+from vllm_migrate.cli.trace_options import (  # noqa: TC001 - typer reads the annotations
+    AllowExpired,
+    ExpiresDays,
+    Fresh,
+    PromptColumn,
+    Redact,
+    Resume,
+    Strata,
+)
 from vllm_migrate.errors import ExitCode, UsageError, VllmMigrateError
 from vllm_migrate.reward.load import parse_reward
+from vllm_migrate.trace.expiry import DEFAULT_DAYS
 from vllm_migrate.workers.protocol import SamplingSettings
 
 
@@ -64,8 +76,17 @@ def audit(
     context: typer.Context,
     *,
     model: Annotated[Path | None, typer.Option(help="Directory of the checkpoint.")] = None,
-    prompts: Annotated[Path | None, typer.Option(help="Prompts, JSON Lines.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Use only the first N prompts.")] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            help="Prompts: JSON Lines, Parquet, a datasets directory, or text.", rich_help_panel="Prompts"
+        ),
+    ] = None,
+    prompt_column: PromptColumn = "",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Use N of the prompts.", rich_help_panel="Prompts")
+    ] = None,
+    strata: Strata = 4,
     samples: Annotated[int, typer.Option(help="Completions per prompt.")] = 8,
     temperature: Annotated[float, typer.Option(help="Sampling temperature.")] = 0.7,
     top_p: Annotated[float, typer.Option(help="Nucleus; 1 is off.")] = 0.9,
@@ -127,6 +148,13 @@ def audit(
             rich_help_panel="Cause",
         ),
     ] = LadderMode.AUTO,
+    earn_speed: Annotated[
+        bool,
+        typer.Option(
+            help="Time what parity turns off, and say which of it keeps the signal.",
+            rich_help_panel="Cause",
+        ),
+    ] = False,
     v1_sampling: Annotated[
         list[str] | None,
         typer.Option(
@@ -168,6 +196,11 @@ def audit(
     require_reward: Annotated[bool, typer.Option(help="Let the reward's verdict gate, too.")] = False,
     reference: Annotated[Path | None, typer.Option(help="Use a recorded reference instead of V0.")] = None,
     save_reference: Annotated[Path | None, typer.Option(help="Record the reference here.")] = None,
+    expires_days: ExpiresDays = DEFAULT_DAYS,
+    allow_expired: AllowExpired = False,
+    redact: Redact = False,
+    resume: Resume = None,
+    fresh: Fresh = False,
     output_format: Annotated[AuditFormat, typer.Option(help="What to print.")] = AuditFormat.TEXT,
     output_file: Annotated[
         list[Path] | None, typer.Option(help="Also write a report here; its suffix says which. Repeatable.")
@@ -188,7 +221,9 @@ def audit(
         code = read_from_code(context, from_code, v1, quiet=quiet)
         plan = build_plan(
             model=model,
-            prompts=() if prompts is None else read_prompts(prompts, limit=limit),
+            prompts=()
+            if prompts is None
+            else read_prompts(prompts, limit=limit, column=prompt_column, strata=strata, seed=seed),
             sampling=code.sampling(
                 SamplingSettings(
                     temperature=temperature,
@@ -213,7 +248,11 @@ def audit(
             warnings=code.warnings,
         )
         plan = with_cause_options(
-            plan, ladder=ladder.value, sampling=v1_sampling or (), scores=v1_scores.value
+            plan,
+            ladder=ladder.value,
+            sampling=v1_sampling or (),
+            scores=v1_scores.value,
+            earn_speed=earn_speed,
         )
         way = code.option("sync", sync)
         plan = replace(
@@ -222,12 +261,16 @@ def audit(
             sync_way=None if way is None else parse_way(way),
             trainer_head="" if trainer_head is None else trainer_head.value,
         )
+        plan = replace(plan, expires_days=expires_days, allow_expired=allow_expired, redact=redact)
+        plan = check_support(replace(plan, resume=resume, fresh=fresh, strata=max(1, strata)))
         with ArmProgress(quiet=quiet) as progress:
             result = code.in_result(run_audit(plan, progress))
     except VllmMigrateError as error:
         result = not_judged(plan, error.reason, error.message, error.hint)
     except KeyboardInterrupt:
         result = not_judged(plan, INTERRUPTED, "interrupted")
+    if redact:
+        result = redacted_result(result)
     write_reports(result, output_format, files)
     judged = _EXIT.get(result.verdict, ExitCode.NOT_JUDGED) if result.verdict else ExitCode.NOT_JUDGED
     raise typer.Exit(apply_result(result, writing, v1) or judged)
