@@ -57,8 +57,10 @@ ABOUT: dict[Cause, About] = {
         "Other weights or another dtype",
         "numerics",
         "raw logprobs differ everywhere, from the first position on, and no setting of the path moves them",
-        "a second engine in float32, judged against the trainer's float32 forward",
-        "compare checksums of the weights; use one dtype on both sides",
+        "second engines in float32 on both sides (`--ladder all`); where the reference is only a recorded "
+        "trace, the candidate alone, judged against the trainer's float32 forward. What vanishes with float32 "
+        "was rounding; what stays are other weights or another computation",
+        "compare checksums of the weights; use one dtype on both sides; rounding needs no remedy",
     ),
     Cause.RAW_LOGPROBS: About(
         "Raw instead of processed logprobs",
