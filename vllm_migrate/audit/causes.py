@@ -58,7 +58,7 @@ ABOUT: dict[Cause, About] = {
         "numerics",
         "raw logprobs differ everywhere, from the first position on, and no setting of the path moves them",
         "second engines in float32 on both sides (`--ladder all`); where the reference is only a recorded "
-        "trace, the candidate alone, judged against the trainer's float32 forward. What vanishes with float32 "
+        "trace, the candidate alone, judged against the trainer's float32 forward. What vanishes then "
         "was rounding; what stays are other weights or another computation",
         "compare checksums of the weights; use one dtype on both sides; rounding needs no remedy",
     ),
