@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import PurePosixPath
 
 from vllm_migrate.audit.result import AuditResult, RewardBin, Verdict
 from vllm_migrate.audit.sections import (
@@ -18,7 +19,9 @@ from vllm_migrate.audit.sections import (
     SpeedOption,
     SyncCase,
 )
+from vllm_migrate.audit.taken import Fate, Setting, Taken
 from vllm_migrate.audit.verdict import Estimate
+from vllm_migrate.resolve.flow.values import Place
 
 
 def full_result(plain: AuditResult) -> AuditResult:
@@ -56,6 +59,7 @@ def full_result(plain: AuditResult) -> AuditResult:
         advice=ADVICE,
         assumptions=("temperature 0.7 was read from sampling.yaml", "dtype was not given: bfloat16"),
         settings_table=SETTINGS,
+        code=CODE,
     )
 
 
@@ -173,4 +177,22 @@ ADVICE = (
 SETTINGS = (
     SettingRow("logprobs_mode", "processed_logprobs", "raw_logprobs", "processed_logprobs", tried=True),
     SettingRow("dtype", "bfloat16", "bfloat16", "bfloat16", "you"),
+)
+_AT, _YAML = Place(PurePosixPath("train.py"), 25), Place(PurePosixPath("run.yaml"), 3)
+CODE = Taken(
+    _AT,
+    "LLM",
+    (
+        Setting("engine", "dtype", Fate.TAKEN, "bfloat16", "cfg.dtype", _YAML, _AT),
+        Setting(
+            "engine",
+            "max_model_len",
+            Fate.UNRESOLVED,
+            None,
+            "os.environ['LEN']",
+            _AT,
+            _AT,
+            note="set at run time",
+        ),
+    ),
 )

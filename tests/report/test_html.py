@@ -254,6 +254,7 @@ def test_colours_have_the_contrast_wcag_asks_for(audit: AuditResult, theme: str)
     for name in ("ink", "soft", "pass", "fail", "inconclusive", "none"):
         for ground in ("paper", "wash"):
             assert contrast(found[name], found[ground]) >= 4.5, (name, ground)
+    assert contrast(found["ink"], found["mark"]) >= 4.5
     for ground in ("fail-wash", "inconclusive-wash"):
         assert contrast(found["ink"], found[ground]) >= 4.5
         assert contrast(found["soft"], found[ground]) >= 4.5

@@ -76,7 +76,7 @@ def _invariant(invariant: Invariant) -> Case:
 def _reward(reward: Reward, *, gates: bool) -> Case:
     said = (
         f"{reward.verdict.value}: {number(reward.reference)} to {number(reward.candidate)}, difference "
-        f"{estimated(reward.difference)}, margin {limit(reward.margin)}"
+        f"{estimated(reward.difference)}, margin {limit(reward.margin)}, from {reward.method}"
     )
     place = f"{_NAME}.reward"
     if gates:

@@ -119,7 +119,8 @@ def _reward(result: AuditResult) -> str:
     return (
         f"**Reward** {MARKS[reward.verdict]} {reward.verdict.value}{by}: {number(reward.reference)} to "
         f"{number(reward.candidate)}, difference {estimated(reward.difference)}, margin "
-        f"{limit(reward.margin)}, smallest detectable {number(reward.smallest_detectable)}.\n"
+        f"{limit(reward.margin)}, smallest detectable {number(reward.smallest_detectable)}, from "
+        f"{prose(reward.method)}.\n"
     )
 
 

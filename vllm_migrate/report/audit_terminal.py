@@ -172,5 +172,6 @@ def _reward(result: AuditResult) -> Text:
         ("reward: ", "bold"),
         (reward.verdict.value, _STYLES[reward.verdict]),
         f" {reward.reference:.3f} to {reward.candidate:.3f}, difference {difference.value:+.3f}{interval},"
-        f" margin {reward.margin:.3f}, smallest detectable {reward.smallest_detectable:.3f}",
+        f" margin {reward.margin:.3f}, smallest detectable {reward.smallest_detectable:.3f},"
+        f" from {safe(reward.method)}",
     )

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 _PLAIN_CODE = re.compile(r"[\w .,:;=/+()\[\]{}'\"<>*#@&!?%^~-]+")
 _SPECIAL = re.compile(
-    r"[\\`*_{}\[\]<>#+!|~@&$]|(?<=[A-Za-z_])[.:](?=[\w/])|^[-=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]"
+    r"[\\`*_{}\[\]<>#+!|~@&$]"  # emphasis, code, links, tags, mentions, tables, formulas
+    r"|(?<=[A-Za-z_])[.:](?=[\w/])"  # addresses
+    r"|^[-=]|(?<=^\d)[.)](?=\s|$)|(?<=^\d\d)[.)](?=\s|$)"  # what opens a list or underlines a heading
 )
 _ANY = re.compile(r"[^\w ]", re.ASCII)
 

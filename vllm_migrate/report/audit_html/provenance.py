@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.result import Arm, AuditResult, Verdict
+from vllm_migrate.report.audit_html.code import code_table
 from vllm_migrate.report.audit_html.markup import text, visible
 from vllm_migrate.report.audit_html.pieces import (
     bullets,
@@ -39,6 +40,8 @@ def provenance(result: AuditResult, swatches: Mapping[str, str]) -> str:
             ("Prompts", count(result.prompts)),
         ]
     )
+    if result.code is not None:
+        body += part("Read from your code", code_table(result.code))
     body += part("Taken for granted", bullets(result.assumptions))
     if result.arms:
         body += part("Engines", _arms(result.arms, swatches))

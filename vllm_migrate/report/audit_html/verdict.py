@@ -83,5 +83,6 @@ def _reward(reward: Reward) -> str:
         f"<p>{verdict_mark(reward.verdict)} candidate {number(reward.candidate)}, reference "
         f"{number(reward.reference)}, difference {estimate(reward.difference)}{named}</p>"
         f'<p class="small">Margin ±{limit(reward.margin)}; smallest difference this run could have detected '
-        f"{number(reward.smallest_detectable)}. Paired by prompt; judged apart from the logprobs.</p>"
+        f"{number(reward.smallest_detectable)}. From {text(reward.method)}, paired by prompt; judged apart "
+        "from the logprobs.</p>"
     )
