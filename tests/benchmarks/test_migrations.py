@@ -237,3 +237,19 @@ def test_rewritten_project_runs_on_v1(benchmark, tmp_path, name):
     assert after.passed, after.wrong
     assert after.rollouts == case.rollouts
     assert after.numerics["mean"] < benchmark["tolerance"].TOLERANCES[case.dtype].mean
+
+
+def test_a_tree_that_another_stage_ran_is_not_run_again(benchmark, tmp_path):
+    stages = benchmark["stages"]
+    for name, digest in (("before-0.32.0", "same"), ("unsafe-0.32.0", "another")):
+        (tmp_path / name / "out").mkdir(parents=True)
+        ran = {"digest": digest, "exit_code": 0, "seconds": 2.0, "tail": name}
+        (tmp_path / name / "ran.json").write_text(json.dumps(ran))
+        write(tmp_path / name / "out" / "rollouts.jsonl")
+    folder = tmp_path / "safe-0.32.0"
+    folder.mkdir()
+    assert stages._twin(folder, stages.Outcome("safe", "v1", "a third")) is None
+    ran = stages._twin(folder, stages.Outcome("safe", "v1", "same"))
+    assert ran.tail == "before-0.32.0"
+    assert (folder / "out" / "rollouts.jsonl").is_file()
+    assert stages._earlier(folder / "ran.json", "same") == ran
