@@ -125,6 +125,9 @@ class VersionGates:
 
     def _is_text(self, node: ast.expr) -> bool:
         """Whether an expression is vLLM's version for sure, and text."""
+        cut = _matched_text(node)
+        if cut is not None:
+            return self._is_version(cut)
         if _is_parsed(node) or not self._is_version(node):
             return False
         if not isinstance(node, ast.Name):
@@ -297,6 +300,15 @@ class VersionGates:
             return False
         found = self._syntax.lookup(node.id, node)
         return found is not None and any(_is_parsed(b.node) for b in found[1])
+
+
+def _matched_text(node: ast.expr) -> ast.expr | None:
+    """The text of which `re.match(pattern, text).group(1)` is a part."""
+    func = node.func if isinstance(node, ast.Call) else None
+    match = func.value if isinstance(func, ast.Attribute) and func.attr == "group" else None
+    if not (isinstance(match, ast.Call) and isinstance(match.func, ast.Attribute) and len(match.args) > 1):
+        return None
+    return match.args[1] if match.func.attr in ("match", "search", "fullmatch") else None
 
 
 def _lines(statements: Sequence[ast.stmt]) -> tuple[int, int]:

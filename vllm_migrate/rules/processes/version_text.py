@@ -48,6 +48,21 @@ class VersionComparedAsText(Rule):
     safety = Safety.UNSAFE
     examples = (
         Example(
+            before=(
+                "import re\nfrom importlib.metadata import version\n\n"
+                'RELEASE = version("vllm")\nif BUILT:\n'
+                '    RELEASE = re.match(r"(\\d+\\.\\d+\\.\\d+)", RELEASE).group(1)\n'
+                'old = RELEASE <= "0.6.3"\n'
+            ),
+            after=(
+                "import re\nfrom importlib.metadata import version\nfrom packaging.version import Version\n\n"
+                'RELEASE = version("vllm")\nif BUILT:\n'
+                '    RELEASE = re.match(r"(\\d+\\.\\d+\\.\\d+)", RELEASE).group(1)\n'
+                'old = Version(RELEASE) <= Version("0.6.3")\n'
+            ),
+            unsafe=True,
+        ),
+        Example(
             before='import vllm\n\nassert vllm.__version__ >= "0.7.0", "vllm is too old"\n',
             after=(
                 "import vllm\n"
