@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from vllm_migrate.engines import registry
@@ -88,6 +89,12 @@ def test_default_v1_fails_and_the_cause_is_named(default_audit):
     assert text.startswith("FAIL")
     assert "raw-instead-of-processed-logprobs" in text
     assert html.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_the_report_keeps_to_its_published_schema(default_audit):
+    document, *_ = default_audit
+    published = json.loads((FIXTURES.parent / "docs" / "schema" / "audit.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, published)
 
 
 def test_what_ran_is_what_should_have_run(default_audit):
