@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _BUILDERS = frozenset({"vllm.LLM", "vllm.EngineArgs", "vllm.AsyncEngineArgs"})
 _TRL = frozenset({"trl.GRPOConfig", "trl.RLOOConfig", "trl.OnlineDPOConfig"})
 _ROOTS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", ".git")
+_ABOVE = 2
 _TESTS = frozenset({"test", "tests", "testing", "benchmarks", "examples"})
 
 
@@ -83,14 +84,20 @@ class Site:
 
 
 def project_root(path: Path) -> Path:
-    """The directory of the project that a file belongs to: the nearest one that says it is one."""
-    folder = path.resolve().parent
-    for above in (folder, *folder.parents):
-        if any((above / name).exists() for name in _ROOTS):
-            return above
-    while (folder / "__init__.py").exists():
-        folder = folder.parent
-    return folder
+    """The directory of the project that a file belongs to.
+
+    The nearest one that says it is one, up to a few above the file's outermost package; that package's own
+    directory where none does. A marker further up would be somebody else's: reading it could take minutes.
+    """
+    package = path.resolve().parent
+    while (package / "__init__.py").exists():
+        package = package.parent
+    inside = [folder for folder in path.resolve().parents if folder.is_relative_to(package)]
+    above = [folder for folder in package.parents if folder.parent != folder][:_ABOVE]
+    for folder in (*inside, *above):
+        if any((folder / name).exists() for name in _ROOTS):
+            return folder
+    return package
 
 
 def read_tree(root: Path, target: Target) -> Tree:

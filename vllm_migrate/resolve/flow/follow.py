@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from vllm_migrate.resolve.syntax import Binding
 
 _DEEPEST = 40  # expressions from one end of a call chain to the other
-_MOST = 20_000  # expressions looked at for one question: a project where everything calls everything
-_ALTERNATIVES = 24
+_MOST = 3_000  # expressions looked at for one question: a project where everything calls everything
+_ALTERNATIVES = 12
 
 
 class Follower:
@@ -58,7 +58,9 @@ class Follower:
         self._busy: set[ast.AST] = set()
         self._known: dict[ast.AST, tuple[Value, ...]] = {}
         self._left = _MOST
+        self._cuts = 0
         self.depth = 0
+        self.changes: dict[Module, dict[str, list[ast.AST]]] = {}
 
     def ask(self, module: Module, node: ast.expr) -> tuple[Value, ...]:
         """All that an expression can be, as far as it can be followed; never empty."""
@@ -71,17 +73,20 @@ class Follower:
             return self._known[node]
         self._left -= 1
         if node in self._busy or self.depth > _DEEPEST or self._left < 0:
+            self._cuts += 1
             return (self.unknown(module, node, "goes in circles" if node in self._busy else "is too long"),)
         self._busy.add(node)
         self.depth += 1
+        cuts = self._cuts
         try:
             found = distinct(self._values(module, node))[:_ALTERNATIVES]
         finally:
             self._busy.discard(node)
             self.depth -= 1
-        if not self._busy:  # on the way in a circle, what is known of it is not all there is
+        found = found or (self.unknown(module, node, "is computed"),)
+        if cuts == self._cuts or not self._busy:  # on the way in a circle, what is known is not all there is
             self._known[node] = found
-        return found or (self.unknown(module, node, "is computed"),)
+        return found
 
     def held(self, held: Iterable[Held]) -> tuple[Value, ...]:
         """What stands behind entries of a table."""

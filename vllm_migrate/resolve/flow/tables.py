@@ -69,42 +69,59 @@ def item(follower: Follower, table: Table, name: str) -> tuple[Value, ...]:
 
 def changed(follower: Follower, module: Module, name: ast.Name, table: Table) -> Table:
     """A table with what is added to it under its name, in the function that binds it."""
-    syntax = module.syntax
-    bound = syntax.lookup(name.id, name)
-    scope = bound[0] if bound else None
-
-    def is_it(node: ast.AST) -> bool:
-        if not (isinstance(node, ast.Name) and node.id == name.id and node is not name):
-            return False
-        found = syntax.lookup(node.id, node)
-        return found is not None and found[0] is scope
-
+    if module not in follower.changes:
+        follower.changes[module] = _changes(module)
+    nodes = follower.changes[module].get(name.id)
+    if not nodes:
+        return table
+    bound = module.syntax.lookup(name.id, name)
     added: list[Table] = []
-    for assign in syntax.all(ast.Assign):
-        added += [
-            _entry(follower, module, target.slice, assign.value)
-            for target in assign.targets
-            if isinstance(target, ast.Subscript) and is_it(target.value)
-        ]
-    for augmented in syntax.all(ast.AugAssign):
-        if isinstance(augmented.op, ast.BitOr) and is_it(augmented.target):
-            added += spread(follower, module, augmented.value)
-    for call in syntax.all(ast.Call):
-        func = call.func
-        if not (isinstance(func, ast.Attribute) and is_it(func.value)):
-            continue
-        if func.attr == "update":
-            for one in call.args:
-                added += spread(follower, module, one)
-            for keyword in call.keywords:
-                if keyword.arg is not None:
-                    entries: dict[str, tuple[Held, ...]] = {keyword.arg: (Expression(module, keyword.value),)}
-                    added.append(Table(entries, follower.place(module, call)))
-        elif func.attr == "setdefault" and len(call.args) == 2:  # noqa: PLR2004 (key and value)
-            default = _entry(follower, module, call.args[0], call.args[1])
-            if not set(default.entries) <= set(table.entries):
-                added.append(default)
+    for node in nodes:
+        found = module.syntax.lookup(name.id, node)
+        if bound is not None and found is not None and found[0] is bound[0]:
+            added += _added(follower, module, node, table)
     return merged([table, *added], table.place) if added else table
+
+
+def _changes(module: Module) -> dict[str, list[ast.AST]]:
+    """By name, what may add to the dictionary it is bound to."""
+    found: dict[str, list[ast.AST]] = {}
+    for assign in module.syntax.all(ast.Assign):
+        for target in assign.targets:
+            if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+                found.setdefault(target.value.id, []).append(assign)
+    for augmented in module.syntax.all(ast.AugAssign):
+        if isinstance(augmented.op, ast.BitOr) and isinstance(augmented.target, ast.Name):
+            found.setdefault(augmented.target.id, []).append(augmented)
+    for call in module.syntax.all(ast.Call):
+        func = call.func
+        adds = isinstance(func, ast.Attribute) and func.attr in ("update", "setdefault")
+        receiver = func.value if adds and isinstance(func, ast.Attribute) else None
+        if isinstance(receiver, ast.Name):
+            found.setdefault(receiver.id, []).append(call)
+    return found
+
+
+def _added(follower: Follower, module: Module, node: ast.AST, table: Table) -> list[Table]:
+    """What one statement or call adds to a table."""
+    if isinstance(node, ast.Assign):
+        keys = [target.slice for target in node.targets if isinstance(target, ast.Subscript)]
+        return [_entry(follower, module, key, node.value) for key in keys]
+    if isinstance(node, ast.AugAssign):
+        return spread(follower, module, node.value)
+    assert isinstance(node, ast.Call)  # noqa: S101 (the third kind of change)
+    if getattr(node.func, "attr", "") == "setdefault":
+        if len(node.args) != 2:  # noqa: PLR2004 (key and value)
+            return []
+        default = _entry(follower, module, node.args[0], node.args[1])
+        return [] if set(default.entries) <= set(table.entries) else [default]
+    added = [one for argument in node.args for one in spread(follower, module, argument)]
+    entries: dict[str, tuple[Held, ...]] = {
+        keyword.arg: (Expression(module, keyword.value),)
+        for keyword in node.keywords
+        if keyword.arg is not None
+    }
+    return [*added, Table(entries, follower.place(module, node))]
 
 
 def _entry(follower: Follower, module: Module, key: ast.expr, value: ast.expr) -> Table:
