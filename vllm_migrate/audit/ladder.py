@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
     Changes = frozenset[str]
 
-SHARE_OF_SAMPLES = (
-    0.25  # of each prompt's completions; every prompt stays, since prompts are what is resampled
-)
+SHARE_OF_SAMPLES = 0.125  # of each prompt's completions; every prompt stays: they are what is resampled
 FEWEST_TOKENS = 2048  # below it all completions are taken
 WORTH = 1e-4  # nats; below it a completion of a thousand tokens moves by less than a tenth of a nat
 NOTABLE = 0.2  # share of what is left that a step must remove to be kept
@@ -82,7 +80,7 @@ class LadderRun:
 
 
 def choose(rollouts: Sequence[Rollout]) -> list[int]:
-    """Indices of the rollouts to replay: every prompt's first samples, a quarter where that is enough."""
+    """Indices of the rollouts to replay: every prompt's first samples, an eighth where that is enough."""
     total = sum(len(rollout.token_ids) for rollout in rollouts)
     samples = max((rollout.sample for rollout in rollouts), default=0) + 1
     share = max(SHARE_OF_SAMPLES, FEWEST_TOKENS / max(total, 1))
