@@ -9,7 +9,7 @@ from vllm_migrate.audit.code_objective import by_name, of_trl
 from vllm_migrate.audit.code_said import assumed, warnings
 from vllm_migrate.audit.code_sampling import IN_SETTINGS, profile
 from vllm_migrate.audit.code_settings import is_engine_argument, read_word, sorted_out
-from vllm_migrate.audit.code_sites import place_of, sampling_calls
+from vllm_migrate.audit.code_sites import place_of, sampling_calls, sites
 from vllm_migrate.audit.code_sync import sync_settings
 from vllm_migrate.audit.code_values import agreed, one_line
 from vllm_migrate.audit.taken import Fate, Taken
@@ -121,19 +121,24 @@ def _sampling(
     ]
     pointed = [one for one in found if any(_spans(one, path, line) for path, line in named if line)]
     beside = [one for one in found if one[0].path == site.place.path]
-    chosen = pointed or beside or [one for one in found if not _minor(one[0].path)]
+    builders = {other.place.path for other in sites(tree)} - {site.place.path}
+    elsewhere = [one for one in found if one[0].path not in builders]  # those belong to engines of their own
+    chosen = pointed or beside or [one for one in elsewhere if not _minor(one[0].path)]
     if len(chosen) > 1:
         chosen = [one for one in chosen if one[1].argument("logprobs") is not None] or chosen
     by_name: dict[str, list[Given]] = {}
     for facts, call in chosen:
         for one in answers.arguments(facts.path, call):
             by_name.setdefault(one[0], []).append(one)
-    return [_together(several) for several in by_name.values()]
+    return [_together(several, len(chosen)) for several in by_name.values()]
 
 
-def _together(several: Sequence[Given]) -> Given:
+def _together(several: Sequence[Given], of: int) -> Given:
     name, _, written, at = several[0]
-    return name, agreed([value for _, value, _, _ in several], at), written, at
+    values = [value for _, value, _, _ in several]
+    if len(values) < of and name:
+        values.append(Unknown(f"it is not in all {of} SamplingParams(...)", at))
+    return name, agreed(values, at), written, at
 
 
 def _spans(one: tuple[FileFacts, Call], path: PurePosixPath, line: int) -> bool:

@@ -188,6 +188,7 @@ class Follower:
         own = module.syntax.self_attribute(node)
         if own is not None:
             found = class_attribute(self, Definition(module, own), node.attr)
+            found = found or self._given_to_base(module, own, node.attr)
             return found or (self.unknown(module, node, "is set elsewhere", (node.attr,)),)
         if isinstance(node.value, ast.Name):
             named = module.syntax.lookup(node.value.id, node.value)
@@ -200,6 +201,15 @@ class Follower:
         for value in self.values(module, node.value):
             values += self.member(value, node.attr, module, node)
         return tuple(values)
+
+    def _given_to_base(self, module: Module, class_: ast.ClassDef, name: str) -> tuple[Value, ...]:
+        """What a class hands to `super().__init__(name=...)`: trainers keep their arguments by that name."""
+        for call in self.program.calls(module, "__init__"):
+            if class_ in module.syntax.ancestors(call):
+                for keyword in call.keywords:
+                    if keyword.arg == name:
+                        return self.values(module, keyword.value)
+        return ()
 
     def _subscript(self, module: Module, node: ast.Subscript) -> tuple[Value, ...]:
         values: list[Value] = []

@@ -77,6 +77,10 @@ def _into_dataclasses(follower: Follower, module: Module, node: ast.Call) -> tup
     if made is None or not made.args:
         return None
     first = made.args[0]
+    if isinstance(first, ast.Name):
+        found = module.syntax.lookup(first.id, first)
+        tuples = [b.node for b in found[1] if isinstance(b.node, (ast.Tuple, ast.List))] if found else []
+        first = tuples[0] if tuples else first
     classes = first.elts if isinstance(first, (ast.Tuple, ast.List)) else [first]
     place = follower.place(module, node)
     objects = [
@@ -92,8 +96,20 @@ def _parser(module: Module, node: ast.expr) -> ast.Call | None:
         return node if last_name(node.func) in _DATACLASSES else None
     found = module.syntax.lookup(node.id, node) if isinstance(node, ast.Name) else None
     for binding in found[1] if found else ():
-        if isinstance(binding.node, ast.Call) and last_name(binding.node.func) in _DATACLASSES:
-            return binding.node
+        if isinstance(binding.node, ast.Call):
+            if last_name(binding.node.func) in _DATACLASSES:
+                return binding.node
+            return _made_by(module, binding.node)
+    return None
+
+
+def _made_by(module: Module, call: ast.Call) -> ast.Call | None:
+    """The construction of the parser in the module's own function that is called."""
+    found = module.syntax.lookup(call.func.id, call.func) if isinstance(call.func, ast.Name) else None
+    for binding in found[1] if found else ():
+        for inside in ast.walk(binding.node) if isinstance(binding.node, ast.FunctionDef) else ():
+            if isinstance(inside, ast.Call) and last_name(inside.func) in _DATACLASSES and inside.args:
+                return inside
     return None
 
 
