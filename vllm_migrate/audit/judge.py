@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.metrics import ClipRange, reduce_tokens
 from vllm_migrate.audit.result import Check, Metrics, Verdict
-from vllm_migrate.audit.statistics import FEWEST_PROMPTS, Bootstrap, bootstrap_metrics, holm
+from vllm_migrate.audit.statistics import FEWEST_PROMPTS, SIGNED, Bootstrap, bootstrap_metrics, holm
 from vllm_migrate.audit.summary import summarise
 from vllm_migrate.audit.thresholds import GATING, Thresholds, load_thresholds
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SIGNED = frozenset({"mean_ratio_deviation", "k1"})
 
 # The probe asks one question, whether the logprobs mean the same, and asks it on few tokens. A semantic
 # difference moves these three by an order of magnitude; the tails need more tokens than a probe has.

@@ -204,6 +204,7 @@ def build_plan(
     save_reference: Path | None = None,
     warnings: tuple[str, ...] = (),
     thresholds: Thresholds | None = None,
+    may_lack_prompts: bool = False,
 ) -> AuditPlan:
     """A plan from the user's wishes.
 
@@ -217,7 +218,7 @@ def build_plan(
         raise UsageError("--require-reward needs --reward file.py:function")
     if reference is not None and save_reference is not None:
         raise UsageError("--reference and --save-reference exclude each other")
-    if reference is None and not prompts:
+    if reference is None and not prompts and not may_lack_prompts:
         raise UsageError("--prompts is missing", hint="or give a recorded --reference")
     said = list(warnings)
     probe = None

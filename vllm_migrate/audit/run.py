@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate import __version__
 from vllm_migrate.audit.afterwards import complete
 from vllm_migrate.audit.conclude import conclude
+from vllm_migrate.audit.costs import remember
 from vllm_migrate.audit.extend import run_looks
 from vllm_migrate.audit.gather import IncompleteError, gather, without_verdict
 from vllm_migrate.audit.head_invariant import apply_head
@@ -61,7 +62,9 @@ def run_audit(plan: AuditPlan, progress: Progress) -> AuditResult:
         "total": round(time.monotonic() - started, 3),
         "cpu": round(_cpu_seconds() - cpu, 3),
     }
-    return replace(result, timing=timing)
+    result = replace(result, timing=timing)
+    remember(plan, result)
+    return result
 
 
 def not_judged(plan: AuditPlan | None, reason: str, message: str, hint: str = "") -> AuditResult:

@@ -13,7 +13,7 @@ Three corrections, all on the careful side; `benchmarks/calibration.py` shows wh
   looks quiet, and a resample of it can't show what it missed (false PASS at the margin 13-30% of the time in
   simulation). The upper bound of these metrics is therefore never below that of a lognormal mean over
   prompts (G. Zou, C. Huo and J. Taleban, "Simple confidence intervals for lognormal means", Environmetrics,
-  2009), once about its own estimate and once about the ratio of sums.
+  2009), about the larger of its own estimate and the ratio of sums. Means that can be negative are shifted.
 * Rare events. With no event in the sample every resample says zero. The upper bound of a share is never
   below the Clopper-Pearson bound over its trials, divided by the design effect that the prompts' spread shows
   (E. Korn and B. Graubard, "Confidence intervals for proportions with small expected number of positive
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,9 @@ _DRAWS_AT_ONCE = 1 << 22
 _RESOLVED = 10  # resamples beyond a level below which the level is not read off them
 
 HEAVY = frozenset({"mean_abs", "k2"})  # gating means that can't be negative
+SIGNED = frozenset({"mean_ratio_deviation", "k1"})  # gating means that can
+_CAREFUL = 0.8  # share of the error these bounds may use: they are exact for one kind of spread only
+_SHIFT = 0.5  # deviations between 0 and the least prompt where a signed metric is shifted to be positive
 
 _LEAST_P, _MOST_P = 1e-9, 0.4
 
@@ -79,6 +82,10 @@ class Bootstrap:
         """Number of prompts behind it."""
         return len(self.numerators)
 
+    @cached_property
+    def _sorted(self) -> Floats:
+        return np.sort(self.draws, axis=0)
+
     def value(self, name: str) -> float:
         """The point estimate."""
         return float(self.point[_index(name)])
@@ -94,7 +101,7 @@ class Bootstrap:
             return point
         tail = min(level, 1 - level)
         read = max(tail, _RESOLVED / len(draws))
-        at = float(np.quantile(draws, read if level < 0.5 else 1 - read))  # noqa: PLR2004 - the median
+        at = _of_sorted(self._sorted[:, _index(name)], read if level < 0.5 else 1 - read)  # noqa: PLR2004 - the median
         usual = student_t_quantile(0.975, self.prompts - 1) / Z_975
         needed = student_t_quantile(1 - tail, self.prompts - 1) / -normal_quantile(read)
         return point + (at - point) * needed / usual
@@ -110,11 +117,14 @@ class Bootstrap:
 
     def lower(self, name: str, alpha: float = 0.05) -> float:
         """The one-sided lower bound that holds with probability 1 - `alpha`."""
-        return self.quantile(name, alpha)
+        bound = self.quantile(name, alpha)
+        if name in SIGNED:
+            bound = min(bound, -shifted_upper(-self._sums(name), self._counts(name), alpha))
+        return bound
 
     def p_exceeds(self, name: str, margin: float) -> float:
         """One-sided p-value against "the metric is at most `margin`"."""
-        return self._p(lambda alpha: self.lower(name, alpha) > margin)
+        return self._p(lambda alpha: self.quantile(name, alpha) > margin)
 
     def p_below(self, name: str, margin: float) -> float:
         """One-sided p-value against "the metric is at least `margin`"."""
@@ -140,11 +150,26 @@ class Bootstrap:
         return math.exp(high)
 
     def _least_upper(self, name: str, alpha: float) -> float:
-        index = _index(name)
-        numerators, denominators = self.numerators[:, index], self.denominators[:, index]
+        numerators, denominators = self._sums(name), self._counts(name)
         if name in SHARES:
             return share_upper(numerators, denominators, alpha)
+        if name in SIGNED:
+            return shifted_upper(numerators, denominators, alpha)
         return lognormal_upper(numerators, denominators, alpha) if name in HEAVY else -math.inf
+
+    def _sums(self, name: str) -> Floats:
+        return self.numerators[:, _index(name)]
+
+    def _counts(self, name: str) -> Floats:
+        return self.denominators[:, _index(name)]
+
+
+def _of_sorted(values: Floats, level: float) -> float:
+    """A quantile of sorted values, interpolated as `numpy.quantile` does."""
+    place = level * (len(values) - 1)
+    below = int(place)
+    above = min(below + 1, len(values) - 1)
+    return float(values[below] + (values[above] - values[below]) * (place - below))
 
 
 def share_upper(events: Floats, trials: Floats, alpha: float) -> float:
@@ -158,7 +183,10 @@ def share_upper(events: Floats, trials: Floats, alpha: float) -> float:
     prompts, total, count = len(events), float(trials.sum()), float(events.sum())
     if total <= 0:
         return 1.0
+    if count == 0:
+        return beta_quantile(1 - alpha, 1.0, total)  # Clopper and Pearson's, exact
     share = count / total
+    alpha *= _CAREFUL
     effect = 1.0
     if 0 < share < 1 and prompts > 1:
         residual = events - share * trials
@@ -188,11 +216,29 @@ def lognormal_upper(numerators: Floats, denominators: Floats, alpha: float) -> f
     estimate = total / float(denominators.sum())
     y = np.log(np.maximum(numerators / denominators, 0.01 * estimate))
     variance = float(np.var(y, ddof=1))
+    alpha *= _CAREFUL
     t = student_t_quantile(1 - alpha, prompts - 1)
     inflation = (prompts - 1) / chi_square_quantile(alpha, prompts - 1) - 1
     half = math.sqrt(t * t * variance / prompts + (variance / 2 * inflation) ** 2)
     middle = float(y.mean()) + variance / 2
     return math.exp(min(max(middle, math.log(estimate)) + half, 700.0))
+
+
+def shifted_upper(numerators: Floats, denominators: Floats, alpha: float) -> float:
+    """The same for a mean that can be negative: prompts are shifted to be positive, and back.
+
+    The shift puts the least prompt half a standard deviation above zero, and is none where all prompts lie
+    above that already.
+    """
+    present = denominators > 0
+    numerators, denominators = numerators[present], denominators[present]
+    if len(numerators) < 2:  # noqa: PLR2004 - no spread
+        return -math.inf
+    means = numerators / denominators
+    if not np.isfinite(means).all():
+        return -math.inf
+    shift = max(0.0, _SHIFT * float(np.std(means, ddof=1)) - float(means.min()))
+    return lognormal_upper(numerators + shift * denominators, denominators, alpha) - shift
 
 
 @lru_cache(maxsize=64)

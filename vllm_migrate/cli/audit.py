@@ -21,6 +21,7 @@ from vllm_migrate.audit.support import check_support
 from vllm_migrate.audit.sync_ways import parse_way
 from vllm_migrate.cli.audit_apply import Apply, apply_report, apply_result, check_apply
 from vllm_migrate.cli.audit_code import from_code as read_from_code
+from vllm_migrate.cli.audit_figures import configured, print_plan, thresholds_for, with_looks
 from vllm_migrate.cli.audit_output import AuditFormat, format_of, write_reports
 from vllm_migrate.cli.audit_progress import ArmProgress
 from vllm_migrate.cli.trace_options import (  # noqa: TC001 - typer reads the annotations
@@ -95,8 +96,53 @@ def audit(
     repetition_penalty: Annotated[float, typer.Option(help="1 is off.")] = 1.0,
     max_tokens: Annotated[int, typer.Option(help="Longest completion.")] = 64,
     seed: Annotated[int, typer.Option(help="Of sampling and resampling.")] = 0,
-    clip_range: Annotated[float, typer.Option(help="Your PPO/GRPO clip range.")] = 0.2,
+    clip_range: Annotated[float, typer.Option(help="Your objective's clip range.")] = 0.2,
     clip_range_high: Annotated[float | None, typer.Option(help="Its upper side, where it differs.")] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="ppo, grpo, gspo, cispo or reinforce: what your clip range clips; brings its usual range.",
+            rich_help_panel="Figures",
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Margins: bf16, fp8, moe or strict-bitwise.", rich_help_panel="Figures"),
+    ] = None,
+    extend_until_decided: Annotated[
+        bool,
+        typer.Option(
+            help="Look at a quarter of the prompts, then at more, until PASS or FAIL; at most four looks.",
+            rich_help_panel="Figures",
+        ),
+    ] = False,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Begin no further look that would end beyond this: 90s, 10m, 2h.",
+            rich_help_panel="Figures",
+        ),
+    ] = None,
+    plan_only: Annotated[
+        bool,
+        typer.Option(
+            "--plan",
+            help="Say how many prompts and tokens a resolution needs, and how long it takes; run nothing.",
+            rich_help_panel="Figures",
+        ),
+    ] = False,
+    detect: Annotated[
+        float,
+        typer.Option(
+            help="With --plan: excess of mean |dlogp| over its margin to tell, nats.",
+            rich_help_panel="Figures",
+        ),
+    ] = 0.005,
+    detect_reward: Annotated[
+        float,
+        typer.Option(help="With --plan: difference of rewards to rule out.", rich_help_panel="Figures"),
+    ] = 0.02,
     v0: Annotated[str, typer.Option(help="The reference engine.")] = "v0",
     v1: Annotated[str, typer.Option(help="The candidate engine, such as v1 or v1@0.18.1.")] = "v1",
     v0_args: Annotated[
@@ -219,6 +265,7 @@ def audit(
             raise UsageError("--model is missing", hint="the directory of the checkpoint")
         check_apply(writing, from_code)
         code = read_from_code(context, from_code, v1, quiet=quiet)
+        config = configured()
         plan = build_plan(
             model=model,
             prompts=()
@@ -236,7 +283,8 @@ def audit(
             ),
             samples=samples,
             seed=seed,
-            clip=code.clip(clip_range, clip_range_high),
+            clip=code.clip(clip_range, clip_range_high, objective or config.audit.objective or None),
+            thresholds=thresholds_for(profile, config),
             v0=v0,
             v1=v1,
             v0_args=parse_arguments(v0_args or ()),
@@ -246,7 +294,9 @@ def audit(
             reference=reference,
             save_reference=save_reference,
             warnings=code.warnings,
+            may_lack_prompts=plan_only,
         )
+        plan = with_looks(plan, extend=extend_until_decided, time_budget=time_budget)
         plan = with_cause_options(
             plan,
             ladder=ladder.value,
@@ -263,6 +313,9 @@ def audit(
         )
         plan = replace(plan, expires_days=expires_days, allow_expired=allow_expired, redact=redact)
         plan = check_support(replace(plan, resume=resume, fresh=fresh, strata=max(1, strata)))
+        if plan_only:
+            print_plan(plan, detect=detect, detect_reward=detect_reward)
+            raise typer.Exit
         with ArmProgress(quiet=quiet) as progress:
             result = code.in_result(run_audit(plan, progress))
     except VllmMigrateError as error:

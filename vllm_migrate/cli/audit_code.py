@@ -94,7 +94,7 @@ def from_code(context: typer.Context, places: Sequence[str] | None, v1: str, *, 
         InputError: a path can't be read.
     """
     if not places:
-        return FromCode()
+        return FromCode(has_range=_is_given(context, "clip_range"))
     from vllm_migrate.audit.from_code import read_code  # noqa: PLC0415 - the static wing, where asked for
     from vllm_migrate.report.taken_text import taken_lines  # noqa: PLC0415 - same
 
