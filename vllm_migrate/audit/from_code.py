@@ -82,6 +82,13 @@ def find(places: Sequence[str], v1: str, *, ordinal: int | None = None) -> Found
         UsageError: no engine is built there, or several are and no line was given.
         InputError: a path can't be read.
     """
+    try:
+        return _find(places, v1, ordinal)
+    except RecursionError:
+        raise InputError(f"{places[0]}: nested too deeply to be followed") from None
+
+
+def _find(places: Sequence[str], v1: str, ordinal: int | None) -> Found:
     asked = [split_place(place) for place in places]
     target = Target("vllm", Version(_version_of(v1)))
     folder = next((path for path, _ in asked if path.is_dir()), None)

@@ -33,7 +33,7 @@ def taken_lines(taken: Taken, width: int = 80) -> list[str]:
         for one in rows:
             label = _PARTS.get(one.part, one.part) if one.part != part else ""
             part = one.part
-            note = f"  {one.note}" if one.note else ""
+            note = f"  {one.note}" if one.note else "" if one.written else "  not written, a default"
             lines.append(f"  {label:<9} {one.name:<{names}}  {_worth(one):<{values}}  {one.place}{note}")
     else:
         lines.append("  nothing, so the candidate is V1 at its defaults")
