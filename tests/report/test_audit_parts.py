@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from vllm_migrate.audit.result import AuditResult, RewardBin, WorstToken
-from vllm_migrate.audit.sections import Ladder, PromptShift, Rung
+from vllm_migrate.audit.sections import Advice, Ladder, PromptShift, Rung
 from vllm_migrate.audit.verdict import Estimate, Verdict
 from vllm_migrate.report.audit_html import render_html
 from vllm_migrate.report.audit_html.bands import MOST_PROMPTS_DRAWN
@@ -46,6 +46,14 @@ def section(page: str, title: str) -> ET.Element:
     found = [node for node in tree(page).iter("section") if node.find("h2").text == title]
     assert len(found) == 1, title
     return found[0]
+
+
+def forest(part: ET.Element) -> ET.Element:
+    return next(node for node in part.iter("figure") if words(node).startswith("Prompt by prompt"))
+
+
+def by_band(part: ET.Element) -> ET.Element:
+    return next(node for node in part.iter("table") if "Position in the completion" in words(node))
 
 
 def hostile_like(value: Any) -> Any:
@@ -87,7 +95,7 @@ def test_an_empty_part_says_nothing(full: AuditResult):
     titles = [node.find("h2").text for node in tree(render_html(bare)).iter("section")]
     assert titles == [
         "What was judged",
-        "Where the tokens are",
+        "Where the divergence is",
         "Tokens that moved most",
         "All figures",
         "What ran",
@@ -182,14 +190,14 @@ def test_speed_and_advice(full: AuditResult):
 
 
 def test_bands_have_a_dot_each_where_a_logarithm_has_room(full: AuditResult):
-    part = section(render_html(full), "Where the divergence is").find(".//table")
+    part = by_band(section(render_html(full), "Where the divergence is"))
     dots = [len(list(row.iter("circle"))) for row in part.iter("tr") if row.find(".//td") is not None]
     assert dots == [1, 1, 1, 1, 1, 1, 1, 0]
     assert "above 0.5 2,198 0 [0, 0]" in words(part)
 
 
 def test_the_forest_is_sorted_and_its_extremes_are_listed(full: AuditResult):
-    figure = section(render_html(full), "Where the divergence is").find(".//figure")
+    figure = forest(section(render_html(full), "Where the divergence is"))
     places = [float(dot.get("cx")) for dot in figure.iter("circle")]
     assert len(places) == len(full.forest)
     assert places == sorted(places)
@@ -200,7 +208,7 @@ def test_the_forest_is_sorted_and_its_extremes_are_listed(full: AuditResult):
 def test_a_forest_of_many_prompts_is_cut_in_the_middle_and_says_so(full: AuditResult):
     many = tuple(PromptShift(k, Estimate(math.sin(k)), 10) for k in range(5000))
     part = section(render_html(dataclasses.replace(full, forest=many)), "Where the divergence is")
-    assert len(list(part.find(".//figure").iter("circle"))) == MOST_PROMPTS_DRAWN
+    assert len(list(forest(part).iter("circle"))) == MOST_PROMPTS_DRAWN
     assert "The 80 lowest and the 80 highest of 5,000 are drawn." in words(part)
 
 
@@ -265,6 +273,9 @@ def test_the_terminal_says_what_is_broken_and_what_to_do(full: AuditResult):
         "BROKEN no stale prefix blocks after an update: 0.000310 nats (allowed 0)",
         "not tried head in float32 on both sides",
         "96.2% logprobs_mode=processed_logprobs",
+        "2.1% head_dtype=float32",
+        "2 others: each less than 1%",
+        "differs reload (v1@0.32.0, prefix caching on): 911 of 2,048 tokens differ",
         "left by all together: 1.7%; interaction: -0.4%",
         "weight updates: 2 of 3 ways leave the engine as a cold one; 1 could not be tried",
         "notable: ",
@@ -273,6 +284,14 @@ def test_the_terminal_says_what_is_broken_and_what_to_do(full: AuditResult):
         "next: Report processed logprobs",
     ):
         assert part in said, part
+
+
+def test_the_terminal_does_not_say_the_cause_twice(full: AuditResult):
+    again = Advice("Set it", f"as seen: {full.cause_evidence}")
+    other = Advice("Something else", "for a reason")
+    said = render_text(dataclasses.replace(full, advice=(again, other)))
+    assert "next: Set it" not in said
+    assert "next: Something else" in said
 
 
 def test_the_terminal_report_keeps_to_its_width(full: AuditResult):

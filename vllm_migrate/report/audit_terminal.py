@@ -42,7 +42,8 @@ def render_text(result: AuditResult, *, colour: bool = False) -> str:
         emoji=False,
     )
     print_audit(result, console)
-    return buffer.getvalue()
+    lines = [line.rstrip(" ") for line in buffer.getvalue().split("\n")]  # the console pads
+    return "\n".join(lines)
 
 
 def print_audit(result: AuditResult, console: Console) -> None:

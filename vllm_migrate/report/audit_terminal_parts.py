@@ -11,16 +11,17 @@ from rich.padding import Padding
 from rich.text import Text
 
 from vllm_migrate.audit.result import Cause, Verdict
-from vllm_migrate.report.numbers import count, estimated, limit, number
+from vllm_migrate.report.numbers import count, estimated, number
 from vllm_migrate.report.part_words import (
     cause_words,
+    diagnostic_mark,
     diagnostic_name,
     diagnostic_unit,
     invariant_figure,
     invariant_name,
     rung_name,
     speed_words,
-    sync_way,
+    sync_mode,
 )
 from vllm_migrate.report.settings_code import setting_words
 from vllm_migrate.report.shown import safe_lines as safe
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     )
 
 _MOST_RUNGS, _MOST_CASES, _MOST_ADVICE = 6, 6, 4
+_LEAST_SHARE = 0.01  # of the excess; what removes less is only counted
 
 
 def further_parts(result: AuditResult) -> Iterator[RenderableType]:
@@ -52,7 +54,7 @@ def further_parts(result: AuditResult) -> Iterator[RenderableType]:
     yield from _sync(result.sync)
     yield from _diagnostics(result.diagnostics)
     yield from _speed(result.speed)
-    yield from _advice(result.advice)
+    yield from _advice([piece for piece in result.advice if not _said(piece, result)])
 
 
 def _titled(title: str, said: str, style: str = "bold") -> Text:
@@ -87,13 +89,16 @@ def _ladder(ladder: Ladder, *, named: bool) -> Iterator[RenderableType]:
     untried = len(ladder.rungs) - len(measured)
     rest = f", {count(untried)} could not be run" if untried else ""
     yield _titled("ladder", f"{count(len(measured))} changes tried on {estimated(ladder.excess)} nats{rest}")
-    shown = sorted(measured, key=_removed, reverse=True)[:_MOST_RUNGS]
+    notable = [rung for rung in measured if abs(_removed(rung)) >= _LEAST_SHARE] or measured[:1]
+    shown = sorted(notable, key=_removed, reverse=True)[:_MOST_RUNGS]
     for rung in shown:
         name = rung_name(rung) if rung.setting else cause_words(rung.cause)
-        against = "" if rung.against == shown[0].against else f", against the {rung.against}"
+        against = "" if rung.against == measured[0].against else f", against the {rung.against}"
         yield _item(f"{name}{against}", f"{_removed(rung):>6.1%}", "cyan")
     if len(measured) > len(shown):
-        yield _item(f"and {len(measured) - len(shown)} more")
+        others = len(measured) - len(shown)
+        less = f"each less than {_LEAST_SHARE:.0%}" if len(notable) == len(shown) else "less"
+        yield _item(f"{others} other{'s' if others > 1 else ''}: {less}")
     left = [f"left by all together: {ladder.residual.value:.1%}"] if ladder.residual else []
     left += [f"interaction: {ladder.interaction.value:.1%}"] if ladder.interaction else []
     if left:
@@ -116,12 +121,16 @@ def _sync(cases: Sequence[SyncCase]) -> Iterator[RenderableType]:
     elif len(tried) < len(cases):
         said += f"; {len(cases) - len(tried)} could not be tried"
     yield _titled("weight updates", said)
-    for case in stale[:_MOST_CASES]:
-        figures = f"{count(case.differing)} of {count(case.tokens)} tokens differ"
+    alike: dict[tuple[str, str], list[str]] = {}
+    for case in stale:
+        where = f"{case.engine}, prefix caching {'on' if case.prefix_caching else 'off'}"
         far = "" if case.max_abs is None else f", at most {number(case.max_abs)} nats"
-        yield _item(f"{case.engine}, {sync_way(case)}: {figures}{far}", "differs", "bold red")
-    if len(stale) > _MOST_CASES:
-        yield _item(f"and {len(stale) - _MOST_CASES} more")
+        figures = f"{count(case.differing)} of {count(case.tokens)} tokens differ{far}"
+        alike.setdefault((where, figures), []).append(sync_mode(case))
+    for (where, figures), modes in list(alike.items())[:_MOST_CASES]:
+        yield _item(f"{', '.join(modes)} ({where}): {figures}", "differs", "bold red")
+    if len(alike) > _MOST_CASES:
+        yield _item(f"and {len(alike) - _MOST_CASES} more")
 
 
 def _diagnostics(found: Sequence[Diagnostic]) -> Iterator[RenderableType]:
@@ -131,7 +140,8 @@ def _diagnostics(found: Sequence[Diagnostic]) -> Iterator[RenderableType]:
     yield _titled("notable", "beyond their marks; they do not gate")
     for entry in notable:
         unit = diagnostic_unit(entry)
-        mark = "" if entry.warn is None else f", mark {limit(entry.warn, unit)}"
+        mark = diagnostic_mark(entry)
+        mark = f", mark {mark}" if mark else ""
         written = "" if unit in {"share", ""} else f" {unit}"
         yield _item(f"{diagnostic_name(entry)}: {estimated(entry.estimate, unit)}{written}{mark}")
 
@@ -148,6 +158,11 @@ def _speed(options: Sequence[SpeedOption]) -> Iterator[RenderableType]:
         words = [setting_words(option.settings), speed_words(option)]
         words += [option.note] if option.note and option.note not in words else []
         yield _item(": ".join(word for word in words if word), option.verdict.value, style)
+
+
+def _said(piece: Advice, result: AuditResult) -> bool:
+    """Whether a piece of advice only repeats the cause and its settings, which stand at the top."""
+    return bool(result.cause_evidence) and result.cause_evidence in piece.reason
 
 
 def _advice(pieces: Sequence[Advice]) -> Iterator[RenderableType]:

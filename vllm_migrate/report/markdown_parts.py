@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vllm_migrate.report.markdown_text import code, fenced, folded, prose, table
-from vllm_migrate.report.numbers import count, estimated, limit, number
+from vllm_migrate.report.numbers import count, estimated, number
 from vllm_migrate.report.part_words import (
     BANDS,
     HOW,
     cause_words,
+    diagnostic_mark,
     diagnostic_name,
     diagnostic_unit,
     invariant_figure,
@@ -129,7 +130,7 @@ def diagnostics(found: Sequence[Diagnostic]) -> str:
             prose(diagnostic_name(entry)) + (" (notable)" if entry.notable else ""),
             estimated(entry.estimate, diagnostic_unit(entry)),
             prose(entry.unit),
-            "" if entry.warn is None else limit(entry.warn, diagnostic_unit(entry)),
+            diagnostic_mark(entry),
         ]
         for entry in sorted(found, key=lambda entry: not entry.notable)
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.causes import ABOUT
 from vllm_migrate.audit.result import Cause
-from vllm_migrate.report.numbers import count, estimated, limit, number, percent
+from vllm_migrate.report.numbers import count, estimated, given, limit, number, percent
 from vllm_migrate.report.settings_code import setting_words
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ INVARIANTS = {
     "weights-match": "weights match after an update",
     "same-tokens-after-sync": "same logprobs as a cold engine after an update",
     "no-stale-prefix": "no stale prefix blocks after an update",
+    "same-prompt-ids": "same prompt tokens on both sides",
     "fp32-head": "head in float32 on both sides",
 }
 _DIAGNOSTICS = {
@@ -82,6 +83,14 @@ def diagnostic_unit(diagnostic: Diagnostic) -> str:
     return "share" if diagnostic.unit.startswith("share") else diagnostic.unit
 
 
+def diagnostic_mark(diagnostic: Diagnostic) -> str:
+    """From where it deserves a look; empty where no figure is published."""
+    if diagnostic.warn is None:
+        return ""
+    share = diagnostic_unit(diagnostic) == "share"
+    return limit(diagnostic.warn, "share") if share else given(diagnostic.warn)
+
+
 def rung_name(rung: Rung) -> str:
     """What was changed; for a rung that changes no setting, the suspected cause."""
     return setting_words(rung.setting) or cause_words(rung.cause)
@@ -128,14 +137,16 @@ def ladder_remainder(ladder: Ladder) -> list[str]:
 
 
 def sync_way(case: SyncCase) -> str:
-    """How weights were brought in: `pause-keep, caching on, cache reset`."""
-    words = [case.mode if case.mode != "none" else "no update"]
-    words.append("prefix caching on" if case.prefix_caching else "prefix caching off")
-    if case.reset:
-        words.append("cache reset")
-    if case.head:
-        words.append(f"{case.head} head")
-    return ", ".join(words)
+    """How weights were brought in: `pause-keep with cache reset, prefix caching on`."""
+    return f"{sync_mode(case)}, prefix caching {'on' if case.prefix_caching else 'off'}"
+
+
+def sync_mode(case: SyncCase) -> str:
+    """The way without the engine's own settings: `pause-keep with cache reset`."""
+    words = case.mode if case.mode != "none" else "no update"
+    extra = ["cache reset"] if case.reset else []
+    extra += [f"{case.head} head"] if case.head else []
+    return f"{words} with {' and '.join(extra)}" if extra else words
 
 
 def sync_state(case: SyncCase) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vllm_migrate.report.audit_html import plots, spread, trends
+from vllm_migrate.report.audit_html.bands import forest
 from vllm_migrate.report.audit_html.density import densities
 from vllm_migrate.report.audit_html.markup import text
 from vllm_migrate.report.audit_html.pieces import figure, folded
@@ -21,7 +22,7 @@ MOST_ARMS_DRAWN = 8
 
 
 def figures(result: AuditResult, css: dict[str, str], swatches: Mapping[str, str]) -> str:
-    """All pictures; an empty string where no arm carries per-token values.
+    """All pictures; an empty string where no arm carries per-token values and no prompt is known.
 
     Args:
         result: the audit.
@@ -31,7 +32,7 @@ def figures(result: AuditResult, css: dict[str, str], swatches: Mapping[str, str
     recorded = plots.curves(result.arms, css)
     drawn = [curve for curve in recorded if curve.tokens.deltas.size][:MOST_ARMS_DRAWN]
     if not drawn:
-        return _left_out(recorded, drawn)
+        return forest(result.forest) + _left_out(recorded, drawn)
     legend = _legend(drawn, swatches)
     bounds = clip_bounds(result)
     clip = f"[{given(bounds[0])}, {given(bounds[1])}]"
@@ -49,7 +50,7 @@ def figures(result: AuditResult, css: dict[str, str], swatches: Mapping[str, str
         legend + plots.exceedance(drawn, _margin(result), _noise_floor(result)),
     )
     parts = [ratios, folded("These pictures in figures", spread.spread_table(drawn, bounds, swatches))]
-    parts += [f'<div class="figures">{moved}{_along(drawn, legend)}</div>']
+    parts += [f'<div class="figures">{moved}{_along(drawn, legend)}{forest(result.forest)}</div>']
     placed = [curve for curve in drawn if curve.tokens.reference.size]
     if placed:
         said = (

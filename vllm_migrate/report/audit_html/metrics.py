@@ -8,7 +8,7 @@ from vllm_migrate.audit.result import Arm, AuditResult, Check, Metrics, Verdict
 from vllm_migrate.report.audit_html.markup import estimate, phrase, text
 from vllm_migrate.report.audit_html.pieces import mark, part, row, section, table
 from vllm_migrate.report.numbers import count, limit
-from vllm_migrate.report.part_words import diagnostic_name, diagnostic_unit
+from vllm_migrate.report.part_words import diagnostic_mark, diagnostic_name, diagnostic_unit
 from vllm_migrate.report.words import METRICS, arm_label, compared, figure, meaning, words_for
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _diagnostics(diagnostics: Sequence[Diagnostic]) -> str:
     rows = []
     for diagnostic in diagnostics:
         unit = diagnostic_unit(diagnostic)
-        warn = "" if diagnostic.warn is None else limit(diagnostic.warn, unit)
+        warn = diagnostic_mark(diagnostic)
         remarks = "; ".join(said for said in (diagnostic.note, diagnostic.source) if said)
         rows.append(
             row(

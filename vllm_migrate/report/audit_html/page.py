@@ -6,7 +6,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from vllm_migrate.report.audit_html import plots
-from vllm_migrate.report.audit_html.bands import band_table, forest
+from vllm_migrate.report.audit_html.bands import band_table
 from vllm_migrate.report.audit_html.figures import figures
 from vllm_migrate.report.audit_html.gates import gates
 from vllm_migrate.report.audit_html.ladder import ladder_section
@@ -55,8 +55,7 @@ def render_html(result: AuditResult) -> str:
         advice_section(result.advice),
         gates(result, css, swatches),
         ladder_section(result.ladder),
-        section("Where the tokens are", figures(result, css, swatches)),
-        _where(result),
+        section("Where the divergence is", figures(result, css, swatches) + band_table(result.bands)),
         worst_section(result),
         reward_section(result.reward, (plots.swatch("arm-reference"), plots.swatch("arm-candidate"))),
         sync_section(result.sync),
@@ -73,13 +72,6 @@ def render_html(result: AuditResult) -> str:
         + "\n".join(part for part in sections if part)
         + "\n</main>\n</body>\n</html>\n"
     )
-
-
-def _where(result: AuditResult) -> str:
-    """Bands and prompts, side by side where both are known."""
-    parts = [part for part in (band_table(result.bands), forest(result.forest)) if part]
-    cells = "".join(f"<div>{part}</div>" for part in parts)
-    return section("Where the divergence is", f'<div class="two wide">{cells}</div>' if cells else "")
 
 
 def _css_of(arms: Sequence[Arm]) -> dict[str, str]:
