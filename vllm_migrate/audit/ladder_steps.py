@@ -76,11 +76,16 @@ def candidate_sampling(plan: AuditPlan) -> SamplingSettings:
 def counterparts(sampling: SamplingSettings, *, everything: bool = False) -> list[tuple[str, ...]]:
     """Which changes the reference replays under, alone and in every combination; names in sorted order.
 
-    With `everything` it also replays in float32, which takes a second engine: by itself only.
+    With `everything` it also replays in float32, which takes a second engine: by itself only. Under a penalty
+    it does not score by prefill: V0's `prompt_logprobs` apply it otherwise than its decoding does (measured).
     """
-    names = [FP32_HEAD, PREFILL] if getattr(sampling, _PENALTY) == 1.0 else [FP32_HEAD, NO_PENALTY, PREFILL]
+    names = [FP32_HEAD, NO_PENALTY if _penalised(sampling) else PREFILL]
     found = [chosen for size in range(1, len(names) + 1) for chosen in combinations(names, size)]
     return [*found, (FLOAT32,)] if everything else found
+
+
+def _penalised(sampling: SamplingSettings) -> bool:
+    return bool(sampling.repetition_penalty != 1.0)
 
 
 def wanted_counterpart(names: Iterable[str]) -> tuple[str, ...]:
@@ -115,7 +120,7 @@ def suspects(
     everything = plan.ladder == "all"
     on_cpu = settings.get("device") == "cpu"
     steps = [*_semantic(plan, settings, defaults)]
-    if getattr(sampling, _PENALTY) != 1.0 and not any(s.cause is Cause.PENALTIES for s in steps):
+    if _penalised(sampling) and not any(s.cause is Cause.PENALTIES for s in steps):
         steps.append(
             Step(
                 Cause.PENALTIES,
@@ -124,7 +129,7 @@ def suspects(
                 counterpart=NO_PENALTY,
             )
         )
-    steps += _numerics(settings, reference, everything=everything)
+    steps += _numerics(settings, reference, everything=everything, penalised=_penalised(sampling))
     rounded = rounded_settings(sampling, str(reference.get("dtype", "")))
     if rounded and reference.get("head_dtype") != "float32":
         steps.append(Step(Cause.SAMPLING_PRECISION, rounded, sampling=rounded))
@@ -204,7 +209,9 @@ def _sampling_steps(
     ]
 
 
-def _numerics(settings: Mapping[str, Any], reference: Mapping[str, Any], *, everything: bool) -> list[Step]:
+def _numerics(
+    settings: Mapping[str, Any], reference: Mapping[str, Any], *, everything: bool, penalised: bool
+) -> list[Step]:
     steps = []
     own, other = settings.get("head_dtype"), reference.get("head_dtype")
     if own and other and own != other:
@@ -216,15 +223,16 @@ def _numerics(settings: Mapping[str, Any], reference: Mapping[str, Any], *, ever
     if everything and settings.get("dtype") in ("bfloat16", "float16"):
         dtype = {"dtype": "float32"}
         steps.append(Step(Cause.WEIGHTS_OR_DTYPE, dtype, arguments=dtype, counterpart=FLOAT32))
-    steps.append(
-        Step(
-            Cause.DECODE_PREFILL,
-            {"reference_scores": "prefill"},
-            counterpart=PREFILL,
-            control="",
-            reference_only=True,
+    if not penalised:
+        steps.append(
+            Step(
+                Cause.DECODE_PREFILL,
+                {"reference_scores": "prefill"},
+                counterpart=PREFILL,
+                control="",
+                reference_only=True,
+            )
         )
-    )
     steps.append(Step(Cause.DECODE_PREFILL, {"scores": "prefill"}, path="prefill", composes=False))
     return steps
 
