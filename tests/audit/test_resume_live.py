@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -58,6 +59,11 @@ def engines_of(pid):
         if int(fields[1]) == pid:
             found.append(int(entry.parent.name))
     return found
+
+
+def log_of(pid):
+    """Name of the file that an engine writes its log to; it tells the arm it was started for."""
+    return Path(f"/proc/{pid}/fd/2").readlink().name
 
 
 def wait_for(condition, seconds=SECONDS):
@@ -129,3 +135,24 @@ def test_a_killed_audit_continues_and_says_the_same(tmp_path):
     assert "loading" not in third.stderr
     assert settled(json.loads(report.read_text())) == settled(expected)
     assert time.monotonic() - began < SECONDS / 10
+
+
+def test_a_lost_engine_leaves_what_the_others_measured(tmp_path):
+    """The candidate's engine is killed once its own arm is finished, while the remedy is at work in it."""
+    registry.require("v0")
+    registry.require("v1")
+    journal, report = tmp_path / "journal", tmp_path / "report.json"
+    with started(journal, report) as process:
+        wait_for(lambda: (journal / "candidate.parquet").exists() or process.poll() is not None)
+        (candidate,) = (pid for pid in engines_of(process.pid) if "-candidate-" in log_of(pid))
+        os.kill(candidate, signal.SIGKILL)
+        _, errors = process.communicate(timeout=SECONDS)
+    assert process.returncode == 2, errors
+    assert "Traceback" not in errors
+    document = json.loads(report.read_text())
+    assert (document["verdict"], document["reason"]) == (None, "engine-died")
+    assert "continues from what is finished" in document["message"]
+    arms = {arm["name"]: arm for arm in document["arms"]}
+    assert {"reference", "noise-floor", "candidate"} <= set(arms)
+    assert arms["candidate"]["metrics"]["against_reference"]["tokens"] > 0
+    assert arms["noise-floor"]["metrics"]["against_reference"]["tokens"] > 0
