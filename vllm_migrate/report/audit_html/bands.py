@@ -121,7 +121,7 @@ def forest(shifts: Sequence[PromptShift]) -> str:
 
 
 def _forest(drawn: Sequence[PromptShift]) -> str:
-    pitch = min(12.0, max(2.5, 330 / len(drawn)))
+    pitch = min(12.0, max(1.45, 232 / len(drawn)))  # as tall as the pictures it stands beside
     height = round(26 + pitch * len(drawn) + 44)
     ends = [bound for s in drawn for bound in _ends(s)]
     low, high = min(0.0, *ends), max(0.0, *ends)
