@@ -54,7 +54,7 @@ _RESOLVED = 10  # resamples beyond a level below which the level is not read off
 
 HEAVY = frozenset({"mean_abs", "k2"})  # gating means that can't be negative
 SIGNED = frozenset({"mean_ratio_deviation", "k1"})  # gating means that can
-_CAREFUL = 0.8  # share of the error these bounds may use: they are exact for one kind of spread only
+_CAREFUL = 0.6  # share of the error these bounds may use: they are exact for one kind of spread only
 _SHIFT = 0.5  # deviations between 0 and the least prompt where a signed metric is shifted to be positive
 
 _LEAST_P, _MOST_P = 1e-9, 0.4
