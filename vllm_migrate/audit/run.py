@@ -18,7 +18,7 @@ from vllm_migrate.audit.extend import run_looks
 from vllm_migrate.audit.gather import IncompleteError, gather, without_verdict
 from vllm_migrate.audit.head_invariant import apply_head
 from vllm_migrate.audit.invariants import apply_findings, conclude_sync
-from vllm_migrate.audit.journal import open_journal
+from vllm_migrate.audit.journal import Journal, open_journal
 from vllm_migrate.audit.result import AuditResult, Cause
 from vllm_migrate.engines import registry
 from vllm_migrate.errors import InputError, UsageError, VllmMigrateError
@@ -134,10 +134,11 @@ def _extended(
 ) -> AuditResult:
     """Look until decided; every look has a journal of its own, so that a rerun continues with it."""
     engines = tuple(engine for engine in (v0, v1) if engine is not None)
-    journals = []
+    journals: list[Journal] = []
 
     def look(of_look: AuditPlan, part: Trace | None) -> Evidence:
-        journal = open_journal(of_look, engines)
+        place = plan.resume and plan.resume / f"look-{len(journals) + 1}"
+        journal = open_journal(replace(of_look, resume=place), engines)
         journals.append(journal)
         return gather(of_look, v0=v0, v1=v1, trace=part, journal=journal, progress=progress)
 
