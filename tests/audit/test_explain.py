@@ -139,3 +139,14 @@ def test_every_prompt_stays_among_the_chosen():
     assert {rollout.prompt for rollout in chosen} == set(range(30))
     assert {rollout.sample for rollout in chosen} == {0}
     assert len(choose(rollouts[:16])) == 16
+
+
+def test_a_step_without_a_figure_says_why(reference):
+    prefill = Step(
+        Cause.DECODE_PREFILL, {"reference_scores": "prefill"}, counterpart="prefill", reference_only=True
+    )
+    run = climb(prefill, none=StepRun(records(reference - 0.4)))
+    run.runs[frozenset({prefill.name})] = run.runs[frozenset()]
+    (rung,) = Explanation(run, reference, PROMPTS).ladder().rungs
+    assert rung.removed is None
+    assert "recorded reference" in rung.note

@@ -138,7 +138,8 @@ class Explanation:
         own = reported(run.records) if step.path == "prefill" else raw(run.records)
         was = raw(base.records)
         if not len(self._trainer) == len(own) == len(was) or not len(own):
-            return self._made(step, run, note=run.note, against=self._against)
+            why = run.note or _incomparable(step, run)
+            return self._made(step, run, note=why, against=self._against)
         with np.errstate(invalid="ignore"):
             shares = Waterfall(
                 {NONE: np.abs(was - self._trainer), frozenset({step.name}): np.abs(own - self._trainer)},
@@ -185,6 +186,13 @@ class Explanation:
     def _words(self, names: Changes) -> list[str]:
         settings = [self._run.steps[name].setting for name in self._run.kept if name in names]
         return [f"{key}={value}" for setting in settings for key, value in setting.items()]
+
+
+def _incomparable(step: Step, run: StepRun) -> str:
+    """Why a step that was run has no share."""
+    if step.reference_only:
+        return "not measured: the recorded reference holds no such replay"
+    return "not measured: there are no raw logprobs to hold against the trainer's" if run.records else ""
 
 
 def _moved(distance: Floats) -> str:

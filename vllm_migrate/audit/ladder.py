@@ -359,7 +359,8 @@ class Climb:
                 words.append(f"{sum(a != b for a, b in pairs)} of {len(pairs)} logprobs changed")
             else:
                 name = _CONTROLS[control]
-                words.append(f"{name} {self._observed.get(control, 0)} -> {counts.get(control, 0)}")
+                before, now = self._observed.get(control, 0), counts.get(control, 0)
+                words.append(f"{name} {before} -> {now}{' (it did not act)' if before == now else ''}")
         return "; ".join(words)
 
 

@@ -192,7 +192,8 @@ class VllmBackend(Backend):
         if not self.reset():
             raise WorkerError("engine", "the prefix cache could not be emptied before the replay")
         if request.path == "prefill":
-            return score(request, jobs, self._sampling_params, self._run, progress)
+            with self.admission(request.max_num_seqs):
+                return score(request, jobs, self._sampling_params, self._run, progress)
         with_top = set(request.top_of)
         params = [
             self._sampling_params(
