@@ -16,7 +16,7 @@ from vllm_migrate.resolve.flow.values import Place
 from vllm_migrate.rules.reading import read_project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from vllm_migrate.facts.model import Target
     from vllm_migrate.files.located import Argument, Call, FileFacts, Span
@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
 _BUILDERS = frozenset({"vllm.LLM", "vllm.EngineArgs", "vllm.AsyncEngineArgs"})
 _TRL = frozenset({"trl.GRPOConfig", "trl.RLOOConfig", "trl.OnlineDPOConfig"})
-_ROOTS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", ".git")
+_ROOTS = (
+    "pyproject.toml",
+    "setup.py",
+    "setup.cfg",
+    ".git",
+    "requirements.txt",
+)  # the last only beside the file
 _ABOVE = 2
 _TESTS = frozenset({"test", "tests", "testing", "benchmarks", "examples"})
 
@@ -95,18 +101,19 @@ def project_root(path: Path) -> Path:
     inside = [folder for folder in path.resolve().parents if folder.is_relative_to(package)]
     above = [folder for folder in package.parents if folder.parent != folder][:_ABOVE]
     for folder in (*inside, *above):
-        if any((folder / name).exists() for name in _ROOTS):
+        marks = _ROOTS if folder in inside else _ROOTS[:-1]
+        if any((folder / name).exists() for name in marks):
             return folder
     return package
 
 
-def read_tree(root: Path, target: Target) -> Tree:
-    """Read a project.
+def read_tree(roots: Sequence[Path], target: Target) -> Tree:
+    """Read a project, or single files of it.
 
     Raises:
         InputError: there is no such directory.
     """
-    found = discover([root], Config())
+    found = discover(roots, Config())
     sources: dict[PurePosixPath, bytes] = {}
     for file in found.files:
         try:
@@ -115,7 +122,7 @@ def read_tree(root: Path, target: Target) -> Tree:
             continue
     project = read_project([file for file in found.files if file.relative in sources], target)
     return Tree(
-        root,
+        roots[0],
         {file.relative: file.path for file in found.files},
         sources,
         {facts.path: facts for facts in project.facts},

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from vllm_migrate.audit.code_settings import is_engine_argument
 from vllm_migrate.audit.code_sites import (
     project_root,
     read_tree,
@@ -93,13 +94,18 @@ def _find(places: Sequence[str], v1: str, ordinal: int | None) -> Found:
     target = Target("vllm", Version(_version_of(v1)))
     folder = next((path for path, _ in asked if path.is_dir()), None)
     first = asked[0][0]
-    tree = read_tree(folder if folder is not None else project_root(first), target)
+    code = next((path for path, _ in asked if path.suffix == ".py"), None)
+    if folder is not None:
+        roots = [folder]
+    else:  # a script or settings alone are read without the project around them
+        roots = [project_root(code)] if code is not None else [path for path, _ in asked]
+    tree = read_tree(roots, target)
     named = tuple((_known(tree, path), line) for path, line in asked if not path.is_dir())
     settings = tuple(
         path for path, line in named if line is None and path.suffix in (".yaml", ".yml") and len(named) > 1
     )
     answers = Answers(tree, settings)
-    every = _outermost(sites(tree), answers)
+    every = _outermost(_engines(tree, target), answers)
     candidates = [one for one in named if one[0] not in settings]
     if ordinal is not None and candidates:
         beside = [site for site in every if site.place.path == candidates[0][0]]
@@ -115,7 +121,9 @@ def _find(places: Sequence[str], v1: str, ordinal: int | None) -> Found:
 def found_again(found: Found, tree: Tree) -> Taken | None:
     """The same construction in a tree that was edited; None where it is gone."""
     answers = Answers(tree, found.settings)
-    every = [s for s in _outermost(sites(tree), answers) if s.place.path == found.site.place.path]
+    every = [
+        s for s in _outermost(_engines(tree, found.target), answers) if s.place.path == found.site.place.path
+    ]
     if found.ordinal >= len(every):
         return None
     return take(tree, answers, every[found.ordinal], found.named, found.target)
@@ -175,6 +183,15 @@ def _likeliest(every: Sequence[Site]) -> list[Site]:
 
 def _meant(site: Site, path: PurePosixPath, line: int | None) -> bool:
     return site.place.path == path and (line is None or site.place.line <= line <= site.last)
+
+
+def _engines(tree: Tree, target: Target) -> list[Site]:
+    """All constructions; a mapping that only has an engine's name has to have one of its arguments, too."""
+    return [
+        site
+        for site in sites(tree)
+        if not site.loose or any(is_engine_argument(one.name, target) for one in site.arguments)
+    ]
 
 
 def _outermost(found: Sequence[Site], answers: Answers) -> list[Site]:
