@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.evidence import CANDIDATE
+from vllm_migrate.audit.evidence import CANDIDATE, REMEDY
 from vllm_migrate.engines.paths import cache_root
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Costs:
     """One audit's.
 
     Attributes:
-        deviation: standard deviation between prompts of the candidate's mean |d|, nats.
+        deviation: standard deviation between prompts of mean |d|, nats: the remedy's, else the candidate's.
         length: mean tokens of a completion.
         per_token: wall seconds of sampling and replaying in all arms, for each token of the reference.
         start: the other wall seconds.
@@ -40,8 +40,9 @@ class Costs:
 
 def costs_of(plan: AuditPlan, result: AuditResult) -> Costs | None:
     """The costs of a finished audit; None where it measured too little to tell."""
-    arm = next((arm for arm in result.arms if arm.name == CANDIDATE), None)
-    metrics = None if arm is None else arm.against_reference
+    measured = {arm.name: arm.against_reference for arm in result.arms if arm.against_reference is not None}
+    # The remedy varies as an equivalent engine does; a candidate that differs varies far more.
+    metrics = measured.get(REMEDY, measured.get(CANDIDATE))
     if metrics is None or metrics.mean_abs.low is None or metrics.mean_abs.high is None or not metrics.tokens:
         return None
     error = (metrics.mean_abs.high - metrics.mean_abs.low) / (2 * 1.96)

@@ -109,7 +109,8 @@ class Bootstrap:
     def interval(self, name: str) -> tuple[float, float]:
         """The two-sided 95% interval."""
         low, high = self.quantile(name, 0.025), self.quantile(name, 0.975)
-        return max(low, 0.0) if name in SHARES else low, max(high, self._least_upper(name, 0.025))
+        high = max(high, self._least_upper(name, 0.025))
+        return (max(low, 0.0), min(high, 1.0)) if name in SHARES else (low, high)
 
     def upper(self, name: str, alpha: float = 0.05) -> float:
         """The one-sided upper bound that holds with probability 1 - `alpha`."""
