@@ -146,3 +146,32 @@ def test_files_without_an_engine(read, tmp_path):
         read("def f(:\n")
     with pytest.raises(InputError, match="can't read"):
         read_code([str(tmp_path / "absent.py")], V1)
+
+
+def test_a_compose_file_alone(project):
+    project(
+        compose_yaml="""\
+        services:
+          rollout:
+            image: vllm/vllm-openai:v0.8.5
+            command: ["--model", "m", "--swap-space", "4", "--dtype", "bfloat16"]
+        """
+    )
+    taken = read_code(["compose.yaml"], V1)
+    assert (taken.what, taken.arguments) == ("vllm serve", {"dtype": "bfloat16"})
+
+
+def test_a_trl_configuration_with_the_defaults_of_the_pinned_release(project):
+    root = project(
+        train_py="""\
+        from trl import GRPOConfig
+        config = GRPOConfig("out", use_vllm=True, vllm_gpu_memory_utilization=0.3, epsilon_high=0.28)
+        """
+    )
+    (root / "requirements.txt").write_text("trl==0.17.0\n")
+    taken = read_code(["train.py"], V1)
+    assert taken.arguments == {"gpu_memory_utilization": 0.3, "logprobs_mode": "processed_logprobs"}
+    assert (taken.options["temperature"], taken.options["top_k"]) == (0.9, 50)
+    clipped = {name: taken.options[name] for name in ("objective", "clip_range", "clip_range_high")}
+    assert clipped == {"objective": "grpo", "clip_range": 0.2, "clip_range_high": 0.28}
+    assert "top_k is left to TRL, whose default is 50 (TRL 0.17.0)" in taken.assumptions
