@@ -80,8 +80,10 @@ def test_what_a_fact_names_is_said_once_by_its_rule(text: str, file_name: str) -
         ("VM590", f"{LLM}size = llm.llm_engine.parallel_config\n", "a.py", "vllm_config.parallel_config"),
         (
             "VM290",
-            "from vllm import LLM\n\no = {}\n"
-            'o["enable_multimodal_encoder_data_parallel"] = True\nllm = LLM("m", **o)\n',
+            (
+                "from vllm import LLM\n\no = {}\n"
+                'o["enable_multimodal_encoder_data_parallel"] = True\nllm = LLM("m", **o)\n'
+            ),
             "a.py",
             "enable_multimodal_encoder_data_parallel is gone",
         ),
