@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.audit.distributions import beta_quantile
-from vllm_migrate.audit.judge import ONE_LOOK, Comparison, Gate, Levels, judge
-from vllm_migrate.audit.metrics import ClipRange, PromptSums, reduce_tokens
+from vllm_migrate.audit.decide.judge import ONE_LOOK, Comparison, Gate, Levels, judge
+from vllm_migrate.audit.decide.sequential import levels_of
+from vllm_migrate.audit.decide.statistics import bootstrap_metrics
+from vllm_migrate.audit.decide.thresholds import load_thresholds
+from vllm_migrate.audit.figures.distributions import beta_quantile
+from vllm_migrate.audit.figures.metrics import ClipRange, PromptSums, reduce_tokens
 from vllm_migrate.audit.result import Estimate, Metrics, Verdict
-from vllm_migrate.audit.sequential import levels_of
-from vllm_migrate.audit.statistics import bootstrap_metrics
-from vllm_migrate.audit.thresholds import load_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,13 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.ladder import Climb
-from vllm_migrate.audit.ladder_steps import Step, suspects
-from vllm_migrate.audit.live_engine import LiveEngine
-from vllm_migrate.audit.metrics import ClipRange
+from vllm_migrate.audit.cause.ladder import Climb
+from vllm_migrate.audit.cause.live_engine import LiveEngine
+from vllm_migrate.audit.cause.steps import Step, suspects
+from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.plan import build_plan
 from vllm_migrate.audit.process import EngineProcess
-from vllm_migrate.audit.prompts import read_prompts
+from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.engines import registry
 from vllm_migrate.trace.model import Prompt
 from vllm_migrate.workers.protocol import SamplingSettings

@@ -26,8 +26,8 @@ def measure(prompts: int) -> dict[str, float]:
     """One comparison from two logprob arrays to all metrics with intervals."""
     import numpy as np  # noqa: PLC0415 - in the child alone
 
-    from vllm_migrate.audit.judge import compare  # noqa: PLC0415 - same
-    from vllm_migrate.audit.metrics import ClipRange  # noqa: PLC0415 - same
+    from vllm_migrate.audit.decide.judge import compare  # noqa: PLC0415 - same
+    from vllm_migrate.audit.figures.metrics import ClipRange  # noqa: PLC0415 - same
 
     generator = np.random.default_rng(0)
     sampler = -generator.exponential(size=TOKENS)
@@ -45,8 +45,8 @@ def measure_stream() -> dict[str, float]:
     """A hundred million pairs in blocks; making the blocks is not counted."""
     import numpy as np  # noqa: PLC0415 - in the child alone
 
-    from vllm_migrate.audit.metrics import ClipRange, Reducer  # noqa: PLC0415 - same
-    from vllm_migrate.audit.statistics import bootstrap_metrics  # noqa: PLC0415 - same
+    from vllm_migrate.audit.decide.statistics import bootstrap_metrics  # noqa: PLC0415 - same
+    from vllm_migrate.audit.figures.metrics import ClipRange, Reducer  # noqa: PLC0415 - same
 
     generator = np.random.default_rng(0)
     reducer = Reducer(ClipRange(), policy_is_other=True)

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vllm_migrate.audit.afterwards import complete
-from vllm_migrate.audit.correction import shares
-from vllm_migrate.audit.earn_speed import Option, SpeedRun, options, parity_flips, speedup
+from vllm_migrate.audit.cause.afterwards import complete
+from vllm_migrate.audit.cause.correction import shares
+from vllm_migrate.audit.cause.earn_speed import Option, SpeedRun, options, parity_flips, speedup
 from vllm_migrate.audit.evidence import EngineRun, Evidence
-from vllm_migrate.audit.metrics import ClipRange
+from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts import PromptLine
+from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.result import Arm, AuditResult, Cause, Remedy, Verdict
 from vllm_migrate.audit.sections import Invariant
 from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace

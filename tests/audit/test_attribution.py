@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vllm_migrate.audit.attribution import main_rung, name_cause, raw_signature
+from vllm_migrate.audit.cause.attribution import main_rung, name_cause, raw_signature
 from vllm_migrate.audit.result import Cause, Verdict
 from vllm_migrate.audit.sections import Ladder, Rung
 from vllm_migrate.audit.verdict import Estimate

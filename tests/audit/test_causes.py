@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vllm_migrate.audit.causes import ABOUT, page
+from vllm_migrate.audit.cause.causes import ABOUT, page
 from vllm_migrate.audit.result import Cause
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "causes.md"
@@ -13,7 +13,9 @@ def test_every_cause_is_published():
 
 
 def test_the_page_is_up_to_date():
-    assert PAGE.read_text(encoding="utf-8") == page(), "python -m vllm_migrate.audit.causes docs/causes.md"
+    assert PAGE.read_text(encoding="utf-8") == page(), (
+        "python -m vllm_migrate.audit.cause.causes docs/causes.md"
+    )
 
 
 def test_every_cause_that_can_be_named_says_what_to_do():

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vllm_migrate.audit.changed_weights import from_bfloat16, to_bfloat16, weight_bytes, write_changed
+from vllm_migrate.audit.sync.changed_weights import from_bfloat16, to_bfloat16, weight_bytes, write_changed
 from vllm_migrate.errors import InputError, UsageError
 
 MODEL = Path(__file__).resolve().parents[2] / "fixtures" / "model"
@@ -105,7 +105,7 @@ def test_tensors_of_other_types_are_copied(tmp_path):
 
 
 def test_pieces_join(tmp_path, monkeypatch):
-    monkeypatch.setattr("vllm_migrate.audit.changed_weights._PIECE", 7)
+    monkeypatch.setattr("vllm_migrate.audit.sync.changed_weights._PIECE", 7)
     old = np.random.default_rng(1).normal(size=100).astype("<f4")
     model, target = checkpoint(tmp_path, {"w": ("F32", old.tobytes(), [100])})
     write_changed(model, target, seed=0, noise=0.5)

@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 from packaging.version import Version
 
-from vllm_migrate.audit.code_sync import sync_settings
-from vllm_migrate.audit.from_code import read_code
-from vllm_migrate.audit.sync_ways import parse_way
-from vllm_migrate.audit.taken import Fate
+from vllm_migrate.audit.code.from_code import read_code
+from vllm_migrate.audit.code.sync import sync_settings
+from vllm_migrate.audit.code.taken import Fate
+from vllm_migrate.audit.sync.ways import parse_way
 from vllm_migrate.facts.model import Target
 from vllm_migrate.resolve.python import read_python
 

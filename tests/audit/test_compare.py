@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from recorded import ENOUGH, candidate, reference
 
 from vllm_migrate.audit.compare import compare_traces
-from vllm_migrate.audit.metrics import ClipRange
+from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.redact import redacted_result
 from vllm_migrate.audit.result import Cause, Verdict
 from vllm_migrate.errors import UsageError

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vllm_migrate.audit.cause.ladder import LadderRun, StepRun
+from vllm_migrate.audit.cause.steps import Step
 from vllm_migrate.audit.conclude import conclude
 from vllm_migrate.audit.evidence import EngineRun, Evidence
-from vllm_migrate.audit.ladder import LadderRun, StepRun
-from vllm_migrate.audit.ladder_steps import Step
-from vllm_migrate.audit.metrics import ClipRange
+from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts import PromptLine
+from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.result import Cause, Verdict
 from vllm_migrate.report.audit_json import render_json
 from vllm_migrate.report.audit_terminal import render_text

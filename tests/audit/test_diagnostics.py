@@ -7,10 +7,16 @@ import math
 import numpy as np
 import pytest
 
-from vllm_migrate.audit.bands import measure_bands, measure_prompts
-from vllm_migrate.audit.diagnostics import conclude_diagnostics, of_rollouts, of_tokens, of_top, top_of
-from vllm_migrate.audit.statistics import benjamini_hochberg
-from vllm_migrate.audit.thresholds import load_thresholds
+from vllm_migrate.audit.decide.statistics import benjamini_hochberg
+from vllm_migrate.audit.decide.thresholds import load_thresholds
+from vllm_migrate.audit.figures.bands import measure_bands, measure_prompts
+from vllm_migrate.audit.figures.diagnostics import (
+    conclude_diagnostics,
+    of_rollouts,
+    of_tokens,
+    of_top,
+    top_of,
+)
 from vllm_migrate.trace.model import Rollout
 from vllm_migrate.workers.protocol import ReplayRecord
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vllm_migrate.audit.explain import Explanation
-from vllm_migrate.audit.ladder import LadderRun, StepRun, choose
-from vllm_migrate.audit.ladder_steps import Step
+from vllm_migrate.audit.cause.explain import Explanation
+from vllm_migrate.audit.cause.ladder import LadderRun, StepRun, choose
+from vllm_migrate.audit.cause.signatures import Hint
+from vllm_migrate.audit.cause.steps import Step
 from vllm_migrate.audit.result import Cause
-from vllm_migrate.audit.signatures import Hint
 from vllm_migrate.trace.model import Rollout
 from vllm_migrate.workers.protocol import ReplayRecord
 

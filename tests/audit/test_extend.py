@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from vllm_migrate.audit.conclude import conclude
+from vllm_migrate.audit.decide.extend import merged, part_of, run_looks
 from vllm_migrate.audit.evidence import EngineRun, Evidence
-from vllm_migrate.audit.extend import merged, part_of, run_looks
-from vllm_migrate.audit.objective import ClipRange
+from vllm_migrate.audit.figures.objective import ClipRange
 from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts import PromptLine
+from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.result import Verdict
 from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace
 from vllm_migrate.workers.protocol import Loaded, ReplayRecord, SamplingSettings

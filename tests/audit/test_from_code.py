@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from vllm_migrate.audit.from_code import read_code
-from vllm_migrate.audit.taken import Fate
+from vllm_migrate.audit.code.from_code import read_code
+from vllm_migrate.audit.code.taken import Fate
 from vllm_migrate.errors import InputError, UsageError
 
 V1 = "v1@0.32.0"

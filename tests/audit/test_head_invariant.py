@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vllm_migrate.audit.head_invariant import apply_head, has_float32_head
 from vllm_migrate.audit.result import Arm, AuditResult, Cause, Verdict
+from vllm_migrate.audit.sync.head_invariant import apply_head, has_float32_head
 
 
 def result(head, *, version="0.32.0", cause=Cause.NONE, verdict=Verdict.PASS):

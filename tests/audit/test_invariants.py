@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vllm_migrate.audit.invariants import apply_findings, conclude_sync
 from vllm_migrate.audit.result import AuditResult, Cause, Verdict
-from vllm_migrate.audit.sync_conclude import distance, judge_cases, match, sign_flip
-from vllm_migrate.audit.sync_evidence import CaseRun, ColdRun, EngineProbe
-from vllm_migrate.audit.sync_ways import Case, SyncWay, parse_way
+from vllm_migrate.audit.sync.conclude import distance, judge_cases, match, sign_flip
+from vllm_migrate.audit.sync.evidence import CaseRun, ColdRun, EngineProbe
+from vllm_migrate.audit.sync.invariants import apply_findings, conclude_sync
+from vllm_migrate.audit.sync.ways import Case, SyncWay, parse_way
 from vllm_migrate.workers.sync_protocol import Checksums, SyncRecord
 
 RELOAD, RESET = SyncWay("reload"), SyncWay("reload", clear=True)

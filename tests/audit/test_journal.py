@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.journal import KEPT_DAYS, Journal, audit_key, open_journal
-from vllm_migrate.audit.metrics import ClipRange
 from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts import PromptLine
+from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.engines.environment import EngineEnvironment
 from vllm_migrate.errors import UsageError
 from vllm_migrate.reward.load import RewardFunction

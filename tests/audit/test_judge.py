@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vllm_migrate.audit.judge import PROBE_FAMILY, Gate, combine, compare, judge
-from vllm_migrate.audit.metrics import ClipRange
+from vllm_migrate.audit.decide.judge import PROBE_FAMILY, Gate, combine, compare, judge
+from vllm_migrate.audit.decide.thresholds import GATING, load_thresholds
+from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.result import Verdict
-from vllm_migrate.audit.thresholds import GATING, load_thresholds
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 

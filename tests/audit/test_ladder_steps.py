@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from vllm_migrate.audit.ladder_options import with_cause_options
-from vllm_migrate.audit.ladder_steps import counterparts, rounded_settings, suspects, to_bf16
-from vllm_migrate.audit.metrics import ClipRange
+from vllm_migrate.audit.cause.options import with_cause_options
+from vllm_migrate.audit.cause.steps import counterparts, rounded_settings, suspects, to_bf16
+from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts import PromptLine
+from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.result import Cause
 from vllm_migrate.errors import UsageError
 from vllm_migrate.workers.protocol import SamplingSettings

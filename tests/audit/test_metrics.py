@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vllm_migrate.audit import metrics as module
-from vllm_migrate.audit.judge import compare
-from vllm_migrate.audit.metrics import ClipRange, reduce_tokens
+from vllm_migrate.audit.decide.judge import compare
+from vllm_migrate.audit.figures import metrics as module
+from vllm_migrate.audit.figures.metrics import ClipRange, reduce_tokens
 from vllm_migrate.errors import EngineError
 
 LOGPROB = st.one_of(st.floats(-12.0, 0.0), st.just(-math.inf), st.floats(-1e-7, 0.0))

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from vllm_migrate.audit import metrics
-from vllm_migrate.audit.judge import Gate, below_noise, compare, judge
-from vllm_migrate.audit.objective import DEFAULTS, ClipRange, clip_range
+from vllm_migrate.audit.decide.judge import Gate, below_noise, compare, judge
+from vllm_migrate.audit.figures import metrics
+from vllm_migrate.audit.figures.objective import DEFAULTS, ClipRange, clip_range
 from vllm_migrate.errors import UsageError
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from vllm_migrate.audit.arguments import parse_arguments
-from vllm_migrate.audit.metrics import ClipRange
+from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.plan import PARITY_RECIPE, build_plan, parity_additions, separates
-from vllm_migrate.audit.prompts import PromptLine
+from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.errors import UsageError
 from vllm_migrate.workers.protocol import SamplingSettings
 

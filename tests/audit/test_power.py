@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from vllm_migrate.audit.costs import Costs, costs_of, recall, remember
-from vllm_migrate.audit.objective import ClipRange
+from vllm_migrate.audit.decide.costs import Costs, costs_of, recall, remember
+from vllm_migrate.audit.decide.power import describe, needed
+from vllm_migrate.audit.decide.thresholds import load_thresholds
+from vllm_migrate.audit.figures.objective import ClipRange
 from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.power import describe, needed
 from vllm_migrate.audit.result import Arm, Estimate, Metrics
 from vllm_migrate.audit.run import not_judged
-from vllm_migrate.audit.thresholds import load_thresholds
 from vllm_migrate.workers.protocol import SamplingSettings
 
 COSTS = Costs(deviation=0.02, length=50.0, per_token=0.001, start=40.0)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vllm_migrate.audit.prompts import PromptLine, read_prompts
+from vllm_migrate.audit.prompts.files import PromptLine, read_prompts
 from vllm_migrate.errors import InputError
 
 ROWS = [{"prompt": "a b", "answer": 3}, {"prompt": "c", "answer": 4}]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from vllm_migrate.audit.prompts import read_prompts
+from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.errors import InputError
 
 

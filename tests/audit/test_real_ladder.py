@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vllm_migrate.audit.ladder import Climb
-from vllm_migrate.audit.ladder_steps import Step
-from vllm_migrate.audit.live_engine import LiveEngine
+from vllm_migrate.audit.cause.ladder import Climb
+from vllm_migrate.audit.cause.live_engine import LiveEngine
+from vllm_migrate.audit.cause.steps import Step
+from vllm_migrate.audit.cause.waterfall import NONE
 from vllm_migrate.audit.process import EngineProcess
 from vllm_migrate.audit.result import Cause
-from vllm_migrate.audit.waterfall import NONE
 from vllm_migrate.engines import registry
 from vllm_migrate.trace.model import Prompt
 from vllm_migrate.workers.protocol import SamplingSettings

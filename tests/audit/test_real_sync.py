@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from vllm_migrate.audit.evidence import EngineRun
-from vllm_migrate.audit.invariants import conclude_sync
-from vllm_migrate.audit.prompts import read_prompts
+from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.audit.result import Cause
-from vllm_migrate.audit.sync_conclude import judge_cases
-from vllm_migrate.audit.sync_probe import COLD_SLOT, SyncProbe
-from vllm_migrate.audit.sync_ways import SyncWay, parse_way
+from vllm_migrate.audit.sync.conclude import judge_cases
+from vllm_migrate.audit.sync.invariants import conclude_sync
+from vllm_migrate.audit.sync.probe import COLD_SLOT, SyncProbe
+from vllm_migrate.audit.sync.ways import SyncWay, parse_way
 from vllm_migrate.engines import registry
 from vllm_migrate.engines.client import EngineClient
 from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace

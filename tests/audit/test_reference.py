@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from recorded import HASHES, SAMPLES, SAMPLING, candidate, reference
 
-from vllm_migrate.audit.metrics import ClipRange
+from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts import PromptLine
+from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.reference import check_reference
 from vllm_migrate.errors import UsageError
 from vllm_migrate.trace.redact import redacted

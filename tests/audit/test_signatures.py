@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vllm_migrate.audit.ladder_steps import to_bf16
+from vllm_migrate.audit.cause.signatures import Tokens, hints, lattice_hint, on_bf16_lattice, tokens_of
+from vllm_migrate.audit.cause.steps import to_bf16
 from vllm_migrate.audit.result import Cause
-from vllm_migrate.audit.signatures import Tokens, hints, lattice_hint, on_bf16_lattice, tokens_of
 from vllm_migrate.trace.model import Prompt, Rollout
 from vllm_migrate.workers.protocol import SamplingSettings
 

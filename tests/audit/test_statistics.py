@@ -8,16 +8,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from vllm_migrate.audit import statistics as module
-from vllm_migrate.audit.distributions import student_t_quantile
-from vllm_migrate.audit.metrics import ClipRange, reduce_tokens
-from vllm_migrate.audit.statistics import (
+from vllm_migrate.audit.decide import statistics as module
+from vllm_migrate.audit.decide.statistics import (
     bootstrap_metrics,
     bootstrap_ratios,
     clopper_pearson_upper,
     holm,
     spread_correction,
 )
+from vllm_migrate.audit.figures.distributions import student_t_quantile
+from vllm_migrate.audit.figures.metrics import ClipRange, reduce_tokens
 
 
 @pytest.mark.parametrize("prompts", [8, 16, 64])

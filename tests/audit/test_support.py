@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from vllm_migrate.audit.metrics import ClipRange
+from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts import PromptLine
+from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.support import check_support
 from vllm_migrate.errors import VllmMigrateError
 from vllm_migrate.workers.protocol import SamplingSettings

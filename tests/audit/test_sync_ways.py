@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vllm_migrate.audit.sync_sequences import FEWEST_TOKENS, SEQUENCES, TOKENS, shared_prefix_batch
-from vllm_migrate.audit.sync_ways import Case, SyncWay, cases, parse_way
+from vllm_migrate.audit.sync.sequences import FEWEST_TOKENS, SEQUENCES, TOKENS, shared_prefix_batch
+from vllm_migrate.audit.sync.ways import Case, SyncWay, cases, parse_way
 from vllm_migrate.errors import UsageError
 from vllm_migrate.trace.model import Prompt, Rollout
 from vllm_migrate.workers import sync_protocol as wire

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vllm_migrate.audit.thresholds import GATING, PROFILES, load_thresholds, override
+from vllm_migrate.audit.decide.thresholds import GATING, PROFILES, load_thresholds, override
 from vllm_migrate.errors import ConfigError, UsageError
 
 

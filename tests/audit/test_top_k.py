@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from vllm_migrate.audit import top_k
-from vllm_migrate.audit.top_k import compare_top
+from vllm_migrate.audit.figures import top_k
+from vllm_migrate.audit.figures.top_k import compare_top
 
 
 def top(logprobs, count):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vllm_migrate.audit.waterfall import NONE, Waterfall, subsets
+from vllm_migrate.audit.cause.waterfall import NONE, Waterfall, subsets
 
 PROMPTS = np.repeat(np.arange(20), 50)
 A, B = frozenset({"a"}), frozenset({"b"})

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from vllm_migrate.audit.worst import AROUND, MOST, worst_tokens
+from vllm_migrate.audit.figures.worst import AROUND, MOST, worst_tokens
 from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace
 
 MADE = Provenance("v0", "0.8.5", "", "v0", {}, {}, {}, "", "", "")

@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from vllm_migrate.audit.write_back import lines_of, plan_write_back, write
+from vllm_migrate.audit.code.write_back import lines_of, plan_write_back, write
 from vllm_migrate.errors import InputError, UncommittedError
 
 V1 = "v1@0.32.0"

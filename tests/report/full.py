@@ -6,6 +6,7 @@ import dataclasses
 import math
 from pathlib import PurePosixPath
 
+from vllm_migrate.audit.code.taken import Fate, Setting, Taken
 from vllm_migrate.audit.result import AuditResult, RewardBin, Verdict
 from vllm_migrate.audit.sections import (
     Advice,
@@ -19,7 +20,6 @@ from vllm_migrate.audit.sections import (
     SpeedOption,
     SyncCase,
 )
-from vllm_migrate.audit.taken import Fate, Setting, Taken
 from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.resolve.flow.values import Place
 

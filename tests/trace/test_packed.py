@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vllm_migrate.audit.cause.ladder import LadderRun, StepRun
+from vllm_migrate.audit.cause.steps import Step
 from vllm_migrate.audit.evidence import EngineRun
-from vllm_migrate.audit.ladder import LadderRun, StepRun
-from vllm_migrate.audit.ladder_steps import Step
 from vllm_migrate.audit.result import Cause
 from vllm_migrate.trace.model import Prompt, Rollout
 from vllm_migrate.trace.packed import UnreadableError, fingerprint, read_packed, write_packed

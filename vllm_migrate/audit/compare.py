@@ -6,7 +6,7 @@ import time
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.attribution import raw_signature
+from vllm_migrate.audit.cause.attribution import raw_signature
 from vllm_migrate.audit.evidence import (
     CANDIDATE,
     NOISE_FLOOR,
@@ -18,7 +18,7 @@ from vllm_migrate.audit.evidence import (
     reported,
 )
 from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts import PromptLine
+from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.reference import AGAIN
 from vllm_migrate.audit.replay import recorded_run
 from vllm_migrate.audit.result import Cause, Verdict
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from vllm_migrate.audit.metrics import ClipRange
+    from vllm_migrate.audit.figures.metrics import ClipRange
     from vllm_migrate.audit.plan import AuditPlan
     from vllm_migrate.audit.result import AuditResult
     from vllm_migrate.reward.load import RewardFunction

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.audit import attribution
+from vllm_migrate.audit.cause import attribution
+from vllm_migrate.audit.cause.explain import Explanation
+from vllm_migrate.audit.cause.replay import ladder_tokens
+from vllm_migrate.audit.cause.signatures import Hint, hints, lattice_hint, tokens_of
+from vllm_migrate.audit.decide.judge import (
+    PROBE_FAMILY,
+    Comparison,
+    Gate,
+    below_noise,
+    combine,
+    compare,
+    judge,
+)
+from vllm_migrate.audit.decide.statistics import FEWEST_PROMPTS, smallest_detectable
 from vllm_migrate.audit.evidence import (
     CANDIDATE,
     NOISE_FLOOR,
@@ -21,18 +34,8 @@ from vllm_migrate.audit.evidence import (
     reported,
     sequences_of,
 )
-from vllm_migrate.audit.explain import Explanation
-from vllm_migrate.audit.figures import candidate_figures
-from vllm_migrate.audit.judge import (
-    PROBE_FAMILY,
-    Comparison,
-    Gate,
-    below_noise,
-    combine,
-    compare,
-    judge,
-)
-from vllm_migrate.audit.ladder_replay import ladder_tokens
+from vllm_migrate.audit.figures.reported import candidate_figures
+from vllm_migrate.audit.figures.worst import worst_tokens
 from vllm_migrate.audit.result import (
     Arm,
     AuditResult,
@@ -43,9 +46,6 @@ from vllm_migrate.audit.result import (
     Reward,
     Verdict,
 )
-from vllm_migrate.audit.signatures import Hint, hints, lattice_hint, tokens_of
-from vllm_migrate.audit.statistics import FEWEST_PROMPTS, smallest_detectable
-from vllm_migrate.audit.worst import worst_tokens
 from vllm_migrate.reward.forced import prefer_forced, sequence_weights
 from vllm_migrate.reward.histogram import reward_bins
 from vllm_migrate.reward.shift import reward_shift

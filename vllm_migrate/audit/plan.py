@@ -23,17 +23,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.audit.judge import ONE_LOOK, Levels
-from vllm_migrate.audit.thresholds import Thresholds, load_thresholds
+from vllm_migrate.audit.decide.judge import ONE_LOOK, Levels
+from vllm_migrate.audit.decide.thresholds import Thresholds, load_thresholds
 from vllm_migrate.errors import UsageError
 from vllm_migrate.trace.expiry import DEFAULT_DAYS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vllm_migrate.audit.metrics import ClipRange
-    from vllm_migrate.audit.prompts import PromptLine
-    from vllm_migrate.audit.sync_ways import SyncWay
+    from vllm_migrate.audit.figures.metrics import ClipRange
+    from vllm_migrate.audit.prompts.files import PromptLine
+    from vllm_migrate.audit.sync.ways import SyncWay
     from vllm_migrate.reward.load import RewardFunction
     from vllm_migrate.workers.protocol import SamplingSettings
 

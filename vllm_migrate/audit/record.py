@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from vllm_migrate import __version__
 from vllm_migrate.audit.evidence import CANDIDATE, REFERENCE
+from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.gather import IncompleteError, gather
 from vllm_migrate.audit.journal import open_journal
-from vllm_migrate.audit.metrics import ClipRange
 from vllm_migrate.audit.plan import build_plan
 from vllm_migrate.engines import registry
 from vllm_migrate.errors import InputError, UsageError

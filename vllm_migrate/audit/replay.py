@@ -23,8 +23,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate import __version__
-from vllm_migrate.audit.earn_speed import SpeedRun, SpeedTrial
-from vllm_migrate.audit.encode import encoded, read_by
+from vllm_migrate.audit.cause.earn_speed import SpeedRun, SpeedTrial
+from vllm_migrate.audit.cause.ladder import Climb, LadderRun
+from vllm_migrate.audit.cause.live_engine import LiveEngine
+from vllm_migrate.audit.cause.replay import (
+    generation_defaults,
+    ladder_tokens,
+    replay_counterparts,
+    routes_to_experts,
+)
+from vllm_migrate.audit.cause.steps import candidate_sampling, suspects
 from vllm_migrate.audit.evidence import (
     CANDIDATE,
     NOISE_FLOOR,
@@ -34,18 +42,10 @@ from vllm_migrate.audit.evidence import (
     Evidence,
 )
 from vllm_migrate.audit.journal import Journal
-from vllm_migrate.audit.ladder import Climb, LadderRun
-from vllm_migrate.audit.ladder_replay import (
-    generation_defaults,
-    ladder_tokens,
-    replay_counterparts,
-    routes_to_experts,
-)
-from vllm_migrate.audit.ladder_steps import candidate_sampling, suspects
-from vllm_migrate.audit.live_engine import LiveEngine
 from vllm_migrate.audit.plan import PROBE_PROMPTS, prompts_with_top
 from vllm_migrate.audit.process import EngineProcess
-from vllm_migrate.audit.sync_probe import COLD_SLOT, SyncProbe
+from vllm_migrate.audit.prompts.encode import encoded, read_by
+from vllm_migrate.audit.sync.probe import COLD_SLOT, SyncProbe
 from vllm_migrate.errors import EngineError, VllmMigrateError
 from vllm_migrate.reward.rollouts import score_rollouts
 from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace

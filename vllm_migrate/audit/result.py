@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vllm_migrate.audit.verdict import Estimate, Verdict
 
 if TYPE_CHECKING:
+    from vllm_migrate.audit.code.taken import Taken
     from vllm_migrate.audit.sections import (
         Advice,
         Band,
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
         SpeedOption,
         SyncCase,
     )
-    from vllm_migrate.audit.taken import Taken
 
 __all__ = [
     "SCHEMA",
@@ -43,7 +43,7 @@ SCHEMA = "vllm-migrate-audit/1"
 class Cause(str, Enum):
     """Why a candidate differs from the reference.
 
-    The list is published in docs/causes.md (made from `audit/causes.py`); names are stable.
+    The list is published in docs/causes.md (made from `audit/cause/causes.py`); names are stable.
     """
 
     NONE = "none"

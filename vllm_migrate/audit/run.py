@@ -11,15 +11,15 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from vllm_migrate import __version__
-from vllm_migrate.audit.afterwards import complete
+from vllm_migrate.audit.cause.afterwards import complete
 from vllm_migrate.audit.conclude import conclude
-from vllm_migrate.audit.costs import remember
-from vllm_migrate.audit.extend import run_looks
+from vllm_migrate.audit.decide.costs import remember
+from vllm_migrate.audit.decide.extend import run_looks
 from vllm_migrate.audit.gather import IncompleteError, gather, without_verdict
-from vllm_migrate.audit.head_invariant import apply_head
-from vllm_migrate.audit.invariants import apply_findings, conclude_sync
 from vllm_migrate.audit.journal import Journal, open_journal
 from vllm_migrate.audit.result import AuditResult, Cause
+from vllm_migrate.audit.sync.head_invariant import apply_head
+from vllm_migrate.audit.sync.invariants import apply_findings, conclude_sync
 from vllm_migrate.engines import registry
 from vllm_migrate.errors import InputError, UsageError, VllmMigrateError
 from vllm_migrate.reward.load import Texts, score

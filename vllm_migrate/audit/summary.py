@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.metrics import TOKENS, PromptSums
+from vllm_migrate.audit.figures.metrics import TOKENS, PromptSums
 from vllm_migrate.audit.result import Estimate, Metrics
 
 if TYPE_CHECKING:
-    from vllm_migrate.audit.statistics import Bootstrap
+    from vllm_migrate.audit.decide.statistics import Bootstrap
 
 
 def summarise(sums: PromptSums, bootstrap: Bootstrap) -> Metrics:

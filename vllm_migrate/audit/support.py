@@ -10,7 +10,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.audit.ladder_replay import routes_to_experts
+from vllm_migrate.audit.cause.replay import routes_to_experts
 from vllm_migrate.errors import InputError, UsageError
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ from typing import Annotated
 import typer
 
 from vllm_migrate.audit.arguments import parse_arguments
-from vllm_migrate.audit.ladder_options import with_cause_options
+from vllm_migrate.audit.cause.options import with_cause_options
 from vllm_migrate.audit.plan import AuditPlan, build_plan
-from vllm_migrate.audit.prompts import read_prompts
+from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.audit.redact import redacted_result
 from vllm_migrate.audit.result import Verdict
 from vllm_migrate.audit.run import INTERRUPTED, not_judged, run_audit
 from vllm_migrate.audit.support import check_support
-from vllm_migrate.audit.sync_ways import parse_way
+from vllm_migrate.audit.sync.ways import parse_way
 from vllm_migrate.cli.audit_apply import Apply, apply_report, apply_result, check_apply
 from vllm_migrate.cli.audit_code import from_code as read_from_code
 from vllm_migrate.cli.audit_figures import configured, print_plan, thresholds_for, with_looks

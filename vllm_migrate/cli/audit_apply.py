@@ -17,8 +17,8 @@ from vllm_migrate.report.style import style_for
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from vllm_migrate.audit.code.write_back import WriteBack
     from vllm_migrate.audit.result import AuditResult
-    from vllm_migrate.audit.write_back import WriteBack
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _applied(
     places: list[str], settings: dict[str, Any], v1: str, ordinal: int | None, apply: Apply
 ) -> ExitCode | None:
-    from vllm_migrate.audit.write_back import lines_of, plan_write_back, write  # noqa: PLC0415 - where asked for
+    from vllm_migrate.audit.code.write_back import lines_of, plan_write_back, write  # noqa: PLC0415 - where asked for
 
     try:
         made = plan_write_back(places, settings, v1, ordinal=ordinal)

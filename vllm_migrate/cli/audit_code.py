@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.audit.objective import PPO, ClipRange, clip_range
+from vllm_migrate.audit.figures.objective import PPO, ClipRange, clip_range
 from vllm_migrate.cli.output import write_error_line
 from vllm_migrate.report.style import terminal_width
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     import typer
 
+    from vllm_migrate.audit.code.taken import Taken
     from vllm_migrate.audit.result import AuditResult
-    from vllm_migrate.audit.taken import Taken
     from vllm_migrate.workers.protocol import SamplingSettings
 
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens")
@@ -95,7 +95,7 @@ def from_code(context: typer.Context, places: Sequence[str] | None, v1: str, *, 
     """
     if not places:
         return FromCode(has_range=_is_given(context, "clip_range"))
-    from vllm_migrate.audit.from_code import read_code  # noqa: PLC0415 - the static wing, where asked for
+    from vllm_migrate.audit.code.from_code import read_code  # noqa: PLC0415 - the static wing, where asked for
     from vllm_migrate.report.taken_text import taken_lines  # noqa: PLC0415 - same
 
     taken = read_code(places, v1)

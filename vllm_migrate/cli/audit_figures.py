@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.thresholds import DEFAULT_PROFILE, Thresholds, load_thresholds, override
+from vllm_migrate.audit.decide.thresholds import DEFAULT_PROFILE, Thresholds, load_thresholds, override
 from vllm_migrate.config import load_config
 from vllm_migrate.errors import UsageError
 
@@ -72,8 +72,8 @@ def print_plan(plan: AuditPlan, *, detect: float, detect_reward: float) -> None:
     Raises:
         UsageError: a resolution that can't be.
     """
-    from vllm_migrate.audit.costs import recall  # noqa: PLC0415 - only --plan needs it
-    from vllm_migrate.audit.power import describe, needed  # noqa: PLC0415 - same
+    from vllm_migrate.audit.decide.costs import recall  # noqa: PLC0415 - only --plan needs it
+    from vllm_migrate.audit.decide.power import describe, needed  # noqa: PLC0415 - same
 
     if detect <= 0 or detect_reward <= 0:
         raise UsageError("--detect and --detect-reward must be above 0")

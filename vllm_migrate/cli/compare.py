@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vllm_migrate.audit.compare import compare_traces
-from vllm_migrate.audit.metrics import ClipRange
+from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.redact import redacted_result
 from vllm_migrate.audit.result import Verdict
 from vllm_migrate.audit.run import not_judged

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vllm_migrate.audit.arguments import parse_arguments
-from vllm_migrate.audit.metrics import ClipRange
+from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts import read_prompts
+from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.audit.record import following_plan
 from vllm_migrate.audit.record import record as record_trace
 from vllm_migrate.audit.support import check_support

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.causes import ABOUT
+from vllm_migrate.audit.cause.causes import ABOUT
 from vllm_migrate.audit.result import Cause
 from vllm_migrate.report.numbers import count, estimated, given, limit, number, percent
 from vllm_migrate.report.settings_code import setting_words

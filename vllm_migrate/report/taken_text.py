@@ -5,12 +5,12 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.taken import Fate
+from vllm_migrate.audit.code.taken import Fate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vllm_migrate.audit.taken import Setting, Taken
+    from vllm_migrate.audit.code.taken import Setting, Taken
 
 _PARTS = {"engine": "engine", "sampling": "sampling", "objective": "objective"}
 _LEFT = {

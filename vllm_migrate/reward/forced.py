@@ -80,7 +80,7 @@ def _plain(sampling: SamplingSettings) -> bool:
 
 
 def _same_support(rollouts: Sequence[Rollout], records: Sequence[ReplayRecord]) -> bool:
-    from vllm_migrate.audit.diagnostics import top_of  # noqa: PLC0415 - only cut distributions need it
+    from vllm_migrate.audit.figures.diagnostics import top_of  # noqa: PLC0415 - only cut distributions need it
 
     compared, prompts = top_of(rollouts, records)
     return bool(len(prompts)) and not compared.lost.any() and not compared.gained.any()

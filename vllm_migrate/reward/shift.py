@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vllm_migrate.audit.decide.statistics import FEWEST_PROMPTS, bootstrap_ratios, smallest_detectable
+from vllm_migrate.audit.decide.thresholds import load_thresholds
 from vllm_migrate.audit.result import Estimate, Reward, Verdict
-from vllm_migrate.audit.statistics import FEWEST_PROMPTS, bootstrap_ratios, smallest_detectable
-from vllm_migrate.audit.thresholds import load_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from vllm_migrate.audit.thresholds import Thresholds
+    from vllm_migrate.audit.decide.thresholds import Thresholds
 
 FREE_RUNS = "free runs"
 

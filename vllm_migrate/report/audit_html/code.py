@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.taken import Fate
+from vllm_migrate.audit.code.taken import Fate
 from vllm_migrate.report.audit_html.markup import text, visible
 from vllm_migrate.report.audit_html.pieces import row, table
 from vllm_migrate.report.settings_code import literal
 
 if TYPE_CHECKING:
-    from vllm_migrate.audit.taken import Setting, Taken
+    from vllm_migrate.audit.code.taken import Setting, Taken
 
 FATES = {
     Fate.TAKEN: "taken",

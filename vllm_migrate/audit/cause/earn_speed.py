@@ -1,0 +1,216 @@
+"""Earns speed back: what parity turned off is turned on again, alone and together, and timed.
+
+The parity settings and an option alternate in the live engine over the same tokens, so that whatever else the
+machine does meets both alike. An option is kept where the signal stays equivalent to the reference's with it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vllm_migrate.audit.cause.ladder import choose
+from vllm_migrate.audit.figures.distributions import student_t_quantile
+from vllm_migrate.audit.verdict import Estimate
+from vllm_migrate.errors import EngineError, VllmMigrateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from vllm_migrate.audit.cause.live_engine import LiveEngine
+    from vllm_migrate.trace.model import Prompt, Rollout
+    from vllm_migrate.workers.protocol import ReplayRecord, SamplingSettings
+
+ROUNDS = 5
+SHARE_OF_PROMPTS = 0.25  # timed with all their samples: what samples share is what a prefix cache serves
+FEWEST_PROMPTS = 8
+ARM = "speed"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One optimisation.
+
+    Attributes:
+        settings: what is turned on, as a user would write it.
+        flips: how in the live engine; `arguments` for another engine where that can't be.
+        obstacle: why it can't be tried here; then it is not.
+    """
+
+    settings: dict[str, Any]
+    flips: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)
+    obstacle: str = ""
+
+
+@dataclass(slots=True)
+class SpeedRun:
+    """What came of one option.
+
+    Attributes:
+        chosen: the reference's rollouts that were replayed for the verdict; `records` what was reported.
+        ratios: per round, parity's seconds over the option's.
+        note: why it was not tried, or what shows that it acted.
+    """
+
+    option: Option
+    chosen: list[int] = field(default_factory=list)
+    records: list[ReplayRecord] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+    note: str = ""
+
+
+def parity_flips(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What brings a live candidate to the parity settings."""
+    flips: dict[str, Any] = {}
+    if str(settings.get("logprobs_mode", "")).startswith("raw"):
+        flips["logprobs_mode"] = "processed_logprobs"
+    if settings.get("enable_prefix_caching"):
+        flips["enable_prefix_caching"] = False
+    return flips
+
+
+def options(settings: Mapping[str, Any]) -> list[Option]:
+    """What parity, or the user, turned off and this device could have.
+
+    Args:
+        settings: the candidate's effective settings.
+    """
+    on_cpu = settings.get("device") == "cpu"
+    caching = {"enable_prefix_caching": True}
+    found = [
+        Option(caching, flips=caching)
+        if settings.get("enable_prefix_caching")
+        else Option(caching, arguments=caching)
+    ]
+    overlapped = {"async_scheduling": True}
+    obstacle = "the CPU platform forces asynchronous scheduling off" if on_cpu else ""
+    found.append(Option(overlapped, arguments=overlapped, obstacle=obstacle))
+    if not settings.get("enable_chunked_prefill"):
+        chunks = {"enable_chunked_prefill": True}
+        found.append(Option(chunks, arguments=chunks))
+    if settings.get("enforce_eager"):
+        compiled = {"enforce_eager": False}
+        obstacle = "compilation and CUDA graphs are for GPUs; on a CPU nothing was measured" if on_cpu else ""
+        found.append(Option(compiled, arguments=compiled, obstacle=obstacle))
+    possible = [option for option in found if not option.obstacle]
+    if len(possible) > 1:
+        found.append(
+            Option(
+                _merged(option.settings for option in possible),
+                _merged(option.flips for option in possible),
+                _merged(option.arguments for option in possible),
+            )
+        )
+    return found
+
+
+def _merged(parts: Any) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for part in parts:
+        merged.update(part)
+    return merged
+
+
+class SpeedTrial:
+    """Tries options in the candidate's engine. Use `run` once.
+
+    Args:
+        engine: the candidate's.
+        prompts, rollouts: the reference's.
+        sampling: what the candidate's requests set.
+        settings: the candidate's effective settings.
+        stopped: whether the whole audit is being given up.
+    """
+
+    def __init__(
+        self,
+        engine: LiveEngine,
+        prompts: Sequence[Prompt],
+        rollouts: Sequence[Rollout],
+        sampling: SamplingSettings,
+        settings: Mapping[str, Any],
+        *,
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._engine = engine
+        self._prompts = prompts
+        self._rollouts = rollouts
+        self._sampling = sampling
+        self._settings = settings
+        self._stopped = stopped
+        self._chosen = choose(rollouts)
+        few = max(FEWEST_PROMPTS, int(len(prompts) * SHARE_OF_PROMPTS))
+        self._timed = [rollout for rollout in rollouts if rollout.prompt < few]
+
+    def run(self) -> list[SpeedRun]:
+        """Every option, the impossible ones with their reason. An engine's failure is a note."""
+        return [self._try(option) for option in options(self._settings)]
+
+    def _try(self, option: Option) -> SpeedRun:
+        run = SpeedRun(option)
+        if option.obstacle:
+            run.note = option.obstacle
+            return run
+        try:
+            self._measure(option, run)
+        except VllmMigrateError as error:
+            if self._stopped():
+                raise
+            self._engine.discard()
+            run.note = f"failed: {error.message}"
+            run.records, run.ratios = [], []
+        return run
+
+    def _measure(self, option: Option, run: SpeedRun) -> None:
+        parity = parity_flips(self._settings)
+        chosen = [self._rollouts[index] for index in self._chosen]
+        run.records, cached, _ = self._replay(chosen, option.arguments, {**parity, **option.flips})
+        run.chosen = self._chosen
+        if "enable_prefix_caching" in option.settings:
+            run.note = f"{cached} prompt tokens taken from the cache"
+        for _ in range(ROUNDS):
+            *_, plain = self._replay(self._timed, {}, parity)
+            *_, fast = self._replay(self._timed, option.arguments, {**parity, **option.flips})
+            run.ratios.append(plain / fast)
+
+    def _replay(
+        self, rollouts: Sequence[Rollout], arguments: dict[str, Any], flips: dict[str, Any]
+    ) -> tuple[list[ReplayRecord], int, float]:
+        """The records, the prompt tokens that came from the cache, and the seconds."""
+        process, slot, _ = self._engine.at(arguments)
+        reverts: list[tuple[str, Any]] = []
+        try:
+            for setting, value in flips.items():
+                live, was, why = process.flip(setting, value, slot=slot)
+                if not live:
+                    raise _CannotFlipError(f"{setting} can't be set to {value}: {why}")
+                reverts.append((setting, was))
+            process.client.observe(slot=slot)
+            started = time.monotonic()
+            records = process.force(ARM, self._prompts, rollouts, self._sampling, slot=slot, top=0)
+            seconds = time.monotonic() - started
+            return records, process.client.observe(slot=slot).get("cached_tokens", 0), seconds
+        finally:
+            for setting, was in reversed(reverts):
+                process.flip(setting, was, slot=slot)
+
+
+class _CannotFlipError(EngineError):
+    """This engine can't be brought to the settings while it runs."""
+
+
+def speedup(ratios: Sequence[float]) -> Estimate:
+    """Geometric mean of paired ratios with its 95% interval (Student's t on their logarithms)."""
+    if not ratios:
+        return Estimate(1.0)
+    logs = [math.log(ratio) for ratio in ratios]
+    count = len(logs)
+    mean = sum(logs) / count
+    if count == 1:
+        return Estimate(math.exp(mean))
+    spread = math.sqrt(sum((log - mean) ** 2 for log in logs) / (count - 1))
+    half = student_t_quantile(0.975, count - 1) * spread / math.sqrt(count)
+    return Estimate(math.exp(mean), math.exp(mean - half), math.exp(mean + half))

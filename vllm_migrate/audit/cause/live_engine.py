@@ -1,0 +1,84 @@
+"""The candidate's engine while it is experimented on: started again where an experiment broke it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from vllm_migrate.audit.cause.steps import LIVE, RESTART, SECOND_ENGINE
+from vllm_migrate.workers import protocol as wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from typing_extensions import Self
+
+    from vllm_migrate.audit.process import EngineProcess
+
+
+class LiveEngine:
+    """One engine by its arguments, in whatever process holds it.
+
+    Args:
+        process: the process that already holds the candidate in its main slot.
+        start: opens another one.
+        arguments: of the candidate.
+        arm: name for progress and timing.
+        together: whether several engines may live in one process (measured on CPU: same bits as alone). On a
+            GPU there is not the memory for it, and every other engine gets a process of its own.
+    """
+
+    def __init__(
+        self,
+        process: EngineProcess,
+        start: Callable[[], AbstractContextManager[EngineProcess]],
+        arguments: dict[str, Any],
+        *,
+        arm: str,
+        together: bool,
+    ) -> None:
+        self._start = start
+        self._arguments = arguments
+        self._arm = arm
+        self._together = together
+        self._stack = ExitStack()
+        self._process: EngineProcess | None = process
+        self._first = process
+        self._slots: dict[str, str] = {"{}": wire.MAIN_SLOT}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def intact(self) -> bool:
+        """Whether the process it was given still runs."""
+        return self._process is self._first
+
+    def at(self, more: dict[str, Any]) -> tuple[EngineProcess, str, str]:
+        """The process and the slot of an engine with these further arguments, and how it was come by."""
+        key = json.dumps(more, sort_keys=True, default=str)
+        if self._process is not None and key in self._slots:
+            return self._process, self._slots[key], LIVE if key == "{}" else self._how()
+        if self._process is None or not self._together:
+            self.discard()
+            self._process = self._stack.enter_context(self._start())
+        slot = f"{self._arm}-{len(self._slots)}" if self._slots else wire.MAIN_SLOT
+        self._process.load(self._arm, {**self._arguments, **more}, slot=slot)
+        self._slots[key] = slot
+        return self._process, slot, self._how()
+
+    def discard(self) -> None:
+        """Give the process up, with every engine in it: after an error inside a step none can be used."""
+        if self._process is not None:
+            self._process.client.close()
+        self._stack.close()
+        self._process = None
+        self._slots = {}
+
+    def _how(self) -> str:
+        return SECOND_ENGINE if self._together else RESTART

@@ -1,0 +1,1 @@
+"""From figures to verdicts: resampling, margins, looks, and how much data a verdict needs."""

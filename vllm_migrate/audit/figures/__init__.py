@@ -1,0 +1,1 @@
+"""Figures of divergence over the same tokens."""
