@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
@@ -77,4 +78,5 @@ def last_error(tail: str) -> str:
     named = [
         line for line in lines if line.partition(":")[0].endswith(("Error", "Exception")) and ":" in line
     ]
-    return (named or lines or ["no output"])[-1][:300]
+    said = (named or lines or ["no output"])[-1]
+    return re.sub(r"/\S*/site-packages/", "site-packages/", said)[:300]  # places of this machine go
