@@ -112,6 +112,7 @@ def audit(
     extend_until_decided: Annotated[
         bool,
         typer.Option(
+            "--extend-until-decided",
             help="Look at a quarter of the prompts, then at more, until PASS or FAIL; at most four looks.",
             rich_help_panel="Figures",
         ),
@@ -197,6 +198,7 @@ def audit(
     earn_speed: Annotated[
         bool,
         typer.Option(
+            "--earn-speed",
             help="Time what parity turns off, and say which of it keeps the signal.",
             rich_help_panel="Cause",
         ),
@@ -239,7 +241,9 @@ def audit(
     reward: Annotated[
         str | None, typer.Option(help="Reward function in TRL's form, file.py:function.")
     ] = None,
-    require_reward: Annotated[bool, typer.Option(help="Let the reward's verdict gate, too.")] = False,
+    require_reward: Annotated[
+        bool, typer.Option("--require-reward", help="Let the reward's verdict gate, too.")
+    ] = False,
     reference: Annotated[Path | None, typer.Option(help="Use a recorded reference instead of V0.")] = None,
     save_reference: Annotated[Path | None, typer.Option(help="Record the reference here.")] = None,
     expires_days: ExpiresDays = DEFAULT_DAYS,

@@ -32,7 +32,9 @@ def compare(
     reward: Annotated[
         str | None, typer.Option(help="Reward function in TRL's form, file.py:function.")
     ] = None,
-    require_reward: Annotated[bool, typer.Option(help="Let the reward's verdict gate, too.")] = False,
+    require_reward: Annotated[
+        bool, typer.Option("--require-reward", help="Let the reward's verdict gate, too.")
+    ] = False,
     allow_expired: AllowExpired = False,
     redact: Redact = False,
     output_format: Annotated[AuditFormat, typer.Option(help="What to print.")] = AuditFormat.TEXT,
