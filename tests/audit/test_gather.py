@@ -11,11 +11,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from recorded import SAMPLES, SAMPLING, candidate, reference
 
-from vllm_migrate.audit.evidence import CANDIDATE, NOISE_FLOOR, Evidence
+from vllm_migrate.audit.evidence import CANDIDATE, NOISE_FLOOR, Evidence, recorded_run
 from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.gather import IncompleteError, without_verdict
 from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.replay import recorded_run
 from vllm_migrate.audit.result import Cause
 from vllm_migrate.audit.run import concluded
 from vllm_migrate.cli.audit_output import AuditFormat, render

@@ -15,12 +15,12 @@ from vllm_migrate.audit.evidence import (
     Evidence,
     flat,
     raw,
+    recorded_run,
     reported,
 )
 from vllm_migrate.audit.plan import build_plan
 from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.reference import AGAIN
-from vllm_migrate.audit.replay import recorded_run
 from vllm_migrate.audit.result import Cause, Verdict
 from vllm_migrate.audit.run import concluded
 from vllm_migrate.errors import UsageError

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vllm_migrate.workers.protocol import Loaded
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from vllm_migrate.audit.cause.ladder import LadderRun
     from vllm_migrate.audit.sync.evidence import EngineProbe
     from vllm_migrate.trace.model import Rollout, Trace
-    from vllm_migrate.workers.protocol import Loaded, ReplayRecord
+    from vllm_migrate.workers.protocol import ReplayRecord
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -110,3 +112,10 @@ def raw(records: Sequence[ReplayRecord]) -> Floats:
     if any(len(record.raw) != len(record.emitted) for record in records):
         return np.zeros(0)
     return flat(record.raw for record in records)
+
+
+def recorded_run(trace: Trace) -> EngineRun:
+    """The reference as its trace describes it."""
+    made = trace.provenance
+    loaded = Loaded(made.engine_class, made.runner, made.version, made.settings, seconds=0.0)
+    return EngineRun(REFERENCE, made.engine, made.engine_args, loaded, rollouts=trace.rollouts)
