@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vllm_migrate.audit.cause.ladder import LadderRun, StepRun
+from vllm_migrate.audit.cause.climbed import LadderRun, StepRun
 from vllm_migrate.audit.cause.steps import Step
 from vllm_migrate.audit.conclude import conclude
 from vllm_migrate.audit.evidence import EngineRun, Evidence

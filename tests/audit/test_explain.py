@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from vllm_migrate.audit.cause.climbed import LadderRun, StepRun, choose
 from vllm_migrate.audit.cause.explain import Explanation
-from vllm_migrate.audit.cause.ladder import LadderRun, StepRun, choose
 from vllm_migrate.audit.cause.signatures import Hint
 from vllm_migrate.audit.cause.steps import Step
 from vllm_migrate.audit.result import Cause

@@ -82,7 +82,7 @@ def test_the_remedy_is_written_where_no_cause_was_named_unless_it_failed(run, tm
         (("--apply-from", "report.json", "--from-code", "two.py"), "at lines 2, 3"),
         (("--apply",), "--model is missing"),
         (("--model", "m", "--apply"), "--apply needs --from-code"),
-        (("--model", "m", "--from-code", "notes.csv"), "not a kind of file that can be read"),
+        (("--model", "m", "--from-code", "notes.csv"), "not a kind of file that can be checked"),
     ],
 )
 def test_what_can_not_be_done_is_one_line_and_nothing_is_written(run, tmp_path, arguments, says):

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vllm_migrate.audit.cause.climbed import LadderRun
     from vllm_migrate.audit.cause.earn_speed import SpeedRun
-    from vllm_migrate.audit.cause.ladder import LadderRun
     from vllm_migrate.audit.sync.evidence import EngineProbe
     from vllm_migrate.trace.model import Rollout, Trace
     from vllm_migrate.workers.protocol import ReplayRecord

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.audit.cause.ladder import choose
+from vllm_migrate.audit.cause.climbed import choose
 from vllm_migrate.audit.figures.distributions import student_t_quantile
 from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.errors import EngineError, VllmMigrateError

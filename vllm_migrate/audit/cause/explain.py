@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vllm_migrate.audit.cause.causes import ABOUT
-from vllm_migrate.audit.cause.ladder import LadderRun, StepRun, distances
+from vllm_migrate.audit.cause.climbed import LadderRun, StepRun, distances
 from vllm_migrate.audit.cause.steps import SIGNATURE, Step
 from vllm_migrate.audit.cause.waterfall import NONE, ORDER_MATTERS, Waterfall, subsets
 from vllm_migrate.audit.evidence import raw, reported

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.audit.cause.ladder import choose
+from vllm_migrate.audit.cause.climbed import choose
 from vllm_migrate.audit.cause.steps import FLOAT32, FP32_HEAD, NO_PENALTY, PREFILL, counterparts
 
 if TYPE_CHECKING:
