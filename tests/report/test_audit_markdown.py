@@ -6,7 +6,7 @@ import dataclasses
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -112,6 +112,7 @@ def test_hostile_text_is_read_as_text(full: AuditResult):
 
 
 @given(st.text(max_size=60))
+@example("_\x1f_")
 def test_any_text_survives_as_prose_and_as_code(text: str):
     head, cells = ["a", "b"], [prose(text), code(text)]
     html = parsed(table(head, [cells]))

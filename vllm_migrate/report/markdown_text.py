@@ -20,7 +20,7 @@ _SPECIAL = re.compile(
     r"|(?<=[A-Za-z_])[.:](?=[\w/])"  # addresses
     r"|^[-=]|(?<=^\d)[.)](?=\s|$)|(?<=^\d\d)[.)](?=\s|$)"  # what opens a list or underlines a heading
 )
-_ANY = re.compile(r"[^\w ]", re.ASCII)
+_ANY = re.compile(r"[^A-Za-z0-9 ]")  # an underscore, too: Markdown reads on between the tags
 
 
 def prose(value: object, *, longest: int = 2000) -> str:
