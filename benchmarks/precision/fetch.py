@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HERE = Path(__file__).resolve().parent
-PLATFORMS = ("any", "manylinux1_x86_64", "manylinux_2_28_x86_64")
+PLATFORMS = ("any", "manylinux1_x86_64", "manylinux2014_x86_64", "manylinux_2_28_x86_64")
 
 
 def releases() -> list[dict[str, str]]:

@@ -10,7 +10,9 @@ counted; a false one doesn't: new words have to be judged again.
 
 Nothing is sampled: every finding of every tree of `releases.toml` is to be labelled, and those that are not
 are listed. Precision is given with the interval of Clopper and Pearson at 95%, once over what the labels were
-first made for, before anything was mended by them (`pass` 1), and once over what is found now.
+first made for, before anything was mended by them (`pass` 1), and once over what is found now. Releases whose
+`set` is "held-out" are counted apart from both: over their labels of `pass` 3, made when no rule had been
+mended by anything found in them, and over what is found in them now.
 """
 
 from __future__ import annotations
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 TARGET = "0.32.0"
+HELD_OUT = "held-out"
+"""The `set` of releases by which no rule had been mended when they were labelled."""
+UNSEEN = 3
+"""The `pass` of their labels of that time."""
 ERRORS = 0.05
 """What the interval leaves out: 95% confidence."""
 KEY = ("repository", "version", "file", "line", "column", "rule", "level")
@@ -129,15 +135,18 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Precision over all labelled findings, per rule, and per set of releases."""
     rules: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     sets: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    trees: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     kinds = {(row["name"], row["version"]): row["set"] for row in releases()}
     for row in rows:
         rules[row["rule"]].append(row)
         sets[kinds[row["repository"], row["version"]]].append(row)
+        trees[f"{row['repository']}-{row['version']}"].append(row)
     return {
         "all": share(rows),
         "repositories": len({row["repository"] for row in rows}),
         "releases": len({(row["repository"], row["version"]) for row in rows}),
         "sets": {name: share(some) for name, some in sorted(sets.items())},
+        "trees": {name: share(some) for name, some in sorted(trees.items())},
         "rules": {name: share(some) for name, some in sorted(rules.items())},
     }
 
@@ -149,6 +158,7 @@ def measure(trees: Path) -> dict[str, Any]:
     for label in labels:
         known[key(label)].append(label)
     now: list[dict[str, Any]] = []
+    held_out: list[dict[str, Any]] = []
     open_: list[dict[str, Any]] = []
     absent: list[str] = []
     for release in releases():
@@ -163,19 +173,26 @@ def measure(trees: Path) -> dict[str, Any]:
             else:
                 row = {part: finding[part] for part in (*KEY, "says")}
                 reworded = label["says"] != finding["says"]
-                now.append({**row, "label": label["label"], "reason": label["reason"], "reworded": reworded})
+                counted = held_out if release["set"] == HELD_OUT else now
+                counted.append(
+                    {**row, "label": label["label"], "reason": label["reason"], "reworded": reworded}
+                )
     first = [label for label in labels if label["pass"] == 1]
+    unseen = [label for label in labels if label["pass"] == UNSEEN]
     return {
         "target": TARGET,
         "first_pass": summary(first),
         "now": summary(now),
+        "held_out": summary(unseen),
+        "held_out_now": summary(held_out),
         "false_errors_in_migrated": [
             row for row in now if not row["label"] and row["level"] == "error" and _migrated(row)
         ],
-        "reworded": sum(row["reworded"] for row in now),
+        "reworded": sum(row["reworded"] for row in now + held_out),
         "absent": absent,
         "unlabelled": open_,
         "findings": now,
+        "held_out_findings": held_out,
     }
 
 
@@ -189,18 +206,20 @@ def _migrated(row: Mapping[str, Any]) -> bool:
 
 def show(result: Mapping[str, Any]) -> None:
     """Print both precisions, each rule's, what is false and what nobody has judged."""
-    for title, part in (("first pass", result["first_pass"]), ("now", result["now"])):
+    for title in ("first_pass", "now", "held_out", "held_out_now"):
+        part = result[title]
         print(
-            f"{title}: {_line(part['all'])}; {part['repositories']} repositories, {part['releases']} releases"
+            f"{title.replace('_', ' ')}: {_line(part['all'])}; "
+            f"{part['repositories']} repositories, {part['releases']} releases"
         )
-        for name, row in part["sets"].items():
+        for name, row in part["trees" if title == "held_out" else "sets"].items():
             print(f"  {name:9} {_line(row)}")
     for name, row in result["now"]["rules"].items():
         before = result["first_pass"]["rules"].get(name)
         print(
             f"{name}  {_line(row)}" + (f"   before {before['true']}/{before['labelled']}" if before else "")
         )
-    for row in result["findings"]:
+    for row in result["findings"] + result["held_out_findings"]:
         if not row["label"]:
             print(f"FALSE {_place(row)}: {row['reason']}")
     for row in result["unlabelled"]:
