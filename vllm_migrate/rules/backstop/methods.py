@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from vllm_migrate.rules.base import Context
 
 _INNER = frozenset({"llm_engine", "engine"})
+
+# Parameters named in advice. More would be a signature, not a hint.
+_LISTED = 8
 """Attributes of an engine that are an `LLMEngine`."""
 
 _HANDS_ON = {"vllm.v1.worker.worker_base.WorkerWrapperBase": ("vllm.v1.worker.gpu_worker.Worker",)}
@@ -111,7 +114,10 @@ class UnknownMethodOrArgument(Rule):
                 callee,
                 sentence(f"{_short(target)}()", absence, context.api),
                 level=level,
-                advice=_advice("do without it", near(absence, method, context.api.surface.methods(owner))),
+                advice=_advice(
+                    "see what took its place, or do without it",
+                    near(absence, method, context.api.surface.methods(owner)),
+                ),
                 certainty=certainty,
             )
 
@@ -128,6 +134,7 @@ class UnknownMethodOrArgument(Rule):
             if absence is None:
                 continue
             level = level_of(absence, argument.certainty, expected=is_expected(file, name))
+            taken = context.api.surface.parameters(call.target) or ()
             if level is not None:
                 yield make_finding(
                     self,
@@ -135,12 +142,18 @@ class UnknownMethodOrArgument(Rule):
                     argument.span,
                     sentence(f"{name} of {_short(call.target)}()", absence, context.api),
                     level=level,
-                    advice=_advice(
-                        f"remove {name}",
-                        near(absence, name, context.api.surface.parameters(call.target) or ()),
-                    ),
+                    advice=_advice(_parameters(call.target, name, context), near(absence, name, taken)),
                     certainty=argument.certainty,
                 )
+
+
+def _parameters(callee: str, name: str, context: Context) -> str:
+    """What to do about an argument no fact is about: its value may have gone into one that is there."""
+    taken = [one for one in context.api.surface.parameters(callee) or () if one != "self"]
+    if not taken:
+        return f"remove {name}"
+    listed = ", ".join(taken[:_LISTED]) + (", ..." if len(taken) > _LISTED else "")
+    return f"see whether another parameter takes its value, or remove {name}; there are {listed}"
 
 
 def _is_method(target: str, absence: Absence, context: Context) -> bool:

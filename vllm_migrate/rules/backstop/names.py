@@ -115,7 +115,7 @@ class GoneName(Rule):
             level=level,
             advice=f"a name like it is now {now}: see if it does the same"
             if now
-            else "nothing of that name is left: do without it, or copy what you need of it",
+            else "nothing of that name is left: see what took its place, copy what you need, or do without",
         )
 
 

@@ -114,4 +114,4 @@ def _advice(qualified: str, fact: Fact, state: State, context: Context) -> str:
     now = successors(context.api.surface.where_now(qualified))
     if now:
         return f"a name like it is now {now}: see if it does the same"
-    return "nothing takes its place: copy what you need of it, or do without"
+    return "nothing of that name is left: see what took its place, copy what you need, or do without"
