@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vllm_migrate.config import Config
@@ -44,6 +44,15 @@ YAML = [
 ]
 
 
+def may_not_be_reproduced(source: bytes) -> bool:
+    """Whether libcst 1.9 may render the file otherwise than it stands, so that it is refused and stays.
+
+    That is so where lines end as they did on old Macs, and where the file ends in lines of spaces alone.
+    """
+    tail = source[len(source.rstrip()) :]
+    return b"\r" in source.replace(b"\r\n", b"") or bool(tail.strip(b"\r\n"))
+
+
 def rewritten(name: str, source: bytes) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / name
@@ -51,8 +60,8 @@ def rewritten(name: str, source: bytes) -> bytes:
         config = Config(select=("VM201",))
         result = rewrite(scan([file], config), unsafe=True, write=True)
         once = file.read_bytes()
-        if result.refused:  # libcst reproduces not every file whose lines end as they did on old Macs
-            assert b"\r" in source.replace(b"\r\n", b"")
+        if result.refused:
+            assert may_not_be_reproduced(source)  # one clear line instead, VM003
             assert [diagnostic.code for diagnostic in result.refused] == ["VM003"]
             assert once == source
         rewrite(scan([file], config), unsafe=True, write=True)
@@ -75,6 +84,7 @@ def joined(lines: list[str], newlines: list[str], *, last: bool) -> str:
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "latin-1"]),
     last=st.booleans(),
 )
+@example(before=[], after=["", " "], newlines=["\n"], encoding="utf-8", last=False)
 def test_python(
     before: list[str], after: list[str], newlines: list[str], encoding: str, *, last: bool
 ) -> None:
@@ -84,7 +94,7 @@ def test_python(
     assert source.count(CALL.encode()) == 1
     after_it = source.replace(CALL.encode(), CALL_AFTER.encode())
     result = rewritten("a.py", source)
-    assert result == after_it or (result == source and "\r" in newlines)
+    assert result == after_it or (result == source and may_not_be_reproduced(source))
 
 
 def test_python_in_lines_that_end_as_they_did_on_old_macs() -> None:
