@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
+from plans import a_plan, numbered
 
 from vllm_migrate.audit.cause.afterwards import complete
 from vllm_migrate.audit.cause.correction import shares
 from vllm_migrate.audit.cause.earn_speed import Option, SpeedRun, options, parity_flips, speedup
 from vllm_migrate.audit.evidence import EngineRun, Evidence
-from vllm_migrate.audit.figures.metrics import ClipRange
-from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.result import Arm, AuditResult, Cause, Remedy, Verdict
 from vllm_migrate.audit.sections import Invariant
 from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace
-from vllm_migrate.workers.protocol import Loaded, ReplayRecord, SamplingSettings
+from vllm_migrate.workers.protocol import Loaded, ReplayRecord
 
 PROMPTS, SAMPLES, TOKENS = 20, 4, 50
 DEFAULTS = {"logprobs_mode": "raw_logprobs", "enable_prefix_caching": True, "max_num_seqs": 256}
@@ -26,17 +23,7 @@ DEFAULTS = {"logprobs_mode": "raw_logprobs", "enable_prefix_caching": True, "max
 
 @pytest.fixture
 def plan():
-    return build_plan(
-        model=Path("model"),
-        prompts=tuple(PromptLine(f"prompt {i}") for i in range(PROMPTS)),
-        sampling=SamplingSettings(temperature=0.7),
-        samples=SAMPLES,
-        seed=0,
-        clip=ClipRange(),
-        v0="v0",
-        v1="v1",
-        candidate_args={"max_num_seqs": 256},
-    )
+    return a_plan(prompts=numbered(PROMPTS), samples=SAMPLES, candidate_args={"max_num_seqs": 256})
 
 
 def rollouts():

@@ -8,14 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from plans import a_plan, numbered
 
 from vllm_migrate.audit.cause.climbed import LadderRun, StepRun
 from vllm_migrate.audit.cause.steps import Step
 from vllm_migrate.audit.conclude import conclude
 from vllm_migrate.audit.evidence import EngineRun, Evidence
-from vllm_migrate.audit.figures.metrics import ClipRange
-from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.result import Cause, Verdict
 from vllm_migrate.report.audit_json import render_json
 from vllm_migrate.report.audit_terminal import render_text
@@ -34,15 +32,10 @@ class Bench:
     ):
         self.generator = np.random.default_rng(0)
         self.prompts = prompts
-        self.plan = build_plan(
-            model=Path("model"),
-            prompts=tuple(PromptLine(f"prompt {i}") for i in range(prompts)),
+        self.plan = a_plan(
+            prompts=numbered(prompts),
             sampling=SamplingSettings(temperature=temperature),
             samples=SAMPLES,
-            seed=0,
-            clip=ClipRange(),
-            v0="v0",
-            v1="v1",
             candidate_args=candidate_args or {},
             reward=reward,
             require_reward=require_reward,

@@ -7,16 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from plans import a_plan, numbered
 
 from vllm_migrate.audit.conclude import conclude
 from vllm_migrate.audit.decide.extend import merged, part_of, run_looks
 from vllm_migrate.audit.evidence import EngineRun, Evidence
-from vllm_migrate.audit.figures.objective import ClipRange
-from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.result import Verdict
 from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace
-from vllm_migrate.workers.protocol import Loaded, ReplayRecord, SamplingSettings
+from vllm_migrate.workers.protocol import Loaded, ReplayRecord
 
 SAMPLES, TOKENS = 4, 60
 MADE = Provenance("v0", "0.8.5", "vllm.engine.llm_engine.LLMEngine", "v0", {}, {}, {}, "h", "t", "c")
@@ -55,19 +53,8 @@ class Engines:
         return Evidence(trace, {"reference": reference, "candidate": candidate}, {"candidate.load": 1.0})
 
 
-def a_plan(count, **more):
-    plan = build_plan(
-        model=Path("model"),
-        prompts=tuple(PromptLine(f"prompt {i}") for i in range(count)),
-        sampling=SamplingSettings(temperature=0.7),
-        samples=SAMPLES,
-        seed=0,
-        clip=ClipRange(),
-        v0="v0",
-        v1="v1",
-        candidate_args=RECIPE,
-    )
-    return replace(plan, **more)
+def plan_of(count, **more):
+    return replace(a_plan(prompts=numbered(count), samples=SAMPLES, candidate_args=RECIPE), **more)
 
 
 def judged(plan, evidence):
@@ -77,7 +64,7 @@ def judged(plan, evidence):
 @pytest.mark.parametrize(("noise", "verdict"), [(0.5, Verdict.FAIL), (0.001, Verdict.PASS)])
 def test_what_is_plain_is_decided_early(noise, verdict):
     engines = Engines(noise)
-    evidence, result = run_looks(a_plan(64), None, engines, judged)
+    evidence, result = run_looks(plan_of(64), None, engines, judged)
     assert result.verdict is verdict
     assert len(engines.plans) <= 3
     assert len(evidence.trace.prompts) == 16 * len(engines.plans)
@@ -86,7 +73,7 @@ def test_what_is_plain_is_decided_early(noise, verdict):
 
 def test_what_is_on_the_margin_is_looked_at_to_the_end_over_everything():
     engines = Engines(0.02 / np.sqrt(2 / np.pi))
-    evidence, result = run_looks(a_plan(64), None, engines, judged)
+    evidence, result = run_looks(plan_of(64), None, engines, judged)
     assert result.verdict is Verdict.INCONCLUSIVE
     assert len(engines.plans) == 4
     assert result.prompts == 64
@@ -99,22 +86,22 @@ def test_what_is_on_the_margin_is_looked_at_to_the_end_over_everything():
 
 def test_the_time_budget_starts_no_look_it_can_not_pay():
     engines = Engines(0.02 / np.sqrt(2 / np.pi))
-    _, result = run_looks(a_plan(64, time_budget=0.0), None, engines, judged)
+    _, result = run_looks(plan_of(64, time_budget=0.0), None, engines, judged)
     assert len(engines.plans) == 1
     assert any("the time budget ended it" in line for line in result.warnings)
 
 
 def test_too_few_prompts_are_looked_at_once_and_stay_inconclusive():
     engines = Engines(0.5)
-    _, result = run_looks(a_plan(6), None, engines, judged)
+    _, result = run_looks(plan_of(6), None, engines, judged)
     assert (result.verdict, result.reason) == (Verdict.INCONCLUSIVE, "too-few-prompts")
     assert len(engines.plans) == 1
 
 
 def test_a_recorded_reference_is_the_limit():
-    trace = Engines(0.01)(a_plan(32), None).trace
+    trace = Engines(0.01)(plan_of(32), None).trace
     engines = Engines(0.02 / np.sqrt(2 / np.pi))
-    plan = a_plan(32, reference=Path("trace.parquet"), prompts=())
+    plan = plan_of(32, reference=Path("trace.parquet"), prompts=())
     evidence, result = run_looks(plan, trace, engines, judged)
     assert evidence.trace.rollouts == trace.rollouts
     assert evidence.trace.noise_floor == trace.noise_floor
@@ -122,7 +109,7 @@ def test_a_recorded_reference_is_the_limit():
 
 
 def test_parts_of_a_trace_make_the_whole_again():
-    whole = Engines(0.01)(a_plan(20), None)
+    whole = Engines(0.01)(plan_of(20), None)
     one, two = (Evidence(part_of(whole.trace, *edges), {}, {}, warnings=["w"]) for edges in ((0, 8), (8, 20)))
     assert {rollout.prompt for rollout in two.trace.rollouts} == set(range(12))
     again = merged(one, two)

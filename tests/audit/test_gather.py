@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
+from plans import a_plan
 from recorded import SAMPLES, SAMPLING, candidate, reference
 
 from vllm_migrate.audit.evidence import CANDIDATE, NOISE_FLOOR, Evidence, recorded_run
-from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.gather import IncompleteError, without_verdict
-from vllm_migrate.audit.plan import build_plan
 from vllm_migrate.audit.result import Cause
 from vllm_migrate.audit.run import concluded
 from vllm_migrate.cli.audit_output import AuditFormat, render
@@ -33,18 +28,7 @@ def replayed(name, trace):
 def test_whatever_is_finished_is_reported_without_a_verdict(names):
     theirs = reference()
     ours = candidate(theirs, shift=-0.3)
-    plan = build_plan(
-        model=Path("m"),
-        prompts=(),
-        sampling=SAMPLING,
-        samples=SAMPLES,
-        seed=0,
-        clip=ClipRange(),
-        v0="v0",
-        v1="v1",
-        candidate_args={},
-        reference=Path("r.parquet"),
-    )
+    plan = a_plan(prompts=(), sampling=SAMPLING, samples=SAMPLES, reference=Path("r.parquet"))
     arms = {name: replayed(name, theirs if name == NOISE_FLOOR else ours) for name in names}
     error = IncompleteError(
         EngineDiedError("trainer was killed", hint="its log is x"), Evidence(theirs, arms), ("reference",)

@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from plans import a_plan
 
-from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.journal import KEPT_DAYS, Journal, audit_key, open_journal
-from vllm_migrate.audit.plan import build_plan
 from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.engines.environment import EngineEnvironment
 from vllm_migrate.errors import UsageError
@@ -28,15 +27,11 @@ def plan(tmp_path, monkeypatch):
     model.mkdir()
     (model / "config.json").write_text("{}")
     (tmp_path / "reward.py").write_text("def reward(**_): return []\n")
-    return build_plan(
+    return a_plan(
         model=model,
         prompts=(PromptLine("a", (), {"answer": 1}),),
         sampling=SamplingSettings(),
         samples=2,
-        seed=0,
-        clip=ClipRange(),
-        v0="v0",
-        v1="v1",
         candidate_args={"dtype": "float32"},
         reward=RewardFunction(tmp_path / "reward.py", "reward"),
     )

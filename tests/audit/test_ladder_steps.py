@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import pytest
+from plans import a_plan
 
 from vllm_migrate.audit.cause.options import with_cause_options
 from vllm_migrate.audit.cause.steps import counterparts, rounded_settings, suspects, to_bf16
-from vllm_migrate.audit.figures.metrics import ClipRange
-from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.result import Cause
 from vllm_migrate.errors import UsageError
 from vllm_migrate.workers.protocol import SamplingSettings
@@ -31,18 +28,7 @@ SAMPLING = SamplingSettings(temperature=0.75, top_p=0.5)
 
 
 def plan(**changes):
-    made = build_plan(
-        model=Path("model"),
-        prompts=(PromptLine("a prompt"),),
-        sampling=SAMPLING,
-        samples=4,
-        seed=0,
-        clip=ClipRange(),
-        v0="v0",
-        v1="v1",
-        candidate_args={},
-    )
-    return dataclasses.replace(made, **changes)
+    return dataclasses.replace(a_plan(sampling=SAMPLING), **changes)
 
 
 def steps(settings, *, sampling=SAMPLING, observed=OBSERVED, defaults=None, reference=REFERENCE, **changes):

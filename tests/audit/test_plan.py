@@ -3,28 +3,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from plans import a_plan
 
 from vllm_migrate.audit.arguments import parse_arguments
 from vllm_migrate.audit.figures.metrics import ClipRange
-from vllm_migrate.audit.plan import PARITY_RECIPE, build_plan, parity_additions, separates
-from vllm_migrate.audit.prompts.files import PromptLine
+from vllm_migrate.audit.plan import PARITY_RECIPE, parity_additions, separates
 from vllm_migrate.errors import UsageError
 from vllm_migrate.workers.protocol import SamplingSettings
 
 
 def plan(**changes):
-    wishes = {
-        "model": Path("m"),
-        "prompts": (PromptLine("a"),),
-        "sampling": SamplingSettings(temperature=0.7, top_p=0.9, top_k=50),
-        "samples": 2,
-        "seed": 0,
-        "clip": ClipRange(),
-        "v0": "v0",
-        "v1": "v1",
-        "candidate_args": {},
-    }
-    return build_plan(**{**wishes, **changes})
+    sampling = SamplingSettings(temperature=0.7, top_p=0.9, top_k=50)
+    return a_plan(**{"sampling": sampling, "samples": 2, **changes})
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from plans import a_plan
 
 from vllm_migrate.audit.decide.costs import Costs, costs_of, recall, remember
 from vllm_migrate.audit.decide.power import describe, needed
 from vllm_migrate.audit.decide.thresholds import load_thresholds
-from vllm_migrate.audit.figures.objective import ClipRange
-from vllm_migrate.audit.plan import build_plan
 from vllm_migrate.audit.result import Arm, Estimate, Metrics
 from vllm_migrate.audit.run import not_judged
-from vllm_migrate.workers.protocol import SamplingSettings
 
 COSTS = Costs(deviation=0.02, length=50.0, per_token=0.001, start=40.0)
 
@@ -22,21 +19,6 @@ COSTS = Costs(deviation=0.02, length=50.0, per_token=0.001, start=40.0)
 def asked(**more):
     given = {"detect": 0.005, "reward": None, "samples": 8, "max_tokens": 64, "costs": COSTS, **more}
     return needed(thresholds=load_thresholds(), **given)
-
-
-def a_plan():
-    return build_plan(
-        model=Path("model"),
-        prompts=(),
-        sampling=SamplingSettings(temperature=0.7),
-        samples=4,
-        seed=0,
-        clip=ClipRange(),
-        v0="v0",
-        v1="v1",
-        candidate_args={},
-        may_lack_prompts=True,
-    )
 
 
 def test_half_the_difference_needs_four_times_the_prompts():
@@ -80,4 +62,7 @@ def test_a_damaged_cache_is_as_none(tmp_path, monkeypatch):
     monkeypatch.setenv("VLLM_MIGRATE_CACHE", str(tmp_path))
     (tmp_path / "audit-costs.json").write_text("[1, 2", encoding="utf-8")
     assert recall(a_plan()) is None
-    remember(a_plan(), not_judged(a_plan(), "x", ""))
+    remember(
+        a_plan(),
+        not_judged(a_plan(), "x", ""),
+    )

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
+from plans import a_plan
 from recorded import HASHES, SAMPLES, SAMPLING, candidate, reference
 
-from vllm_migrate.audit.figures.metrics import ClipRange
-from vllm_migrate.audit.plan import build_plan
 from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.reference import check_reference
 from vllm_migrate.errors import UsageError
@@ -21,19 +16,13 @@ from vllm_migrate.trace.redact import redacted
 
 
 def plan(**changes):
-    wishes = {
-        "model": Path("m"),
+    recorded = {
         "prompts": (),
         "sampling": SAMPLING,
         "samples": SAMPLES,
-        "seed": 0,
-        "clip": ClipRange(),
-        "v0": "v0",
-        "v1": "v1",
-        "candidate_args": {},
         "reference": Path("r.parquet"),
     }
-    return build_plan(**{**wishes, **changes})
+    return a_plan(**{**recorded, **changes})
 
 
 def lines(trace):

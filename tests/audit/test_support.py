@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from plans import a_plan
 
-from vllm_migrate.audit.figures.metrics import ClipRange
-from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.support import check_support
 from vllm_migrate.errors import VllmMigrateError
-from vllm_migrate.workers.protocol import SamplingSettings
 
 
 @pytest.fixture
@@ -19,18 +16,7 @@ def checked(tmp_path):
     def check(config=None, *, file="config.json", **arguments):
         (tmp_path / "config.json").write_text("{}")
         (tmp_path / file).write_text(json.dumps(config or {}))
-        plan = build_plan(
-            model=tmp_path,
-            prompts=(PromptLine("a"),),
-            sampling=SamplingSettings(temperature=0.7),
-            samples=1,
-            seed=0,
-            clip=ClipRange(),
-            v0="v0",
-            v1="v1",
-            candidate_args=arguments,
-        )
-        return check_support(plan).warnings
+        return check_support(a_plan(model=tmp_path, candidate_args=arguments)).warnings
 
     return check
 

@@ -218,6 +218,14 @@ def synthetic_result(tokens: int = TOKENS, seed: int = 7) -> AuditResult:
     )
 
 
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory to work in."""
+    (tmp_path / "p").mkdir()
+    monkeypatch.chdir(tmp_path / "p")
+    return tmp_path / "p"
+
+
 @pytest.fixture(scope="session")
 def make_audit() -> Callable[..., AuditResult]:
     return synthetic_result

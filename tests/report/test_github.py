@@ -1,24 +1,16 @@
 from __future__ import annotations
 
 import re
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
+from typing import TYPE_CHECKING
 
 from hostile import NAMES, hostile_scan
 
 from vllm_migrate.report.github import MOST_ROWS, render, render_error, summary_table
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 COMMAND = re.compile(r"::(error|warning|notice) ([^:]*)::(.*)")
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def decoded(text: str) -> str:

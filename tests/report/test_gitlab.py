@@ -1,12 +1,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
+from typing import TYPE_CHECKING
 
 from hostile import NAMES, clean_scan, hostile_scan
 
@@ -14,12 +9,8 @@ from vllm_migrate.config import Config
 from vllm_migrate.report.gitlab import render, render_error
 from vllm_migrate.rules.scan import scan
 
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "p").mkdir()
-    monkeypatch.chdir(tmp_path / "p")
-    return tmp_path / "p"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_the_shape_gitlab_asks_for(folder: Path) -> None:

@@ -1,23 +1,14 @@
 from __future__ import annotations
 
-import sys
 import xml.etree.ElementTree as ET
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
+from typing import TYPE_CHECKING
 
 from hostile import NAMES, clean_scan, hostile_scan
 
 from vllm_migrate.report.junit import render, render_error
 
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "p").mkdir()
-    monkeypatch.chdir(tmp_path / "p")
-    return tmp_path / "p"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def parse(text: str) -> ET.Element:

@@ -2,14 +2,10 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from hostile import NAMES, clean_scan, hostile_scan
 
 from vllm_migrate.config import Config
@@ -18,13 +14,6 @@ from vllm_migrate.report.line_hash import line_hashes
 from vllm_migrate.report.sarif import render, render_error
 from vllm_migrate.rules.registry import all_rules
 from vllm_migrate.rules.scan import scan
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "p").mkdir()
-    monkeypatch.chdir(tmp_path / "p")
-    return tmp_path / "p"
 
 
 def run_of(text: str) -> dict:
