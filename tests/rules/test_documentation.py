@@ -10,7 +10,8 @@ from vllm_migrate.errors import UsageError
 from vllm_migrate.rules.document import document, pages
 from vllm_migrate.rules.registry import all_rules, rule
 
-_DOCS = Path(__file__).parents[2] / "docs" / "rules"
+_ROOT = Path(__file__).parents[2]
+_DOCS = _ROOT / "docs" / "rules"
 
 
 def test_committed_pages_are_up_to_date() -> None:
@@ -26,6 +27,12 @@ def test_headings(one: object) -> None:
         for heading in ("## What it does", "## Why it matters", "## Fix safety", "## Examples")
     ]
     assert places == sorted(places)
+
+
+def test_every_module_with_a_code_is_found() -> None:
+    modules = (_ROOT / "vllm_migrate" / "rules").rglob("*.py")
+    written = sum(page.read_text(encoding="utf-8").count("\n    code = ") for page in modules)
+    assert written == len(all_rules())
 
 
 def test_codes_and_names_are_unique_and_follow_the_file() -> None:

@@ -1,4 +1,4 @@
-"""Finds the rules: every `Rule` subclass with a code in a module of this package."""
+"""Finds the rules: every `Rule` subclass with a code in a module of a folder of this package."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from vllm_migrate.rules.base import Rule
 def all_rules() -> tuple[Rule, ...]:
     """One instance of every rule, in the order of their codes."""
     found: dict[str, Rule] = {}
+    machinery = vllm_migrate.rules.__name__.count(".") + 1  # the modules beside the folders hold no rules
     for module in pkgutil.walk_packages(vllm_migrate.rules.__path__, "vllm_migrate.rules."):
-        if module.ispkg:
+        if module.ispkg or module.name.count(".") == machinery:
             continue
         for _, kind in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
             if issubclass(kind, Rule) and kind.__module__ == module.name and hasattr(kind, "code"):
