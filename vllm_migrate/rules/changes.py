@@ -16,6 +16,7 @@ from vllm_migrate.files.adapters import kind_by_name, read_file
 from vllm_migrate.resolve.project import build_index
 from vllm_migrate.rules.base import Context
 from vllm_migrate.rules.engine_arguments.lookup import has_successor
+from vllm_migrate.rules.pages import write_pages
 from vllm_migrate.rules.registry import all_rules
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ _EFFECTS = {
 
 def pages() -> dict[str, str]:
     """All pages by file name, the index among them."""
-    facts = {key: list(_facts(subjects)) for key, (_, subjects) in _PAGES.items()}
+    facts = {key: _facts(subjects) for key, (_, subjects) in _PAGES.items()}
     index = [
         f"| [{title}]({key}.md) | {len(facts[key])} | {sum(map(_is_found, facts[key]))} |"
         for key, (title, _) in _PAGES.items()
@@ -95,9 +96,9 @@ def finders(fact: Fact) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _facts(subjects: tuple[Subject, ...]) -> Iterator[Fact]:
+def _facts(subjects: tuple[Subject, ...]) -> list[Fact]:
     facts = (fact for subject in subjects for fact in load_facts().about(subject))
-    return iter(sorted(facts, key=lambda fact: (fact.name.lower(), fact.id)))
+    return sorted(facts, key=lambda fact: (fact.name.lower(), fact.id))
 
 
 def _page(title: str, facts: list[Fact]) -> str:
@@ -219,16 +220,5 @@ def _named(rule: Rule, example: Example) -> Iterator[str]:
     yield from (finding.fact for finding in rule.find(file, context) if finding.fact)
 
 
-def write_pages(directory: Path) -> None:
-    """Write all pages, and remove those of subjects that are no more."""
-    directory.mkdir(parents=True, exist_ok=True)
-    wanted = pages()
-    for old in directory.glob("*.md"):
-        if old.name not in wanted:
-            old.unlink()
-    for name, text in wanted.items():
-        (directory / name).write_text(text, encoding="utf-8", newline="\n")
-
-
 if __name__ == "__main__":
-    write_pages(Path(sys.argv[1]))
+    write_pages(Path(sys.argv[1]), pages())

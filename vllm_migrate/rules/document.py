@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vllm_migrate.rules.pages import write_pages
 from vllm_migrate.rules.registry import all_rules
 
 if TYPE_CHECKING:
@@ -65,16 +66,5 @@ def _code(language: str, code: str) -> str:
     return f"```{language}\n{code.rstrip()}\n```"
 
 
-def write_pages(directory: Path) -> None:
-    """Write all pages, and remove those of rules that are no more."""
-    directory.mkdir(parents=True, exist_ok=True)
-    wanted = pages()
-    for old in directory.glob("*.md"):
-        if old.name not in wanted:
-            old.unlink()
-    for name, text in wanted.items():
-        (directory / name).write_text(text, encoding="utf-8", newline="\n")
-
-
 if __name__ == "__main__":
-    write_pages(Path(sys.argv[1]))
+    write_pages(Path(sys.argv[1]), pages())
