@@ -7,8 +7,9 @@ from enum import Enum
 from pathlib import Path  # noqa: TC003 - callers' annotations are read at run time
 from typing import TYPE_CHECKING
 
+from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.cli.output import write_error_line, write_file
-from vllm_migrate.errors import InputError, UsageError
+from vllm_migrate.errors import ExitCode, InputError, UsageError
 from vllm_migrate.report.shown import safe_lines
 from vllm_migrate.report.style import style_for
 
@@ -78,6 +79,13 @@ def write_reports(
         sys.stdout.flush()
     if failed is not None:
         raise failed
+
+
+def exit_of(result: AuditResult) -> ExitCode:
+    """0 for PASS, 1 for FAIL, 2 for INCONCLUSIVE and for an audit without a verdict."""
+    if result.verdict is Verdict.PASS:
+        return ExitCode.CLEAN
+    return ExitCode.FINDINGS if result.verdict is Verdict.FAIL else ExitCode.NOT_JUDGED
 
 
 def render(result: AuditResult, kind: AuditFormat, *, colour: bool = False) -> str:

@@ -10,14 +10,11 @@ import typer
 from vllm_migrate.audit.compare import compare_traces
 from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.redact import redacted_result
-from vllm_migrate.audit.result import Verdict
 from vllm_migrate.audit.run import not_judged
-from vllm_migrate.cli.audit_output import AuditFormat, format_of, write_reports
-from vllm_migrate.cli.trace_options import AllowExpired, Redact  # noqa: TC001 - typer reads the annotations
-from vllm_migrate.errors import ExitCode, VllmMigrateError
+from vllm_migrate.cli import live_options  # noqa: TC001 - typer reads the annotations
+from vllm_migrate.cli.audit_output import AuditFormat, exit_of, format_of, write_reports
+from vllm_migrate.errors import VllmMigrateError
 from vllm_migrate.reward.load import parse_reward
-
-_EXIT = {Verdict.PASS: ExitCode.CLEAN, Verdict.FAIL: ExitCode.FINDINGS}
 
 
 def compare(
@@ -27,20 +24,14 @@ def compare(
     model: Annotated[
         Path | None, typer.Option(help="Directory of the checkpoint, to show tokens as text.")
     ] = None,
-    clip_range: Annotated[float, typer.Option(help="Your PPO/GRPO clip range.")] = 0.2,
-    clip_range_high: Annotated[float | None, typer.Option(help="Its upper side, where it differs.")] = None,
-    reward: Annotated[
-        str | None, typer.Option(help="Reward function in TRL's form, file.py:function.")
-    ] = None,
-    require_reward: Annotated[
-        bool, typer.Option("--require-reward", help="Let the reward's verdict gate, too.")
-    ] = False,
-    allow_expired: AllowExpired = False,
-    redact: Redact = False,
-    output_format: Annotated[AuditFormat, typer.Option(help="What to print.")] = AuditFormat.TEXT,
-    output_file: Annotated[
-        list[Path] | None, typer.Option(help="Also write a report here; its suffix says which. Repeatable.")
-    ] = None,
+    clip_range: live_options.ClipRange = 0.2,
+    clip_range_high: live_options.ClipRangeHigh = None,
+    reward: live_options.Reward = None,
+    require_reward: live_options.RequireReward = False,
+    allow_expired: live_options.AllowExpired = False,
+    redact: live_options.Redact = False,
+    output_format: live_options.ReportFormat = AuditFormat.TEXT,
+    output_file: live_options.ReportFiles = None,
 ) -> None:
     """Judge a recorded candidate against a recorded reference."""
     files = [(path, format_of(path)) for path in output_file or ()]
@@ -57,6 +48,4 @@ def compare(
     except VllmMigrateError as error:
         result = not_judged(None, error.reason, error.message, error.hint)
     write_reports(redacted_result(result) if redact else result, output_format, files)
-    raise typer.Exit(
-        _EXIT.get(result.verdict, ExitCode.NOT_JUDGED) if result.verdict else ExitCode.NOT_JUDGED
-    )
+    raise typer.Exit(exit_of(result))

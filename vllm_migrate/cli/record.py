@@ -16,17 +16,9 @@ from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.audit.record import following_plan
 from vllm_migrate.audit.record import record as record_trace
 from vllm_migrate.audit.support import check_support
+from vllm_migrate.cli import live_options  # noqa: TC001 - typer reads the annotations
 from vllm_migrate.cli.audit_progress import ArmProgress
 from vllm_migrate.cli.output import write_error_line
-from vllm_migrate.cli.trace_options import (  # noqa: TC001 - typer reads the annotations
-    AllowExpired,
-    ExpiresDays,
-    Fresh,
-    PromptColumn,
-    Redact,
-    Resume,
-    Strata,
-)
 from vllm_migrate.errors import UsageError
 from vllm_migrate.trace.expiry import DEFAULT_DAYS
 from vllm_migrate.workers.protocol import SamplingSettings
@@ -39,24 +31,17 @@ def record(
     *,
     model: Annotated[Path, typer.Option(help="Directory of the checkpoint.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The trace to write, Parquet.")],
-    prompts: Annotated[
-        Path | None,
-        typer.Option(
-            help="Prompts: JSON Lines, Parquet, a datasets directory, or text.", rich_help_panel="Prompts"
-        ),
-    ] = None,
-    prompt_column: PromptColumn = "",
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Use N prompts.", rich_help_panel="Prompts")
-    ] = None,
-    strata: Strata = 4,
-    samples: Annotated[int, typer.Option(help="Completions per prompt.")] = 8,
-    temperature: Annotated[float, typer.Option(help="Sampling temperature.")] = 0.7,
-    top_p: Annotated[float, typer.Option(help="Nucleus; 1 is off.")] = 0.9,
-    top_k: Annotated[int, typer.Option(help="Most likely tokens kept; -1 is off.")] = 50,
-    min_p: Annotated[float, typer.Option(help="Least share of the top token's probability; 0 is off.")] = 0.0,
-    repetition_penalty: Annotated[float, typer.Option(help="1 is off.")] = 1.0,
-    max_tokens: Annotated[int, typer.Option(help="Longest completion.")] = 64,
+    prompts: live_options.Prompts = None,
+    prompt_column: live_options.PromptColumn = "",
+    limit: live_options.Limit = None,
+    strata: live_options.Strata = 4,
+    samples: live_options.Samples = 8,
+    temperature: live_options.Temperature = 0.7,
+    top_p: live_options.TopP = 0.9,
+    top_k: live_options.TopK = 50,
+    min_p: live_options.MinP = 0.0,
+    repetition_penalty: live_options.RepetitionPenalty = 1.0,
+    max_tokens: live_options.MaxTokens = 64,
     seed: Annotated[int, typer.Option(help="Of sampling.")] = 0,
     engine: Annotated[str, typer.Option(help="v0, or with --follow v1, by default.")] = "",
     engine_args: Annotated[
@@ -66,12 +51,12 @@ def record(
         Path | None,
         typer.Option(help="Record a candidate: replay this reference's tokens through V1, for `compare`."),
     ] = None,
-    expires_days: ExpiresDays = DEFAULT_DAYS,
-    allow_expired: AllowExpired = False,
-    redact: Redact = False,
-    resume: Resume = None,
-    fresh: Fresh = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    expires_days: live_options.ExpiresDays = DEFAULT_DAYS,
+    allow_expired: live_options.AllowExpired = False,
+    redact: live_options.Redact = False,
+    resume: live_options.Resume = None,
+    fresh: live_options.Fresh = False,
+    quiet: live_options.NoProgress = False,
 ) -> None:
     """Record the reference by V0, or with --follow a candidate's replay of it."""
     arguments = parse_arguments(engine_args or ())
