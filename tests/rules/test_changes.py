@@ -8,7 +8,7 @@ import pytest
 
 from vllm_migrate.facts.loader import load_facts
 from vllm_migrate.facts.model import Effect, Subject
-from vllm_migrate.rules.changes import finders, pages
+from vllm_migrate.rules.changes import READ_ELSEWHERE, finders, pages
 from vllm_migrate.rules.registry import all_rules
 
 _DOCS = Path(__file__).parents[2] / "docs" / "changes"
@@ -23,6 +23,10 @@ def test_committed_pages_are_up_to_date() -> None:
 def test_every_row_is_in_one_table() -> None:
     rows = sum(page.count("\n| ") - 1 for name, page in pages().items() if name != "README.md")
     assert rows == len(_FACTS)
+
+
+def test_rows_that_rules_read_elsewhere_are_there() -> None:
+    assert set(READ_ELSEWHERE) <= set(_FACTS)
 
 
 def test_what_is_named_as_a_finder_is_a_rule() -> None:

@@ -38,7 +38,7 @@ _PAGES: Mapping[str, tuple[str, tuple[Subject, ...]]] = {
     "imports": ("Imports", (Subject.IMPORT,)),
 }
 
-_READ_ELSEWHERE = {
+READ_ELSEWHERE: Mapping[str, str] = {
     "async-engine-engine": "VM590",
     "async-generate-positional": "VM402",
     "attributes-of-sampling-params": "VM303",
@@ -51,7 +51,6 @@ _READ_ELSEWHERE = {
     "last-release-with-v0": "VM901",
     "llm-positional": "VM402",
     "request-guided-backend": "VM307",
-    "request-logits-processors": "VM307",
     "sampling-params-positional": "VM304",
     "watermarking-field": "VM304",
     "weight-update-keeps-the-cache": "VM706",
@@ -91,8 +90,8 @@ def pages() -> dict[str, str]:
 def finders(fact: Fact) -> tuple[str, ...]:
     """The codes of the rules that find a row in code; empty where none does."""
     found = {*_in_examples().get(fact.id, ()), *_by_subject(fact)}
-    if fact.id in _READ_ELSEWHERE:
-        found.add(_READ_ELSEWHERE[fact.id])
+    if fact.id in READ_ELSEWHERE:
+        found.add(READ_ELSEWHERE[fact.id])
     return tuple(sorted(found))
 
 
