@@ -440,6 +440,28 @@ def test_untouched_neighbours_stay_byte_identical(name):
     ast.parse(result.after)
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_blank_lines_with_spaces_at_the_end_stay(name, newline):
+    """libcst drops some of them."""
+    before, group, after = CASES[name]
+    tail = "\n \n\t\n\n  "
+    raw = (before + tail).replace("\n", newline).encode()
+    result = plan(raw, finding(*[build(raw, each) for each in group]))
+    assert result.refused == ()
+    assert result.after == (after + tail).replace("\n", newline).encode()
+
+
+@pytest.mark.parametrize("last", ["x = 1 \\\n  \n", "x = 1 \\\n\n", "x = 1  # C:\\\n", "x = 1  # \\  \n"])
+def test_a_backslash_before_the_blank_lines_at_the_end(last):
+    """The line below it is still the statement's, unless it is in a comment."""
+    tail = " \n\n\t\n"
+    raw = (last + tail).encode()
+    result = plan(raw, finding(InsertStatement(at(raw, "x = 1"), "g()")))
+    assert result.refused == ()
+    assert result.after == f"{last}g()\n{tail}".encode()
+
+
 def _moved(edit: Edit, by: int) -> Edit:
     """The same edit further down the file."""
     values = {}

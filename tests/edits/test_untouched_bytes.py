@@ -47,10 +47,9 @@ YAML = [
 def may_not_be_reproduced(source: bytes) -> bool:
     """Whether libcst 1.9 may render the file otherwise than it stands, so that it is refused and stays.
 
-    That is so where lines end as they did on old Macs, and where the file ends in lines of spaces alone.
+    That is so where lines end as they did on old Macs.
     """
-    tail = source[len(source.rstrip()) :]
-    return b"\r" in source.replace(b"\r\n", b"") or bool(tail.strip(b"\r\n"))
+    return b"\r" in source.replace(b"\r\n", b"")
 
 
 def rewritten(name: str, source: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from vllm_migrate.files.positions import SourceText
 
 _FORM_FEED = "\f"
+_WHITE = " \t\f\r\n"
+_REST_OF_LINE = re.compile(r"[ \t\f]*(?:\r\n|\r|\n)?")
 LEAVES = (cst.SimpleString, cst.FormattedStringText, cst.Name, cst.Integer, cst.Float)
 # Fields that hold white space, brackets and separators: no edit names what is in them.
 _SKIPPED = {"leading_lines", "lines_after_decorators", "header", "footer", "trailing_whitespace"}
@@ -28,18 +31,24 @@ class Document:
 
     Attributes:
         module: the tree; `parents` its nodes' parents.
-        rendered: what the tree renders to before any change. libcst 1.9 drops form feeds, nothing else.
+        parsed: the file's text without the blank lines at its end; those are the `tail`. No edit names them,
+            and libcst 1.9 drops some of them where they hold spaces.
+        rendered: what the tree renders to before any change. Of `parsed`, libcst 1.9 drops form feeds alone.
+        exact: whether `rendered` is `parsed`.
     """
 
     def __init__(self, text: SourceText) -> None:
         self._text = text
+        end = _end_of_code(text.text)
+        self.parsed, self.tail = text.text[:end], text.text[end:]
         try:
-            wrapper = MetadataWrapper(cst.parse_module(text.text), unsafe_skip_copy=True)
+            wrapper = MetadataWrapper(cst.parse_module(self.parsed), unsafe_skip_copy=True)
         except (cst.ParserSyntaxError, RecursionError) as error:
             raise RefusedError(f"libcst can't parse the file: {str(error).splitlines()[0]}") from None
         self.module = wrapper.module
         self.rendered = self.module.code
-        if self.rendered != text.text and _without(self.rendered) != _without(text.text):
+        self.exact = self.rendered == self.parsed
+        if not self.exact and _without(self.rendered) != _without(self.parsed):
             raise RefusedError("libcst does not reproduce the file")
         self.parents = _parents(self.module)
         self._spans: dict[cst.CSTNode, Span] = {}
@@ -59,9 +68,9 @@ class Document:
     def place(self, span: Span) -> Span:
         """A span of the file as a span of the UTF-8 form of `rendered`."""
         start, end = self._text.utf8_offset(span.start), self._text.utf8_offset(span.end)
-        if self.rendered == self._text.text:
+        if self.exact:
             return Span(start, end)
-        lost = self._text.text.encode()
+        lost = self.parsed.encode()
         kept = self.rendered.encode()
         return Span(_same_place(lost, kept, start), _same_place(lost, kept, end))
 
@@ -205,6 +214,16 @@ def _parents(module: cst.Module) -> dict[cst.CSTNode, cst.CSTNode]:
 def _index(nodes: object, node: cst.CSTNode) -> int:
     assert isinstance(nodes, (list, tuple))  # noqa: S101 (libcst's sequences)
     return next(i for i, each in enumerate(nodes) if each is node)
+
+
+def _end_of_code(text: str) -> int:
+    """Where the last line that holds anything ends, newline included; after a backslash the line below it."""
+    end = len(text.rstrip(_WHITE))
+    for _ in range(2 if text[:end].endswith("\\") else 1):
+        rest = _REST_OF_LINE.match(text, end)
+        assert rest is not None  # noqa: S101 (it matches nothing at all, too)
+        end = rest.end()
+    return end
 
 
 def _without(text: str) -> str:

@@ -12,30 +12,30 @@ from vllm_migrate.files.python import parse_text
 
 if TYPE_CHECKING:
     from vllm_migrate.edits.codemod import Codemod
+    from vllm_migrate.edits.located import Document
     from vllm_migrate.files.positions import SourceText
 
 
 def splices_of(text: SourceText, codemod: Codemod) -> tuple[Splice, ...]:
     """The smallest byte splices that turn a file into what the codemod makes of it.
 
-    Where libcst reproduces the file exactly, the spliced bytes must equal its output. Where it drops form
-    feeds, the splices keep them, and both must have the same syntax tree.
+    Where libcst reproduces what it was given exactly, the spliced bytes must equal its output and the file's
+    tail. Where it drops form feeds, the splices keep them, and both must have the same syntax tree.
 
     Raises:
         RefusedError: where the two disagree.
     """
     output = codemod.run()
-    rendered = codemod.document.rendered
-    exact = rendered == text.text
-    places = _Places(text, rendered, exact=exact)
+    document = codemod.document
+    places = _Places(text, document)
     splices = [
         Splice(places.byte(start), places.byte(end, ends=True), text.encode(new))
-        for start, end, new in minimal_splices(rendered, output)
+        for start, end, new in minimal_splices(document.rendered, output)
     ]
     after = apply_splices(text.source, splices)
-    if exact and after[text.mark :] != text.encode(output):
+    if document.exact and after[text.mark :] != text.encode(output + document.tail):
         raise RefusedError("the splices and the codemod disagree")
-    if not exact and _tree(after[text.mark :].decode(text.encoding)) != _tree(output):
+    if not document.exact and _tree(after[text.mark :].decode(text.encoding)) != _tree(output):
         raise RefusedError("the splices and the codemod disagree")
     splices += [
         Splice(change.span.start, change.span.end, text.encode(change.text)) for change in codemod.texts
@@ -46,25 +46,25 @@ def splices_of(text: SourceText, codemod: Codemod) -> tuple[Splice, ...]:
 class _Places:
     """Character offsets into libcst's rendering as byte offsets into the file."""
 
-    def __init__(self, text: SourceText, rendered: str, *, exact: bool) -> None:
+    def __init__(self, text: SourceText, document: Document) -> None:
         self._text = text
-        self._rendered = rendered
-        self._exact = exact
+        self._document = document
 
     def byte(self, offset: int, *, ends: bool = False) -> int:
         """The byte offset; where form feeds stand at the place, a span's end comes before them."""
-        if not self._exact:
+        if not self._document.exact:
             offset = self._in_source(offset, ends=ends)
-        return self._text.mark + len(self._text.encode(self._text.text[:offset]))
+        return self._text.mark + len(self._text.encode(self._document.parsed[:offset]))
 
     def _in_source(self, offset: int, *, ends: bool) -> int:
-        wanted = offset - self._rendered.count("\f", 0, offset)
+        parsed = self._document.parsed
+        wanted = offset - self._document.rendered.count("\f", 0, offset)
         seen = 0
-        for index, character in enumerate(self._text.text):
+        for index, character in enumerate(parsed):
             if seen == wanted and (ends or character != "\f"):
                 return index
             seen += character != "\f"
-        return len(self._text.text)
+        return len(parsed)
 
 
 def _tree(text: str) -> str:
