@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from vllm_migrate.cli.app import run as run_command
-
 sys.path.insert(0, str(Path(__file__).parent))  # for `samples` and `children`
+
+from children import COMMAND, environment
+
+from vllm_migrate.cli.app import run as run_command
 
 
 @dataclass
@@ -37,5 +40,24 @@ def run(project: Path, capfdbinary: pytest.CaptureFixture[bytes]):
         code = run_command([str(arg) for arg in args])
         out, err = capfdbinary.readouterr()
         return Done(int(code), out.decode(), err.decode())
+
+    return call
+
+
+@pytest.fixture
+def start(tmp_path: Path):
+    """Starts the command line in a process and a directory of its own, with an engine cache that is empty."""
+
+    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment(VLLM_MIGRATE_CACHE=str(tmp_path / "cache"), NO_COLOR="1"),
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+            check=False,
+        )
 
     return call

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import subprocess
 
 import pytest
-from children import COMMAND, environment
 
 
 @pytest.fixture
-def run(tmp_path):
-    """The command in a directory of its own, with an engine cache that is empty."""
-
-    def start(*arguments):
-        return subprocess.run(
-            [*COMMAND, "audit", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env=environment(VLLM_MIGRATE_CACHE=str(tmp_path / "cache"), NO_COLOR="1"),
-            timeout=120,
-            check=False,
-        )
-
+def run(tmp_path, start):
+    """`audit` in a directory with small inputs."""
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
     (tmp_path / "prompts.jsonl").write_text('{"prompt": "a"}\n')
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "reward.py").write_text("def raises(**_): raise ValueError\nvalue = 1\n")
-    return start
+    return functools.partial(start, "audit")
 
 
 MODEL = ("--model", "model")

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,18 +17,8 @@ REPORT = {
 
 
 @pytest.fixture
-def run(tmp_path):
-    def go(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "vllm_migrate", "audit", *map(str, arguments)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-
-    return go
+def run(start):
+    return functools.partial(start, "audit")
 
 
 def report(tmp_path, **changes):

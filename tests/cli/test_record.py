@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from children import COMMAND, environment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "audit"))
 
@@ -20,20 +18,8 @@ MODEL = ("--model", "model", "-o", "out.parquet")
 
 
 @pytest.fixture
-def run(tmp_path):
-    """A command in a directory of its own, with an engine cache that is empty."""
-
-    def start(*arguments):
-        return subprocess.run(
-            [*COMMAND, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env=environment(VLLM_MIGRATE_CACHE=str(tmp_path / "cache"), NO_COLOR="1"),
-            timeout=120,
-            check=False,
-        )
-
+def run(tmp_path, start):
+    """A command in a directory with small inputs and two traces."""
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
     (tmp_path / "adapter").mkdir()
