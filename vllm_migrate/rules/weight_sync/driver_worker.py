@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from packaging.version import Version
-
-from vllm_migrate.edits.model import Level, RemoveStatement, ReplaceExpression, Safety
+from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, engine_calls
@@ -17,17 +13,15 @@ from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.weight_sync.out_of_reach import advice
 from vllm_migrate.rules.weight_sync.rpc import PRIVATE_CALLS
 from vllm_migrate.rules.weight_sync.switch import switch
+from vllm_migrate.rules.weight_sync.walk_edits import load_edits, rpc_edits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
-    from vllm_migrate.files.located import Chain, FileFacts, MethodCall
+    from vllm_migrate.files.located import Chain, FileFacts
     from vllm_migrate.rules.base import Context
 
-_RELOADS_WHAT_IT_IS_GIVEN = Version(
-    "0.16.0"
-)  # Worker.reload_weights(weights_iterator=...); before, its own files
 _INSIDES = ("model_executor", "driver_worker", "model_runner")
 _RPC_PRECONDITION = "the method exists on V1's worker or on a worker_extension_cls"
 _IN_PROCESS = ("VLLM_ENABLE_V1_MULTIPROCESSING", "0", "the engine stays in this process, as on V0")
@@ -203,8 +197,8 @@ class DriverWorkerChain(Rule):
         for chain in file.chains:
             if not any(name in chain.attributes for name in _INSIDES) or _is_private_call(chain):
                 continue
-            rpc = _rpc(file, chain)
-            edits = () if in_process else rpc or _edits(file, chain, context)
+            rpc = rpc_edits(file, chain)
+            edits = () if in_process else rpc or load_edits(file, chain, context)
             if edits and not rpc and in_process_switch:
                 edits, in_process_switch = (*edits, in_process_switch), None
             walk = ".".join((chain.root, *chain.attributes))
@@ -248,90 +242,3 @@ class DriverWorkerChain(Rule):
 
 def _is_private_call(chain: Chain) -> bool:
     return any(call.method in PRIVATE_CALLS for call in chain.method_calls)
-
-
-def _receiver(chain: Chain) -> str | None:
-    """What has apply_model: the LLM, or the LLMEngine the walk starts from."""
-    if chain.attributes[:2] == ("llm_engine", "model_executor") or chain.attributes[:1] == (
-        "model_executor",
-    ):
-        return chain.root
-    return None
-
-
-def _rpc(file: FileFacts, chain: Chain) -> tuple[Edit, ...]:
-    """The executor's `collective_rpc` becomes the engine's; nothing where the walk leads elsewhere."""
-    if chain.bound_to or chain.patched:
-        return ()
-    engine = file.text(chain.root_span)
-    called = [call.method for call in chain.method_calls] == ["collective_rpc"]
-    if chain.attributes == ("engine", "model_executor") and called and chain.is_async:
-        call = chain.method_calls[0]
-        code = f"await {engine}.collective_rpc({file.text(call.arguments_span)})"
-        return (ReplaceExpression(call.span, code),) if chain.owner == "vllm.AsyncLLMEngine" else ()
-    inside = (
-        ("model_executor",)
-        if chain.owner in ("vllm.LLMEngine", "vllm.LLM")
-        else ("llm_engine", "model_executor")
-    )
-    if called and chain.attributes in (inside, ("llm_engine", "model_executor")):
-        return (ReplaceExpression(chain.span, engine),)
-    if chain.attributes == (*inside, "collective_rpc"):
-        return (ReplaceExpression(chain.span, f"{engine}.collective_rpc"),)
-    return ()
-
-
-def _edits(file: FileFacts, chain: Chain, context: Context) -> tuple[Edit, ...]:
-    receiver = _receiver(chain)
-    calls = chain.method_calls
-    walked = (*chain.attributes, *chain.further)
-    if receiver is None or chain.patched or walked[-1] != "model" or not calls:
-        return ()
-    if any(call.method != "load_weights" for call in calls):
-        return ()
-    replaced = tuple(ReplaceExpression(call.span, _load(file, receiver, call, context)) for call in calls)
-    if not chain.bound_to:
-        return replaced
-    if chain.further:
-        gone = (chain.statement, *dict.fromkeys(chain.releases))
-        return (*(RemoveStatement(statement) for statement in gone), *replaced)
-    same = [other for other in file.chains if other.bound_to == chain.bound_to]
-    if len(same) == 1:
-        return () if chain.escapes else (RemoveStatement(chain.statement), *replaced)
-    text = file.source.decode(file.encoding)
-    uses = len(re.findall(rf"(?<![\w.]){re.escape(chain.bound_to)}\b", text))
-    if uses != sum(1 + len(other.method_calls) for other in same):
-        return ()
-    return (RemoveStatement(chain.statement), *replaced)
-
-
-def _load(file: FileFacts, receiver: str, call: MethodCall, context: Context) -> str:
-    arguments = file.text(call.arguments_span).strip()
-    if context.target.version >= _RELOADS_WHAT_IT_IS_GIVEN and _is_whole_model(arguments):
-        if _is_bare_generator(arguments):
-            arguments = f"({arguments})"  # as a value it would make a comprehension of the dictionary
-        return f'{receiver}.collective_rpc("reload_weights", kwargs={{"weights_iterator": {arguments}}})'
-    used = set(re.findall(r"\w+", arguments))
-    name = next(
-        name for name in ("model", "engine_model", "vllm_model", "the_engine_model") if name not in used
-    )
-    return f"{receiver}.apply_model(lambda {name}: {name}.{call.method}({arguments}))"
-
-
-def _is_bare_generator(arguments: str) -> bool:
-    """Whether it is a generator expression that borrows the call's parentheses."""
-    try:
-        return isinstance(ast.parse(f"[{arguments}\n]", mode="eval").body, ast.ListComp)
-    except SyntaxError:
-        return False
-
-
-def _is_whole_model(arguments: str) -> bool:
-    """Whether one iterable is passed that isn't a list of single tensors written out."""
-    try:
-        call = ast.parse(f"f({arguments})", mode="eval").body
-    except SyntaxError:
-        return False
-    if not isinstance(call, ast.Call) or len(call.args) != 1 or call.keywords:
-        return False
-    return not isinstance(call.args[0], (ast.List, ast.Tuple, ast.Set, ast.Starred))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from packaging.version import Version
-
 from vllm_migrate.edits.model import Level, ReplaceExpression, Safety
 from vllm_migrate.facts.model import Engine
 from vllm_migrate.files.positions import SourceText
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line
+from vllm_migrate.rules.weight_sync.walk_edits import RELOADS_WHAT_IT_IS_GIVEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import FileFacts
     from vllm_migrate.rules.base import Context
 
-# Worker.reload_weights(weights_iterator=...); before, it read its own files
-_RELOADS_WHAT_IT_IS_GIVEN = Version("0.16.0")
 _WHOLE = frozenset({"items", "named_parameters", "keys"})
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _HEAD = "from safetensors.torch import load_file\n\n\nclass Sync:\n"
@@ -118,7 +115,7 @@ class LoadInWorker(Rule):
         """Yield the loads of whole models in methods that run on the workers."""
         if not file.workers or b"load_weights" not in file.source or context.source.engine is Engine.V1:
             return
-        if context.target.version < _RELOADS_WHAT_IT_IS_GIVEN:
+        if context.target.version < RELOADS_WHAT_IT_IS_GIVEN:
             return
         text = SourceText(file.source, file.encoding)
         names = {worker.name for worker in file.workers}
