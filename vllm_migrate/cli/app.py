@@ -17,6 +17,7 @@ import typer.main
 
 from vllm_migrate import __version__
 from vllm_migrate.cli.output import write_error_line
+from vllm_migrate.cli.panels import PanelCommand
 from vllm_migrate.cli.quick import QuickCommand, QuickHelp, convert_plainly
 from vllm_migrate.errors import ExitCode, VllmMigrateError
 from vllm_migrate.report.style import style_for
@@ -62,7 +63,7 @@ def _load(name: str) -> Any:
     else:
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
         quick = name in _QUICK
-        single.command(name, cls=QuickCommand if quick else None)(getattr(module, name))
+        single.command(name, cls=QuickCommand if quick else PanelCommand)(getattr(module, name))
         command = typer.main.get_command(single)
         if quick:
             convert_plainly(command.params)
