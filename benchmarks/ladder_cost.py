@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.cause.ladder import Climb
 from vllm_migrate.audit.cause.live_engine import LiveEngine
-from vllm_migrate.audit.cause.steps import Step, suspects
+from vllm_migrate.audit.cause.steps import suspects
 from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.plan import build_plan
 from vllm_migrate.audit.process import EngineProcess
@@ -30,6 +30,8 @@ from vllm_migrate.workers.protocol import SamplingSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from vllm_migrate.audit.cause.evidence import Step
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL, PROMPTS = ROOT / "fixtures" / "model", ROOT / "fixtures" / "prompts.jsonl"

@@ -10,7 +10,8 @@ from plans import a_plan, numbered
 
 from vllm_migrate.audit.cause.afterwards import complete
 from vllm_migrate.audit.cause.correction import shares
-from vllm_migrate.audit.cause.earn_speed import Option, SpeedRun, options, parity_flips, speedup
+from vllm_migrate.audit.cause.earn_speed import options, parity_flips, speedup
+from vllm_migrate.audit.cause.evidence import Option, SpeedRun
 from vllm_migrate.audit.evidence import EngineRun, Evidence
 from vllm_migrate.audit.result import Arm, AuditResult, Cause, Remedy, Verdict
 from vllm_migrate.audit.sections import Invariant

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from plans import a_plan, numbered
 
-from vllm_migrate.audit.cause.climbed import LadderRun, StepRun
-from vllm_migrate.audit.cause.steps import Step
+from vllm_migrate.audit.cause.evidence import LadderRun, Step, StepRun
 from vllm_migrate.audit.conclude import conclude
 from vllm_migrate.audit.evidence import EngineRun, Evidence
 from vllm_migrate.audit.result import Cause, Verdict

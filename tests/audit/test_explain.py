@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vllm_migrate.audit.cause.climbed import LadderRun, StepRun, choose
+from vllm_migrate.audit.cause.climbed import choose
+from vllm_migrate.audit.cause.evidence import LadderRun, Step, StepRun
 from vllm_migrate.audit.cause.explain import Explanation
 from vllm_migrate.audit.cause.signatures import Hint
-from vllm_migrate.audit.cause.steps import Step
 from vllm_migrate.audit.result import Cause
 from vllm_migrate.trace.model import Rollout
 from vllm_migrate.workers.protocol import ReplayRecord

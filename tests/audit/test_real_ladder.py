@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vllm_migrate.audit.cause.evidence import Step
 from vllm_migrate.audit.cause.ladder import Climb
 from vllm_migrate.audit.cause.live_engine import LiveEngine
-from vllm_migrate.audit.cause.steps import Step
 from vllm_migrate.audit.cause.waterfall import NONE
 from vllm_migrate.audit.process import EngineProcess
 from vllm_migrate.audit.result import Cause

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vllm_migrate.audit.cause.climbed import LadderRun, StepRun
-from vllm_migrate.audit.cause.steps import Step
+from vllm_migrate.audit.cause.evidence import LadderRun, Step, StepRun
 from vllm_migrate.audit.evidence import EngineRun
 from vllm_migrate.audit.result import Cause
 from vllm_migrate.trace.model import Prompt, Rollout

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vllm_migrate.audit.cause.climbed import LadderRun
-    from vllm_migrate.audit.cause.earn_speed import SpeedRun
+    from vllm_migrate.audit.cause.evidence import LadderRun, SpeedRun
     from vllm_migrate.audit.sync.evidence import EngineProbe
     from vllm_migrate.trace.model import Rollout, Trace
     from vllm_migrate.workers.protocol import ReplayRecord

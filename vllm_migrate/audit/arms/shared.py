@@ -20,8 +20,7 @@ from vllm_migrate.workers import protocol as wire
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from vllm_migrate.audit.cause.climbed import LadderRun
-    from vllm_migrate.audit.cause.earn_speed import SpeedRun
+    from vllm_migrate.audit.cause.evidence import LadderRun, SpeedRun
     from vllm_migrate.audit.journal import Journal
     from vllm_migrate.audit.plan import AuditPlan
     from vllm_migrate.audit.process import Progress

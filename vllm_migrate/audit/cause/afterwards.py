@@ -14,7 +14,7 @@ from vllm_migrate.audit.result import AuditResult, Cause, Verdict
 from vllm_migrate.audit.sections import Advice, Invariant, SettingRow, SpeedOption
 
 if TYPE_CHECKING:
-    from vllm_migrate.audit.cause.earn_speed import SpeedRun
+    from vllm_migrate.audit.cause.evidence import SpeedRun
     from vllm_migrate.audit.evidence import Evidence
     from vllm_migrate.audit.plan import AuditPlan
 

@@ -7,8 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.audit.cause.climbed import StepRun
-from vllm_migrate.audit.cause.steps import LOGPROBS, SIGNATURE, Step
+from vllm_migrate.audit.cause.evidence import LOGPROBS, SIGNATURE, Step, StepRun
 from vllm_migrate.errors import VllmMigrateError
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.cause.climbed import choose
+from vllm_migrate.audit.cause.evidence import Option, SpeedRun
 from vllm_migrate.audit.figures.distributions import student_t_quantile
 from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.errors import EngineError, VllmMigrateError
@@ -27,39 +27,6 @@ ROUNDS = 5
 SHARE_OF_PROMPTS = 0.25  # timed with all their samples: what samples share is what a prefix cache serves
 FEWEST_PROMPTS = 8
 ARM = "speed"
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One optimisation.
-
-    Attributes:
-        settings: what is turned on, as a user would write it.
-        flips: how in the live engine; `arguments` for another engine where that can't be.
-        obstacle: why it can't be tried here; then it is not.
-    """
-
-    settings: dict[str, Any]
-    flips: dict[str, Any] = field(default_factory=dict)
-    arguments: dict[str, Any] = field(default_factory=dict)
-    obstacle: str = ""
-
-
-@dataclass(slots=True)
-class SpeedRun:
-    """What came of one option.
-
-    Attributes:
-        chosen: the reference's rollouts that were replayed for the verdict; `records` what was reported.
-        ratios: per round, parity's seconds over the option's.
-        note: why it was not tried, or what shows that it acted.
-    """
-
-    option: Option
-    chosen: list[int] = field(default_factory=list)
-    records: list[ReplayRecord] = field(default_factory=list)
-    ratios: list[float] = field(default_factory=list)
-    note: str = ""
 
 
 def parity_flips(settings: Mapping[str, Any]) -> dict[str, Any]:

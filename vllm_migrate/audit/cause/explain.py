@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vllm_migrate.audit.cause.causes import ABOUT
-from vllm_migrate.audit.cause.climbed import LadderRun, StepRun, distances
-from vllm_migrate.audit.cause.steps import SIGNATURE, Step
+from vllm_migrate.audit.cause.climbed import distances
+from vllm_migrate.audit.cause.evidence import SIGNATURE, LadderRun, Step, StepRun
 from vllm_migrate.audit.cause.waterfall import NONE, ORDER_MATTERS, Waterfall, subsets
 from vllm_migrate.audit.evidence import raw, reported
 from vllm_migrate.audit.sections import Ladder, Rung
@@ -59,7 +59,7 @@ class Explanation:
         self._prompts = prompts
         self._seed = seed
         self._trainer = np.zeros(0) if trainer_raw is None else trainer_raw
-        found, self._lonely = distances(run, reference)
+        found = distances(run, reference)
         self._waterfall = Waterfall(found, prompts, floor=floor, seed=seed) if NONE in found else None
         self._against = "probe" if run.on_probe else "reference"
 

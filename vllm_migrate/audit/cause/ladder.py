@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vllm_migrate.audit.cause.attempt import Attempts
-from vllm_migrate.audit.cause.climbed import LadderRun, StepRun, choose, distances
-from vllm_migrate.audit.cause.steps import LIVE, SIGNATURE, Step
+from vllm_migrate.audit.cause.climbed import choose, distances
+from vllm_migrate.audit.cause.evidence import LIVE, SIGNATURE, LadderRun, Step, StepRun
 from vllm_migrate.audit.cause.waterfall import NONE, ORDER_MATTERS, Waterfall, subsets
 from vllm_migrate.audit.evidence import flat, prompts_of
 
@@ -168,11 +168,11 @@ class Climb:
                 result.runs[changes] = self._under(changes)
 
     def _waterfall(self) -> Waterfall:
-        found, _ = distances(self._result, self._reference)
+        found = distances(self._result, self._reference)
         return Waterfall(found, prompts_of(self._rollouts), floor=self._floor, seed=self._seed)
 
     def _left(self, changes: Changes) -> float:
-        found, _ = distances(self._result, self._reference)
+        found = distances(self._result, self._reference)
         values = found[changes][np.isfinite(found[changes])]
         return float(values.mean()) - self._floor if len(values) else 0.0
 

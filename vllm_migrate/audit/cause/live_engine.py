@@ -6,7 +6,7 @@ import json
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.audit.cause.steps import LIVE, RESTART, SECOND_ENGINE
+from vllm_migrate.audit.cause.evidence import LIVE, RESTART, SECOND_ENGINE
 from vllm_migrate.workers import protocol as wire
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ setting, was measured on V1 0.32.0 and V0 0.8.5 on CPU. What can't be is started
 from __future__ import annotations
 
 import struct
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from vllm_migrate.audit.cause.evidence import CACHED, ROWS, TOKENS, Step
 from vllm_migrate.audit.result import Cause
 
 if TYPE_CHECKING:
@@ -19,53 +20,11 @@ if TYPE_CHECKING:
     from vllm_migrate.audit.plan import AuditPlan
     from vllm_migrate.workers.protocol import SamplingSettings
 
-LIVE, SECOND_ENGINE, RESTART, SIGNATURE = "live", "second-engine", "restart", "signature"
-
-LOGPROBS, ROWS, TOKENS, CACHED = "logprobs", "max_rows", "max_tokens", "cached_tokens"
-"""Controls: what must have changed for the step to have acted."""
-
 FP32_HEAD, NO_PENALTY, PREFILL, FLOAT32 = "fp32-head", "no-penalty", "prefill", "float32"
 """Replays of the reference under a change of its own, for steps that concern both sides or only it."""
 
 _PENALTY = "repetition_penalty"
 _SET_PER_REQUEST = ("temperature", "top_p", "top_k", "min_p", _PENALTY)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One change to a candidate.
-
-    Attributes:
-        setting: the change as a user would write it.
-        flips: settings to change in the live engine. `arguments`: those to start another engine with, where
-            the live one can't be changed.
-        sampling: settings of the requests to replace. path: "decode" or "prefill", "" to leave it.
-        max_num_seqs: at most so many sequences at once; `shuffled` in another order.
-        counterpart: the replay of the reference this one is compared with; "" its recorded logprobs.
-        control: what shows that it acted.
-        reference_only: whether nothing changes in the candidate, so that it need not be replayed.
-        composes: whether it can be combined with other steps; otherwise it is measured once, by itself.
-        obstacle: why it can't be tried; then nothing is run.
-    """
-
-    cause: Cause
-    setting: dict[str, Any]
-    flips: dict[str, Any] = field(default_factory=dict)
-    arguments: dict[str, Any] = field(default_factory=dict)
-    sampling: dict[str, Any] = field(default_factory=dict)
-    path: str = ""
-    max_num_seqs: int = 0
-    shuffled: bool = False
-    counterpart: str = ""
-    control: str = LOGPROBS
-    reference_only: bool = False
-    composes: bool = True
-    obstacle: str = ""
-
-    @property
-    def name(self) -> str:
-        """Unique within a ladder."""
-        return f"{self.cause.value}:{','.join(self.setting)}"
 
 
 def candidate_sampling(plan: AuditPlan) -> SamplingSettings:
