@@ -25,6 +25,14 @@ def script(tmp_path, text):
 
 
 def gone(pid):
+    """Whether a process has ended; a killed one is given the moment that a busy machine takes over it."""
+    until = time.monotonic() + 5
+    while not ended(pid) and time.monotonic() < until:
+        time.sleep(0.01)
+    return ended(pid)
+
+
+def ended(pid):
     with suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] == "Z"
     return True
@@ -36,7 +44,7 @@ def test_a_real_worker_says_hello(plain_python):
         assert answer["protocol"] == wire.PROTOCOL_VERSION
         assert answer["executable"] == str(plain_python.python)
         pid = answer["pid"]
-        assert not gone(pid)
+        assert not ended(pid)
         assert client.peak_memory_bytes() > 1_000_000
         client.shutdown()
     assert gone(pid)
@@ -95,6 +103,17 @@ def test_an_engine_that_never_answers_is_ended(plain_python, tmp_path, monkeypat
     assert gone(child)
 
 
+def test_a_worker_that_has_ended_is_not_started_again(plain_python, tmp_path):
+    starts = tmp_path / "starts"
+    client = EngineClient(replace(plain_python, python=script(tmp_path, f"echo one >> {starts}; exit 3")))
+    with client:
+        with pytest.raises(EngineDiedError, match="status 3"):
+            client.hello()
+        with pytest.raises(EngineDiedError, match="is not running any more"):
+            client.observe()
+    assert starts.read_text(encoding="utf-8") == "one\n"
+
+
 def test_nothing_is_left_running_when_the_caller_fails(plain_python, tmp_path):
     marker = tmp_path / "child"
     client = EngineClient(
@@ -148,7 +167,7 @@ def test_a_worker_ends_when_its_parent_is_killed(plain_python, tmp_path):
         parent.send_signal(signal.SIGKILL)
         parent.wait(timeout=10)
         until = time.monotonic() + 15
-        while not gone(pid) and time.monotonic() < until:
+        while not ended(pid) and time.monotonic() < until:
             time.sleep(0.1)
         assert gone(pid)
     finally:

@@ -54,7 +54,7 @@ class EngineClient:
     """Starts a worker and calls it. Use as a context manager: leaving it ends the whole process group.
 
     `start()` only launches the process, so that several engines can come up at the same time; every other
-    method waits for its answer.
+    method waits for its answer. A process that has ended is not started again by them: what it held is lost.
 
     Args:
         engine: which environment.
@@ -77,6 +77,7 @@ class EngineClient:
         self._progress = progress
         self._variables = dict(variables or {})
         self._process: subprocess.Popen[bytes] | None = None
+        self._ended = False
         self._buffer = b""
         self._number = 0
         self._pending: dict[int, str] = {}
@@ -272,6 +273,7 @@ class EngineClient:
         process, self._process = self._process, None
         if process is None:
             return
+        self._ended = True
         _kill_group(process)
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
@@ -305,7 +307,8 @@ class EngineClient:
         return self._receive(self._send(operation, args, slot), seconds)
 
     def _send(self, operation: str, args: dict[str, Any], slot: str) -> int:
-        self.start()
+        if not self._ended:
+            self.start()
         process = self._running()
         self._number += 1
         line = json.dumps({"id": self._number, "op": operation, "args": args, "slot": slot})
