@@ -16,11 +16,10 @@ import typer.core
 import typer.main
 
 from vllm_migrate import __version__
-from vllm_migrate.cli.output import write_error_line
+from vllm_migrate.cli.output import say_error, write_error_line
 from vllm_migrate.cli.panels import PanelCommand
 from vllm_migrate.cli.quick import QuickCommand, QuickHelp, convert_plainly
 from vllm_migrate.errors import ExitCode, VllmMigrateError
-from vllm_migrate.report.style import style_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,14 +142,6 @@ def run(args: list[str]) -> int:
             )
         return ExitCode.NOT_JUDGED
     return ExitCode.CLEAN
-
-
-def say_error(message: str, hint: str = "") -> None:
-    """One line on stderr, and one with the hint."""
-    style = style_for(sys.stderr)
-    write_error_line(f"{style('error:', 'red', 'bold')} {message}")
-    if hint:
-        write_error_line(style(f"  {hint}", "dim"))
 
 
 def _close_stdout() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vllm_migrate.audit.verdict import Verdict
-from vllm_migrate.cli.output import write_error_line
+from vllm_migrate.cli.output import say_error, write_error_line
 from vllm_migrate.errors import ExitCode, InputError, UsageError, VllmMigrateError
 from vllm_migrate.report.style import style_for
 
@@ -156,7 +156,5 @@ def _agreed(made: WriteBack, apply: Apply) -> bool:
 
 
 def _failed(error: VllmMigrateError) -> ExitCode:
-    write_error_line(f"error: {error.message}")
-    if error.hint:
-        write_error_line(f"  {error.hint}")
+    say_error(error.message, error.hint)
     return ExitCode.NOT_JUDGED

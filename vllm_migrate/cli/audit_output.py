@@ -8,7 +8,7 @@ from pathlib import Path  # noqa: TC003 - callers' annotations are read at run t
 from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.verdict import Verdict
-from vllm_migrate.cli.output import write_error_line, write_file
+from vllm_migrate.cli.output import say_error, write_file
 from vllm_migrate.errors import ExitCode, InputError, UsageError
 from vllm_migrate.report.shown import safe_lines
 from vllm_migrate.report.style import style_for
@@ -69,9 +69,7 @@ def write_reports(
             failed = error
     if result.verdict is None:
         message, _, hint = result.message.partition("\nhint: ")
-        write_error_line(f"error: {safe_lines(message)}")
-        if hint:
-            write_error_line(f"  {safe_lines(hint)}")
+        say_error(safe_lines(message), safe_lines(hint))
     if output_format is not AuditFormat.TEXT or result.verdict is not None:
         text = render(result, output_format, colour=style_for(sys.stdout).enabled)
         encoding = sys.stdout.encoding or "utf-8"

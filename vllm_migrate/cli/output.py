@@ -104,6 +104,14 @@ def write_error_line(text: str) -> None:
     sys.stderr.flush()
 
 
+def say_error(message: str, hint: str = "") -> None:
+    """One line on stderr, and one with the hint."""
+    style = style_for(sys.stderr)
+    write_error_line(f"{style('error:', 'red', 'bold')} {message}")
+    if hint:
+        write_error_line(style(f"  {hint}", "dim"))
+
+
 class Progress:
     """A line on stderr that counts files, on a terminal and only where a run takes long enough to wonder."""
 
