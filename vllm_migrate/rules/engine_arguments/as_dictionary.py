@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Level, ReplaceExpression, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import Certainty
-from vllm_migrate.files.positions import SourceText
+from vllm_migrate.files.python import parse_python
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, engine_calls
 from vllm_migrate.rules.finding import make_finding
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.files.located import FileFacts, Span
+    from vllm_migrate.files.positions import SourceText
     from vllm_migrate.rules.base import Context
 
 _CLASSES = ("EngineArgs", "AsyncEngineArgs")
@@ -100,9 +101,11 @@ class AsDictionary(Rule):
         )
         if change is None:
             return
-        text = SourceText(file.source, file.encoding)
-        module = ast.parse(text.text)
         engines = {call.span: call for call in engine_calls(file)}
+        if not engines:  # what the many files with dataclasses of their own are not parsed again for
+            return
+        parsed = parse_python(file.path, file.source)
+        text, module = parsed.text, parsed.module
         arguments = {
             call.span for call in file.calls if call.target.removeprefix("vllm.").startswith(_CLASSES)
         }
