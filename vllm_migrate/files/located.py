@@ -577,6 +577,7 @@ class FileFacts:
         configurations: the mappings of other files that it hands on as keywords.
         servers: where commands name vLLM's server, in front of its flags; scripts only.
         never_imports: modules that it imports only in branches the target version never takes.
+        may_import: modules that it imports in any branch, where it is read as one of a project's.
     """
 
     path: PurePosixPath
@@ -605,6 +606,7 @@ class FileFacts:
     configurations: tuple[Configuration, ...] = ()
     servers: tuple[Span, ...] = ()
     never_imports: frozenset[str] = frozenset()
+    may_import: frozenset[str] = frozenset()
 
     @property
     def running(self) -> Iterator[FileFacts]:

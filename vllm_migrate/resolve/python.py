@@ -21,7 +21,7 @@ from vllm_migrate.resolve.references import ReferenceReader
 from vllm_migrate.resolve.requests import RequestReader
 from vllm_migrate.resolve.rpc_arguments import RpcArgumentReader
 from vllm_migrate.resolve.syntax import Syntax
-from vllm_migrate.resolve.unreached import never_imported
+from vllm_migrate.resolve.unreached import may_import, never_imported
 from vllm_migrate.resolve.usage import read_use
 from vllm_migrate.resolve.versions import VersionGates
 from vllm_migrate.resolve.weight_updates import WeightUpdateReader
@@ -118,6 +118,7 @@ def read_python(
         ),
         suppressions=suppressions(source),
         never_imports=never_imported(syntax, gates, package) if gates.decides else frozenset(),
+        may_import=may_import(syntax, package) if index is not None else frozenset(),
         configurations=ConfigurationReader(syntax, text).read(reader.nodes, calls),
     )
 

@@ -110,7 +110,8 @@ def read_project(
         from vllm_migrate.resolve.unreached import unreached  # noqa: PLC0415 - few projects have such twins
 
         known = {file.relative: text for file, text in python.items()}
-        dead = unreached(never, known, {path: index.package_of(path) for path in known})
+        parsed = {file.path: file.may_import for file in facts if file.kind is FileKind.PYTHON}
+        dead = unreached(never, parsed, known, {path: index.package_of(path) for path in known})
     return Project(
         tuple(facts),
         index,
