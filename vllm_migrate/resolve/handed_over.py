@@ -13,7 +13,7 @@ from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.meaning import Kind, Meaning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from vllm_migrate.resolve.names import Names
 
@@ -34,13 +34,18 @@ class Handed(NamedTuple):
     engine: Meaning
 
 
-def handed_over(names: Names) -> Iterator[Handed]:
-    """What a file hands to functions and classes that it imports from modules other than vLLM's and TRL's."""
+def handed_over(names: Names, modules: Container[str]) -> Iterator[Handed]:
+    """What a file hands to functions and classes that it imports from the project's own modules.
+
+    Args:
+        names: what the file's names mean.
+        modules: the dotted names of the project's modules.
+    """
     syntax = names.syntax
     imported = {
         alias.asname or alias.name: (module, alias.name)
         for node in syntax.all(ast.ImportFrom)
-        if not known.is_known(module := names.module_of(node))
+        if (module := names.module_of(node)) in modules and not known.is_known(module)
         for alias in node.names
     }
     if not imported:

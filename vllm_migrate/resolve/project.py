@@ -211,7 +211,7 @@ class _Builder:
     def _given(self, path: PurePosixPath) -> list[Handed]:
         names = self._names(path)
         try:
-            return list(handed_over(names)) if names is not None else []
+            return list(handed_over(names, self._paths)) if names is not None else []
         except RecursionError:  # reading it for findings says so
             return []
 
