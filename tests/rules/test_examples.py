@@ -201,6 +201,15 @@ def _silent_before(rule: Rule, example: Example) -> int:
     return checked
 
 
+@pytest.mark.parametrize(("rule", "example"), [part for part in _PARTS if part[1].file_name.endswith(".py")])
+def test_a_users_bad_escape_is_not_our_warning(rule: Rule, example: Example) -> None:
+    """Rules that parse again do it as quietly as the first time: a warning fails a test."""
+    route = (example.source, example.target)
+    found = len(find(rule, example.before, example.file_name, *route))
+    escaped = f'{example.before}\nDIGITS = "\\d"\n'
+    assert len(find(rule, escaped, example.file_name, *route)) == found
+
+
 def test_every_rule_has_an_example_found_and_one_silent() -> None:
     for rule in all_rules():
         assert any(not example.unchanged for example in rule.examples), rule.code

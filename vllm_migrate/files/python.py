@@ -70,7 +70,7 @@ def _collect_garbage(size: int) -> None:
         gc.collect()
 
 
-def parse_text(text: str) -> ast.Module:
+def parse_text(text: str | bytes) -> ast.Module:
     """`ast.parse` without the warnings about the user's escapes, which are no business of ours."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.python import parse_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,7 @@ class Mentions:
             if kind is not FileKind.PYTHON or name.encode() not in source:
                 continue
             try:
-                tree = ast.parse(source)
+                tree = parse_text(source)
             except (SyntaxError, ValueError, RecursionError):
                 return _ANY_NUMBER  # who can't be read may do anything
             for node in ast.walk(tree):

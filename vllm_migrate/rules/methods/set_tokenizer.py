@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import AddArgument, RemoveStatement
-from vllm_migrate.files.positions import SourceText
+from vllm_migrate.files.python import parse_python
 
 if TYPE_CHECKING:
     from vllm_migrate.edits.model import Edit
     from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.files.positions import SourceText
 
 _SAME_TOKENS = frozenset(
     {
@@ -45,8 +46,8 @@ class Dropped:
 
 def dropped(file: FileFacts, call: Call) -> Dropped | None:
     """The edits that make a call of `LLM.set_tokenizer` unnecessary; None where a person has to decide."""
-    text = SourceText(file.source, file.encoding)
-    module = ast.parse(text.text)
+    parsed = parse_python(file.path, file.source)
+    text, module = parsed.text, parsed.module
     statement, scope = _statement(module, text, call)
     if statement is None:
         return None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import codecs
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety, WrapInMain
 from vllm_migrate.facts.model import Subject
-from vllm_migrate.files.located import Span
+from vllm_migrate.files.python import parse_python
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.located import FileFacts, Span
     from vllm_migrate.rules.base import Context
 
 _STARTS = frozenset({"vllm.LLM", "vllm.AsyncLLMEngine.from_engine_args", "vllm.LLMEngine.from_engine_args"})
@@ -98,18 +96,10 @@ class MissingMainGuard(Rule):
 
 
 def _wrap(file: FileFacts, span: Span) -> tuple[Edit, ...]:
-    """The edit that wraps from the top-level statement around the span on, where its place can be told."""
-    source = file.source
-    if codecs.lookup(file.encoding).name not in ("utf-8", "utf-8-sig"):
-        return ()
-    bom = len(codecs.BOM_UTF8) if source.startswith(codecs.BOM_UTF8) else 0
-    starts = [0]
-    for line in source.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-    for statement in ast.parse(source).body:
-        start = starts[statement.lineno - 1] + statement.col_offset + (bom if statement.lineno == 1 else 0)
-        last = statement.end_lineno or statement.lineno
-        end = starts[last - 1] + (statement.end_col_offset or 0) + (bom if last == 1 else 0)
-        if start <= span.start and span.end <= end:
-            return (WrapInMain(Span(start, end)),)
+    """The edit that wraps from the top-level statement around the span on."""
+    parsed = parse_python(file.path, file.source)
+    for statement in parsed.module.body:
+        place = parsed.text.span(statement)
+        if place.start <= span.start and span.end <= place.end:
+            return (WrapInMain(place),)
     return ()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, ReplaceExpression, Safety
 from vllm_migrate.facts.model import Engine
-from vllm_migrate.files.positions import SourceText
+from vllm_migrate.files.python import parse_python
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line
 from vllm_migrate.rules.weight_sync.walk_edits import RELOADS_WHAT_IT_IS_GIVEN
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.positions import SourceText
     from vllm_migrate.rules.base import Context
 
 _WHOLE = frozenset({"items", "named_parameters", "keys"})
@@ -117,16 +118,16 @@ class LoadInWorker(Rule):
             return
         if context.target.version < RELOADS_WHAT_IT_IS_GIVEN:
             return
-        text = SourceText(file.source, file.encoding)
+        parsed = parse_python(file.path, file.source)
         names = {worker.name for worker in file.workers}
-        for class_ in ast.walk(ast.parse(text.text)):
+        for class_ in ast.walk(parsed.module):
             if not isinstance(class_, ast.ClassDef) or class_.name not in names:
                 continue
             for method in class_.body:
                 if isinstance(method, _Function):
                     for statement in ast.walk(method):
                         if isinstance(statement, ast.stmt) and (call := _load(statement, method)) is not None:
-                            yield self._found(file, text, _is_unused(statement, method), *call)
+                            yield self._found(file, parsed.text, _is_unused(statement, method), *call)
 
     def _found(
         self, file: FileFacts, text: SourceText, unused: bool, call: ast.Call, weights: ast.expr

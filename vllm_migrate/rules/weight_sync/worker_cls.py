@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Level, RemoveArgument, RenameArgument, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import Form
+from vllm_migrate.files.python import parse_python
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line
 from vllm_migrate.rules.weight_sync.extension import V0_WORKERS, can_extend, is_worker, module_of
@@ -139,7 +140,7 @@ def _qualified(file: FileFacts, argument: Argument) -> str:
     source = argument.value.source
     if any(definition.name == source for definition in file.classes):
         return f"{module_of(file)}.{source}"
-    for node in ast.walk(ast.parse(file.source)):
+    for node in ast.walk(parse_python(file.path, file.source).module):
         if isinstance(node, ast.ImportFrom) and not node.level:
             for name in node.names:
                 if source == (name.asname or name.name):

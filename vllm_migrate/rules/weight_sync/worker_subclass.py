@@ -14,7 +14,7 @@ from vllm_migrate.edits.model import (
     SetBases,
 )
 from vllm_migrate.facts.model import Subject
-from vllm_migrate.files.positions import SourceText
+from vllm_migrate.files.python import parse_python
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.weight_sync.extension import (
@@ -158,8 +158,9 @@ def _without_imports(file: FileFacts, removed: frozenset[Span]) -> Iterator[Edit
     alone = {statements[span] for span in removed if file.text(statements[span]).count(",") == 0}
     chosen: list[Span] = []
     if any(name.span in removed and _is_indented(file, name.statement) for name in file.imports):
-        text = SourceText(file.source, file.encoding)
-        branches = (node for node in ast.walk(ast.parse(text.text)) if isinstance(node, ast.If))
+        parsed = parse_python(file.path, file.source)
+        text = parsed.text
+        branches = (node for node in ast.walk(parsed.module) if isinstance(node, ast.If))
         for node in branches:  # outer ones come first
             place = text.span(node)
             inner = any(one.start < place.start < one.end for one in chosen)
