@@ -12,6 +12,7 @@ import typer
 from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.cli.output import say_error, write_error_line
 from vllm_migrate.errors import ExitCode, InputError, UsageError, VllmMigrateError
+from vllm_migrate.report.numbers import plural
 from vllm_migrate.report.style import style_for
 
 if TYPE_CHECKING:
@@ -151,8 +152,7 @@ def _agreed(made: WriteBack, apply: Apply) -> bool:
         return True
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    count = len(made.added)
-    return typer.confirm(f"Write {count} setting{'s' if count > 1 else ''} to {made.site}?", err=True)
+    return typer.confirm(f"Write {plural(len(made.added), 'setting')} to {made.site}?", err=True)
 
 
 def _failed(error: VllmMigrateError) -> ExitCode:

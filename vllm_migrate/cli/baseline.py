@@ -44,7 +44,7 @@ def baseline(
         merged,
     )
     from vllm_migrate.report import terminal  # noqa: PLC0415 - same
-    from vllm_migrate.report.left_out import count  # noqa: PLC0415 - same
+    from vllm_migrate.report.numbers import plural  # noqa: PLC0415 - same
 
     output = Output(None, quiet, verbose)
     named = paths or [Path()]
@@ -67,6 +67,6 @@ def baseline(
         output.note(line)
     for line in terminal.skipped_text(result.skipped, style, everything=output.verbose):
         output.note(line)
-    written = count(sum(entries.values()), "finding")
+    written = plural(sum(entries.values()), "finding")
     output.note(f"{printable(str(baseline or file.name))}: {written}")
     raise typer.Exit(ExitCode.NOT_JUDGED if result.unjudged else ExitCode.CLEAN)

@@ -7,7 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
-from vllm_migrate.report.left_out import count, left_out_text
+from vllm_migrate.report.left_out import left_out_text
+from vllm_migrate.report.numbers import plural
 from vllm_migrate.report.places import excerpt, place
 from vllm_migrate.report.style import printable
 
@@ -82,7 +83,7 @@ def findings_summary(result: ScanResult, looked: str, style: Style) -> Iterator[
     """How many findings there are, and what can be done about them by whom."""
     findings = result.findings
     files = len({finding.path for finding in findings})
-    yield f"{style(_by_level(findings), 'bold')} in {count(files, 'file')}; {looked}"
+    yield f"{style(_by_level(findings), 'bold')} in {plural(files, 'file')}; {looked}"
     by_safety = {safety: sum(finding.safety is safety for finding in findings) for safety in Safety}
     if by_safety[Safety.SAFE]:
         yield f"  {by_safety[Safety.SAFE]} can be fixed by `vllm-migrate rewrite`"
@@ -95,4 +96,4 @@ def findings_summary(result: ScanResult, looked: str, style: Style) -> Iterator[
 
 def _by_level(findings: Sequence[Finding]) -> str:
     counts = {level: sum(finding.level is level for finding in findings) for level in reversed(Level)}
-    return ", ".join(count(number, str(level)) for level, number in counts.items() if number)
+    return ", ".join(plural(number, str(level)) for level, number in counts.items() if number)

@@ -1,4 +1,4 @@
-"""What a text report leaves out and why, and how it counts."""
+"""What a text report leaves out and why."""
 
 from __future__ import annotations
 
@@ -34,8 +34,3 @@ def left_out_text(result: ScanResult) -> Iterator[str]:
             yield f"    {printable(entry.path)}  {entry.code}  {printable(entry.snippet)}{times}"
         if len(stale) > _SHOWN_STALE:
             yield f"    and {len(stale) - _SHOWN_STALE} more"
-
-
-def count(number: int, noun: str) -> str:
-    """`1 file`, `2 files`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

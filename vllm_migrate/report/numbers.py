@@ -49,6 +49,11 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def plural(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def seconds(value: float) -> str:
     """A duration: "0.42 s", "12.3 s", "3 min 05 s"."""
     if value < _MINUTE or not math.isfinite(value):

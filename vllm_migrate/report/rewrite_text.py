@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Safety
 from vllm_migrate.report.findings_text import findings_text
-from vllm_migrate.report.left_out import count
+from vllm_migrate.report.numbers import plural
 from vllm_migrate.report.style import printable
 from vllm_migrate.report.terminal import diagnostics_text, routes
 
@@ -37,7 +37,7 @@ def text(
         rules = sorted({finding.code for finding in plan.applied})
         name = style(printable(str(plan.path)), "bold")
         lines.append(
-            f"{style(done, 'green')} {name}: {count(edits[plan.path], 'finding')} ({', '.join(rules)})"
+            f"{style(done, 'green')} {name}: {plural(edits[plan.path], 'finding')} ({', '.join(rules)})"
         )
     if result.plans:
         lines.append("")
@@ -56,7 +56,7 @@ def summary(result: RewriteResult, style: Style, *, diff: bool, patch: Path | No
     done = "would be rewritten" if diff else "rewritten"
     if result.plans:
         yield style(
-            f"{count(len(result.plans), 'file')} {done}: {count(len(result.applied), 'finding')} settled",
+            f"{plural(len(result.plans), 'file')} {done}: {plural(len(result.applied), 'finding')} settled",
             "green",
         )
     else:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vllm_migrate.facts.model import Engine
-from vllm_migrate.report.left_out import count, left_out_text
+from vllm_migrate.report.left_out import left_out_text
+from vllm_migrate.report.numbers import plural
 from vllm_migrate.report.style import printable
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def skipped_text(
 
 def summary_text(result: ScanResult, style: Style) -> Iterator[str]:
     """How much was found, and what can be done about it by whom."""
-    looked = f"{count(len(result.files), 'file')} checked"
+    looked = f"{plural(len(result.files), 'file')} checked"
     if not result.findings:
         unjudged = sum(diagnostic.unjudged for diagnostic in result.diagnostics)
         if unjudged:
