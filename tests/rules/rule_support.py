@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from vllm_migrate.edits.plan import plan_file
 from vllm_migrate.facts.loader import load_facts
 from vllm_migrate.facts.model import Target
 from vllm_migrate.facts.source import parse_source
@@ -51,3 +53,12 @@ def find(  # noqa: PLR0917 (a test names what it wants)
 
 def by_code(code: str) -> Rule:
     return next(rule for rule in all_rules() if rule.code == code)
+
+
+def edited(code: str, text: str, target: str = "0.32.0") -> str:
+    """A Python file after all edits of one rule, none of which is refused, and which leave Python behind."""
+    facts = read(text.encode(), "train.py", target)
+    plan = plan_file(facts, find(by_code(code), text, target=target), unsafe=True)
+    assert not plan.refused
+    ast.parse(plan.after)
+    return plan.after.decode()

@@ -5,21 +5,12 @@ from __future__ import annotations
 import ast
 
 import pytest
-from rule_support import by_code, find, read
+from rule_support import by_code, edited, find
 
 from vllm_migrate.edits.model import Safety
-from vllm_migrate.edits.plan import plan_file
 
 HEAD = "from vllm import LLM, SamplingParams\n\n\n"
 SORT = "output.outputs.sort(key=lambda sample: sample.cumulative_logprob, reverse=True)"
-
-
-def edited(text: str) -> str:
-    facts = read(text.encode(), "train.py", "0.32.0")
-    plan = plan_file(facts, find(by_code("VM308"), text), unsafe=True)
-    assert not plan.refused
-    ast.parse(plan.after)
-    return plan.after.decode()
 
 
 def test_a_number_out_of_sight_travels_with_the_request() -> None:
@@ -29,7 +20,7 @@ def test_a_number_out_of_sight_travels_with_the_request() -> None:
         "    def run(self, prompts):\n        found = self.llm.generate(prompts, self.params)\n"
         "        return found\n"
     )
-    after = edited(text)
+    after = edited("VM308", text)
     assert 'SamplingParams(n=draw, logprobs=1, extra_args={"kept": keep})' in after
     assert f"        for output in found:\n            {SORT}\n" in after
     assert 'del output.outputs[self.params.extra_args["kept"]:]' in after
@@ -48,7 +39,7 @@ def test_the_number_in_sight_is_kept(written: str, becomes: str, kept: str) -> N
         f"{HEAD}def run(llm: LLM, prompts, keep, draw):\n    params = SamplingParams({written})\n"
         "    outputs = llm.generate(prompts, params)\n    return outputs\n"
     )
-    after = edited(text)
+    after = edited("VM308", text)
     (call,) = [n for n in ast.walk(ast.parse(after)) if isinstance(n, ast.Call) and n.keywords][:1]
     assert {ast.unparse(k) for k in call.keywords} == set(becomes.split(", "))
     assert f"del output.outputs[{kept}:]" in after

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 import sys
 import types
 from typing import Any
 
 import pytest
-from rule_support import by_code, find, read
+from rule_support import by_code, edited, find
 
 from vllm_migrate.edits.model import Level, Safety
-from vllm_migrate.edits.plan import plan_file
 
 HEAD = "import torch\nfrom vllm import LLM, SamplingParams\n\n\n"
 BAN = 'def ban(token_ids, logits):\n    logits[{tokens}] = float("-inf")\n    return logits\n\n\n'
 CALL = 'llm = LLM("m")\nparams = SamplingParams(logits_processors=[{processors}])\n'
 FACTORY = "class Ban:\n    def __init__(self, ids, value=0):\n        self.ids, self.value = ids, value\n\n\n"
-
-
-def edited(text: str, target: str = "0.32.0") -> str:
-    facts = read(text.encode(), "train.py", target)
-    plan = plan_file(facts, find(by_code("VM305"), text, target=target), unsafe=True)
-    assert not plan.refused
-    ast.parse(plan.after)
-    return plan.after.decode()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +44,7 @@ def edited(text: str, target: str = "0.32.0") -> str:
     ],
 )
 def test_constant_processors_become_parameters(function: str, parameter: str) -> None:
-    after = edited(HEAD + function + CALL.format(processors="ban"))
+    after = edited("VM305", HEAD + function + CALL.format(processors="ban"))
     assert parameter in after.splitlines()[-1]
     assert "logits_processors" not in after
 
@@ -74,7 +64,7 @@ def test_constant_processors_become_parameters(function: str, parameter: str) ->
     ],
 )
 def test_anything_else_becomes_an_adapter(function: str) -> None:
-    after = edited(HEAD + function + CALL.format(processors="ban"))
+    after = edited("VM305", HEAD + function + CALL.format(processors="ban"))
     assert "class BanAdapter(AdapterLogitsProcessor):" in after
     assert 'LLM("m", logits_processors=[BanAdapter])' in after
     assert 'SamplingParams(extra_args={"ban": True})' in after
@@ -120,9 +110,9 @@ def test_an_adapter_makes_what_the_request_had(
     text = HEAD.replace("import torch\n", "from functools import partial\n") + FACTORY
     text += CALL.format(processors=written)
     if ids is None:  # a call of what a call makes has no name
-        assert edited(text) == text
+        assert edited("VM305", text) == text
         return
-    scope = _run(edited(text), monkeypatch)
+    scope = _run(edited("VM305", text), monkeypatch)
     (adapter,) = scope["llm"].kwargs["logits_processors"]
     made = adapter().new_req_logits_processor(scope["params"])
     assert (made.ids, made.value) == (ids, value)
@@ -134,7 +124,7 @@ def test_an_adapter_makes_what_the_request_had(
 def test_several_processors_keep_their_order_and_requests_share_engines() -> None:
     text = f"{HEAD}from bans import Ban, boost\n\n\n{CALL.format(processors='boost, Ban([1])')}"
     text += "greedy = SamplingParams(temperature=0, logits_processors=[Ban([2])])\n"
-    after = edited(text)
+    after = edited("VM305", text)
     assert "logits_processors=[BoostAdapter, BanAdapter])" in after
     assert 'SamplingParams(temperature=0, extra_args={"Ban": [[2]]})' in after
     assert after.count("class ") == 2
@@ -145,7 +135,7 @@ def test_a_local_name_is_followed_to_what_makes_it() -> None:
         f"{HEAD}from bans import Ban\n\n\ndef rollout(ids):\n    llm = LLM('m')\n    ban = Ban(ids)\n"
         "    return llm.generate('a', SamplingParams(logits_processors=[ban]))\n"
     )
-    assert 'extra_args={"Ban": [ids]}' in edited(text)
+    assert 'extra_args={"Ban": [ids]}' in edited("VM305", text)
 
 
 @pytest.mark.parametrize(
@@ -176,12 +166,12 @@ def test_an_engine_in_another_file_leaves_the_class_in_words() -> None:
 
 def test_releases_before_the_other_runner_need_no_variable() -> None:
     text = f"{HEAD}from bans import Ban\n\n\n{CALL.format(processors='Ban([1])')}"
-    assert "VLLM_USE_V2_MODEL_RUNNER" in edited(text, "0.31.0")
-    assert "VLLM_USE_V2_MODEL_RUNNER" not in edited(text, "0.30.0")
+    assert "VLLM_USE_V2_MODEL_RUNNER" in edited("VM305", text, "0.31.0")
+    assert "VLLM_USE_V2_MODEL_RUNNER" not in edited("VM305", text, "0.30.0")
 
 
 def test_assignments_become_assignments() -> None:
     text = f"{HEAD}{BAN.format(tokens='7')}params = SamplingParams()\nparams.logits_processors = [ban]\n"
     (finding,) = find(by_code("VM305"), text)
     assert finding.level is Level.WARNING
-    assert edited(text).endswith('params.logit_bias = {7: float("-inf")}\n')
+    assert edited("VM305", text).endswith('params.logit_bias = {7: float("-inf")}\n')

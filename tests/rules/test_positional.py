@@ -5,21 +5,11 @@ from __future__ import annotations
 import ast
 
 import pytest
-from rule_support import by_code, find, read
+from rule_support import by_code, edited, find
 
 from vllm_migrate.edits.model import Level, Safety
-from vllm_migrate.edits.plan import plan_file
 
 HEAD = "from vllm import LLM, SamplingParams\n\n\n"
-
-
-def edited(code: str, text: str, **route: str) -> str:
-    facts = read(text.encode(), "train.py", route.get("target", "0.32.0"))
-    findings = find(by_code(code), text, **route)  # type: ignore[arg-type]  # versions alone are given
-    plan = plan_file(facts, findings, unsafe=True)
-    assert not plan.refused
-    ast.parse(plan.after)
-    return plan.after.decode()
 
 
 def test_all_fields_by_position_keep_their_meaning() -> None:
