@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from shares import interval
 
 from vllm_migrate.audit.decide.judge import ONE_LOOK, Comparison, Gate, Levels, judge
 from vllm_migrate.audit.decide.sequential import levels_of
 from vllm_migrate.audit.decide.statistics import bootstrap_metrics
 from vllm_migrate.audit.decide.thresholds import load_thresholds
-from vllm_migrate.audit.figures.distributions import beta_quantile
 from vllm_migrate.audit.figures.metrics import ClipRange, PromptSums, reduce_tokens
 from vllm_migrate.audit.result import Estimate, Metrics, Verdict
 
@@ -159,13 +159,6 @@ def run_looks(sums: Floats, traces: int, seed: int) -> dict[str, int]:
                 break
         counts[found.value] += 1
     return counts
-
-
-def interval(events: int, trials: int) -> tuple[float, float]:
-    """Clopper-Pearson, 95%."""
-    low = 0.0 if events == 0 else beta_quantile(0.025, events, trials - events + 1)
-    high = 1.0 if events == trials else beta_quantile(0.975, events + 1, trials - events)
-    return low, high
 
 
 def run_kind(index: int, traces: int) -> list[dict[str, object]]:

@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 HELD_TO = {"check": 5.0, "dense": 40.0, "rewrite": 30.0}
 """Milliseconds per 1,000 lines, check and rewrite on verl 0.4.1 and OpenRLHF 0.5.9.post1 together."""
@@ -157,7 +158,7 @@ def python_lines(trees: list[Path]) -> tuple[int, int]:
     return len(files), sum(path.read_bytes().count(b"\n") for path in files)
 
 
-def machine() -> dict[str, object]:
+def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -173,7 +174,7 @@ def machine() -> dict[str, object]:
     }
 
 
-def measure(trees: list[Path], workplace: Path, runs: int, ruff: str) -> dict[str, object]:
+def measure(trees: list[Path], workplace: Path, runs: int, ruff: str) -> dict[str, Any]:
     """All runs of all tools."""
     empty = workplace / "empty"
     empty.mkdir()
@@ -206,7 +207,7 @@ def measure(trees: list[Path], workplace: Path, runs: int, ruff: str) -> dict[st
     }
 
 
-def show(result: dict[str, object]) -> None:
+def show(result: dict[str, Any]) -> None:
     """Print the figures beside what they are held to."""
     sizes, seconds = result["sizes"], result["cpu_seconds"]
     print(f"{', '.join(result['trees'])}: {sizes['tree']['files']} files, {sizes['tree']['lines']} lines")

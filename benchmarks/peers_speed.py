@@ -29,7 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "recall"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from check_speed import cpu_seconds, machine, python_lines
-from fetch import fetch_archive, folder_of, repositories
+from fetch import repositories
+from trees import fetch_wheel, folder_of
 
 PEERS = {
     "ruff": "0.17.6",
@@ -61,7 +62,7 @@ def default_trees(folder: Path) -> list[Path]:
         if (row["name"], row["version"]) in TREES:
             tree = folder_of(row, folder)
             tree.mkdir(parents=True)
-            fetch_archive(row, tree)
+            fetch_wheel(row, tree)
             trees.append(tree)
     return sorted(trees, key=lambda tree: tree.name, reverse=True)
 

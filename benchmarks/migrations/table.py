@@ -2,48 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
+
+from shares import CONFIDENCE, interval
 
 if TYPE_CHECKING:
     from case import Case
     from stages import Outcome
 
 V1_STAGES = ("before", "safe", "unsafe")
-CONFIDENCE = 0.95
 _WIDTH = 78
-
-
-def interval(passed: int, runs: int) -> tuple[float, float]:
-    """Two-sided 95% interval of a pass rate (C. Clopper and E. Pearson, 1934), by bisection on the tails."""
-    tail = (1.0 - CONFIDENCE) / 2.0
-    if not runs:
-        return 0.0, 1.0
-
-    def at_least(share: float) -> float:
-        return sum(_term(runs, k, share) for k in range(passed, runs + 1))
-
-    def at_most(share: float) -> float:
-        return sum(_term(runs, k, share) for k in range(passed + 1))
-
-    lower, upper = 0.0, 1.0
-    if passed > 0:
-        low, high = 0.0, 1.0
-        for _ in range(60):
-            middle = (low + high) / 2.0
-            low, high = (middle, high) if at_least(middle) < tail else (low, middle)
-        lower = low
-    if passed < runs:
-        low, high = 0.0, 1.0
-        for _ in range(60):
-            middle = (low + high) / 2.0
-            low, high = (middle, high) if at_most(middle) > tail else (low, middle)
-        upper = high
-    return lower, upper
-
-
-def _term(runs: int, k: int, share: float) -> float:
-    return math.comb(runs, k) * share**k * (1.0 - share) ** (runs - k)
 
 
 def rates(cases: list[Case], outcomes: dict[str, dict[str, Outcome]]) -> dict[str, dict[str, float]]:

@@ -9,58 +9,44 @@ metadata, which fails for one that wants torch: its unpacked tree is taken never
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-try:
-    import tomllib
-except ModuleNotFoundError:
-    import tomli as tomllib
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from trees import download, fetch_missing, fetch_wheel, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HERE = Path(__file__).resolve().parent
-PLATFORMS = ("any", "manylinux1_x86_64", "manylinux2014_x86_64", "manylinux_2_28_x86_64")
-
 
 def releases() -> list[dict[str, str]]:
     """What `releases.toml` lists."""
-    rows: list[dict[str, str]] = tomllib.loads((HERE / "releases.toml").read_text(encoding="utf-8"))[
-        "release"
-    ]
-    return rows
+    return read_rows(Path(__file__).with_name("releases.toml"), "release")
 
 
-def folder_of(row: Mapping[str, str], folder: Path) -> Path:
-    """Where the tree of a release lies."""
-    return folder / f"{row['name']}-{row['version']}"
+def fetch(row: Mapping[str, str], target: Path) -> None:
+    """Unpack a release of either kind."""
+    if row.get("kind") != "source":
+        fetch_wheel(row, target)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        shutil.copytree(unpacked_source(row, Path(scratch)), target, dirs_exist_ok=True, symlinks=True)
 
 
-def fetch_wheel(row: Mapping[str, str], target: Path, scratch: Path) -> None:
-    """Unpack a wheel."""
-    options = ["--only-binary=:all:", "--python-version", row.get("python", "3.11")]
-    options += [word for platform in PLATFORMS for word in ("--platform", platform)]
-    subprocess.run(_download(row, options, scratch), check=True)
-    with zipfile.ZipFile(next(scratch.glob("*.whl"))) as archive:
-        archive.extractall(target)  # noqa: S202 - its hash is known
-
-
-def fetch_source(row: Mapping[str, str], target: Path, scratch: Path) -> None:
-    """Unpack a source archive; where pip could not read its metadata, move the tree pip has unpacked."""
+def unpacked_source(row: Mapping[str, str], scratch: Path) -> Path:
+    """The tree of a source archive; where pip could not read its metadata, the one pip has unpacked."""
     kept = scratch / "kept"
     kept.mkdir()
     options = ["--no-binary=:all:", "--no-build-isolation", "--no-clean"]
     done = subprocess.run(
-        _download(row, options, scratch),
+        download(row, options, scratch),
         env={**os.environ, "TMPDIR": str(kept)},
         capture_output=True,
         text=True,
@@ -71,47 +57,12 @@ def fetch_source(row: Mapping[str, str], target: Path, scratch: Path) -> None:
         unpacked = scratch / "unpacked"
         with tarfile.open(found) as archive:
             archive.extractall(unpacked, filter="data")
-        tree = next(unpacked.iterdir())
-    else:
-        tree = next((path.parent for path in kept.glob("pip-download-*/*/PKG-INFO")), None)
-        if tree is None:
-            raise OSError(done.stderr.strip().rpartition("\n")[2])
-    shutil.copytree(tree, target, dirs_exist_ok=True, symlinks=True)
-
-
-def _download(row: Mapping[str, str], options: list[str], scratch: Path) -> list[str]:
-    wanted = scratch / "wanted.txt"
-    wanted.write_text(f"{row['name']}=={row['version']} --hash=sha256:{row['sha256']}\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-    return [*command, *options, "--dest", str(scratch), "--requirement", str(wanted)]
-
-
-def main() -> None:
-    """Fetch what is missing; exit 1 where something can't be had."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", nargs="*", help="names of releases")
-    args = parser.parse_args()
-    failed = 0
-    for row in releases():
-        tree = folder_of(row, args.folder)
-        if tree.exists() or (args.only and row["name"] not in args.only):
-            continue
-        unfinished = tree.with_name(f"{tree.name}.part")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        try:
-            with tempfile.TemporaryDirectory() as scratch:
-                fetch = fetch_source if row.get("kind") == "source" else fetch_wheel
-                fetch(row, unfinished, Path(scratch))
-        except (OSError, subprocess.CalledProcessError) as error:
-            print(f"{tree.name}: {error}", file=sys.stderr)
-            failed += 1
-            continue
-        unfinished.rename(tree)
-        print(tree.name)
-    sys.exit(1 if failed else 0)
+        return next(unpacked.iterdir())
+    left = next(kept.glob("pip-download-*/*/PKG-INFO"), None)
+    if left is None:
+        raise OSError(done.stderr.strip().rpartition("\n")[2])
+    return left.parent
 
 
 if __name__ == "__main__":
-    main()
+    fetch_missing(__doc__, releases(), fetch)

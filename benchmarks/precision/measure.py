@@ -17,23 +17,21 @@ mended by anything found in them, and over what is found in them now.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import math
-import os
-import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fetch import folder_of, releases
+from fetch import releases
+from shares import interval
+from trees import folder_of, report, result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 HERE = Path(__file__).resolve().parent
 TARGET = "0.32.0"
@@ -41,8 +39,6 @@ HELD_OUT = "held-out"
 """The `set` of releases by which no rule had been mended when they were labelled."""
 UNSEEN = 3
 """The `pass` of their labels of that time."""
-ERRORS = 0.05
-"""What the interval leaves out: 95% confidence."""
 KEY = ("repository", "version", "file", "line", "column", "rule", "level")
 
 
@@ -58,13 +54,7 @@ def read_labels() -> list[dict[str, Any]]:
 
 def check(folder: Path) -> dict[str, Any]:
     """What `check` says of a tree, down to notes."""
-    command = [sys.executable, "-m", "vllm_migrate", "check", "--to", TARGET, "--output-format", "json", "."]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
-    if done.returncode not in (0, 1, 2) or not done.stdout:
-        sys.exit(f"check in {folder} ended with {done.returncode}: {done.stderr.decode()[-500:]}")
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+    return result_of(["check", "--to", TARGET], folder)
 
 
 def found_in(release: Mapping[str, str], folder: Path) -> Iterable[dict[str, Any]]:
@@ -93,36 +83,11 @@ def judge(finding: Mapping[str, Any], labels: Sequence[Mapping[str, Any]]) -> Ma
     return same or next((label for label in labels if label["label"]), None)
 
 
-def interval(hits: int, total: int) -> tuple[float, float]:
-    """Clopper and Pearson's exact interval for a share of `hits` in `total`."""
-
-    def solve(tail: Callable[[float], float]) -> float:
-        low, high = 0.0, 1.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if tail(middle) < ERRORS / 2 else (low, middle)
-        return low
-
-    def at_least(p: float) -> float:
-        return math.fsum(_binomial(k, total, p) for k in range(hits, total + 1))
-
-    def at_most(q: float) -> float:
-        return math.fsum(_binomial(k, total, q) for k in range(total - hits, total + 1))
-
-    low = solve(at_least) if hits else 0.0
-    high = 1 - solve(at_most) if hits < total else 1.0
-    return low, high
-
-
-def _binomial(k: int, n: int, p: float) -> float:
-    return math.comb(n, k) * p**k * (1 - p) ** (n - k)
-
-
 def share(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Labelled findings, true ones among them, precision and its interval."""
     labels = [bool(row["label"]) for row in rows]
     hits, total = sum(labels), len(labels)
-    low, high = interval(hits, total) if total else (0.0, 1.0)
+    low, high = interval(hits, total)
     return {
         "labelled": total,
         "true": hits,
@@ -155,8 +120,8 @@ def measure(trees: Path) -> dict[str, Any]:
     """Check every tree and join its findings with the labels."""
     labels = read_labels()
     known: dict[tuple[Any, ...], list[Mapping[str, Any]]] = defaultdict(list)
-    for label in labels:
-        known[key(label)].append(label)
+    for row in labels:
+        known[key(row)].append(row)
     now: list[dict[str, Any]] = []
     held_out: list[dict[str, Any]] = []
     open_: list[dict[str, Any]] = []
@@ -171,11 +136,11 @@ def measure(trees: Path) -> dict[str, Any]:
             if label is None:
                 open_.append(finding)
             else:
-                row = {part: finding[part] for part in (*KEY, "says")}
+                place = {part: finding[part] for part in (*KEY, "says")}
                 reworded = label["says"] != finding["says"]
                 counted = held_out if release["set"] == HELD_OUT else now
                 counted.append(
-                    {**row, "label": label["label"], "reason": label["reason"], "reworded": reworded}
+                    {**place, "label": label["label"], "reason": label["reason"], "reworded": reworded}
                 )
     first = [label for label in labels if label["pass"] == 1]
     unseen = [label for label in labels if label["pass"] == UNSEEN]
@@ -204,8 +169,8 @@ def _migrated(row: Mapping[str, Any]) -> bool:
     )
 
 
-def show(result: Mapping[str, Any]) -> None:
-    """Print both precisions, each rule's, what is false and what nobody has judged."""
+def show(result: Mapping[str, Any]) -> int:
+    """Print all precisions, each rule's, and what is false; returns how much nobody has judged."""
     for title in ("first_pass", "now", "held_out", "held_out_now"):
         part = result[title]
         print(
@@ -227,6 +192,7 @@ def show(result: Mapping[str, Any]) -> None:
     if result["absent"]:
         print("absent: " + ", ".join(result["absent"]))
     print(f"false errors in migrated trees: {len(result['false_errors_in_migrated'])}")
+    return len(result["unlabelled"]) + len(result["absent"])
 
 
 def _line(row: Mapping[str, Any]) -> str:
@@ -241,18 +207,5 @@ def _place(row: Mapping[str, Any]) -> str:
     return f"{row['rule']} {row['level']} {tree}/{row['file']}:{row['line']}:{row['column']}"
 
 
-def main() -> None:
-    """Measure, print, and write the raw results where asked; exit 1 where a finding has no label."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("trees", type=Path)
-    parser.add_argument("--json", type=Path, help="write the raw results here")
-    args = parser.parse_args()
-    result = measure(args.trees)
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    show(result)
-    sys.exit(1 if result["unlabelled"] or result["absent"] else 0)
-
-
 if __name__ == "__main__":
-    main()
+    report(__doc__, measure, show)

@@ -10,19 +10,16 @@ line that goes named it as well.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fetch import folder_of, releases
-from measure import HERE, TARGET
+from fetch import releases
+from measure import TARGET
+from trees import folder_of, report, start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,19 +33,8 @@ MEASURED = re.compile(
 
 def diff(folder: Path) -> str:
     """What `rewrite` would change in a tree."""
-    command = ["rewrite", "--to", TARGET, "--diff", "--unsafe-fixes", "--allow-dirty", "--quiet", "."]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
-    done = subprocess.run(
-        [sys.executable, "-m", "vllm_migrate", *command],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode not in (0, 1):
-        sys.exit(f"rewrite in {folder} ended with {done.returncode}: {done.stderr[-500:]}")
-    return "\n".join(_hunks(done.stdout))
+    command = ["rewrite", "--to", TARGET, "--diff", "--unsafe-fixes", "--allow-dirty", "--quiet"]
+    return "\n".join(_hunks(start(command, folder, (0, 1)).decode()))
 
 
 def _hunks(text: str) -> list[str]:
@@ -69,26 +55,27 @@ def wrong(kind: str, changed: str) -> list[str]:
     ]
 
 
-def main() -> None:
-    """Rewrite nothing, look at what would be; exit 1 where something would be that must not."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("trees", type=Path)
-    parser.add_argument("--json", type=Path, help="write the raw results here")
-    args = parser.parse_args()
-    rows: list[Mapping[str, Any]] = []
+def measure(trees: Path) -> dict[str, Any]:
+    """What would be edited in each tree that is to be left alone; nothing is written."""
+    rows = []
     for release in releases():
         if kind := release.get("edits"):
-            folder = folder_of(release, args.trees)
+            folder = folder_of(release, trees)
             changed = diff(folder)
             lines = sum(line.startswith("+") and not line.startswith("+++") for line in changed.splitlines())
             bad = wrong(kind, changed)
             rows.append({"tree": folder.name, "edits": kind, "lines_added": lines, "wrong": bad})
-            print(f"{folder.name}: {kind}; {lines} lines added, {len(bad)} that must not be")
-            print("\n".join(bad), end="\n" if bad else "")
-    if args.json:
-        args.json.write_text(json.dumps({"target": TARGET, "trees": rows}, indent=1) + "\n", encoding="utf-8")
-    sys.exit(1 if any(row["wrong"] for row in rows) else 0)
+    return {"target": TARGET, "trees": rows}
+
+
+def show(result: Mapping[str, Any]) -> int:
+    """Print what would be edited; returns how many lines must not be."""
+    for row in result["trees"]:
+        bad = row["wrong"]
+        print(f"{row['tree']}: {row['edits']}; {row['lines_added']} lines added, {len(bad)} that must not be")
+        print("\n".join(bad), end="\n" if bad else "")
+    return sum(len(row["wrong"]) for row in result["trees"])
 
 
 if __name__ == "__main__":
-    main()
+    report(__doc__, measure, show)

@@ -16,10 +16,8 @@ edits nothing, and that every line is byte by byte what it was unless an edit wa
 
 from __future__ import annotations
 
-import argparse
 import ast
 import difflib
-import json
 import shutil
 import sys
 import tempfile
@@ -27,10 +25,11 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fetch import folder_of, repositories
-from recall import TARGET, check, key, read_reasons, read_sites, run, speaks_of
+from fetch import repositories
+from recall import TARGET, check, key, read_reasons, read_sites, speaks_of
+from trees import folder_of, report, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,13 +54,13 @@ Lines = list[bytes]
 
 def rewrite(folder: Path) -> dict[str, Any]:
     """Rewrite a tree in place."""
-    return run(["rewrite", "--to", TARGET, "--unsafe-fixes", "--allow-dirty"], folder)
+    return result_of(["rewrite", "--to", TARGET, "--unsafe-fixes", "--allow-dirty"], folder)
 
 
 def hunks(before: Lines, after: Lines) -> list[tuple[int, int, int, int]]:
     """Changed ranges of lines, 0-based and end-exclusive: of the old file, then of the new one."""
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
-    return [tuple(block[1:]) for block in matcher.get_opcodes() if block[0] != "equal"]
+    return [(i, j, k, n) for kind, i, j, k, n in matcher.get_opcodes() if kind != "equal"]
 
 
 def announced(findings: Sequence[Mapping[str, Any]], text: bytes) -> Iterator[tuple[int, int]]:
@@ -212,17 +211,5 @@ def show(result: Mapping[str, Any]) -> int:
     return short + len(result["faults"])
 
 
-def main() -> None:
-    """Measure and print; exit 1 where something falls short."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("trees", type=Path)
-    parser.add_argument("--json", type=Path, help="write every site's result there")
-    args = parser.parse_args()
-    result = measure(args.trees.resolve())
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    sys.exit(1 if show(result) else 0)
-
-
 if __name__ == "__main__":
-    main()
+    report(__doc__, measure, show)

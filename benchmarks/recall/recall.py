@@ -17,17 +17,15 @@ as does an unknown one.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fetch import folder_of, repositories, tomllib
+from fetch import repositories
+from trees import folder_of, read_rows, report, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -53,23 +51,9 @@ def key(site: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(site[part] for part in SITE)
 
 
-def run(command: list[str], folder: Path) -> dict[str, Any]:
-    """The JSON result of a command of ours on the tree in `folder`, whatever it found."""
-    root = str(HERE.parents[1])
-    environment = {**os.environ, "PYTHONPATH": root}
-    whole = [sys.executable, "-m", "vllm_migrate", *command, "--output-format", "json", "."]
-    done = subprocess.run(whole, cwd=folder, env=environment, capture_output=True, check=False)
-    if done.returncode not in (0, 1, 2) or not done.stdout:
-        sys.exit(
-            f"{' '.join(command)} in {folder} ended with {done.returncode}: {done.stderr.decode()[-500:]}"
-        )
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
-
-
 def check(folder: Path) -> dict[str, Any]:
     """What `check` says of a tree."""
-    return run(["check", "--to", TARGET], folder)
+    return result_of(["check", "--to", TARGET], folder)
 
 
 def lines_of(finding: Mapping[str, Any], text: bytes) -> Iterator[tuple[int, int]]:
@@ -96,7 +80,7 @@ def read_reasons(
     sites: Iterable[Mapping[str, Any]], table: str = "miss"
 ) -> dict[tuple[Any, ...], dict[str, str]]:
     """Why single sites need not be found (`miss`), or are left to a person (`left`)."""
-    rows = tomllib.loads((HERE / "reasons.toml").read_text(encoding="utf-8")).get(table, [])
+    rows = read_rows(HERE / "reasons.toml", table)
     known = {key(site) for site in sites}
     for row in rows:
         if key(row) not in known or row["reason"] not in REASONS[table] or not row["evidence"]:
@@ -157,17 +141,5 @@ def show(result: Mapping[str, Any]) -> int:
     return sum(not row["found"] and not row["reason"] for row in rows)
 
 
-def main() -> None:
-    """Measure and print; exit 1 where a miss has no reason."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("trees", type=Path)
-    parser.add_argument("--json", type=Path, help="write every site's result there")
-    args = parser.parse_args()
-    result = measure(args.trees.resolve())
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    sys.exit(1 if show(result) else 0)
-
-
 if __name__ == "__main__":
-    main()
+    report(__doc__, measure, show)
