@@ -62,7 +62,4 @@ def test_a_damaged_cache_is_as_none(tmp_path, monkeypatch):
     monkeypatch.setenv("VLLM_MIGRATE_CACHE", str(tmp_path))
     (tmp_path / "audit-costs.json").write_text("[1, 2", encoding="utf-8")
     assert recall(a_plan()) is None
-    remember(
-        a_plan(),
-        not_judged(a_plan(), "x", ""),
-    )
+    remember(a_plan(), not_judged(a_plan(), "x", ""))
