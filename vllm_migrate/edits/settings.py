@@ -59,9 +59,9 @@ def flag(name: str, value: object) -> str:
     """A setting as a flag of `vllm serve`."""
     dashed = name.replace("_", "-")
     if isinstance(value, bool):
-        return f"--{dashed}" if value else f"--no-{dashed}"
+        return shlex.quote(f"--{dashed}" if value else f"--no-{dashed}")
     written = value if isinstance(value, str) else json.dumps(value)
-    return f"--{dashed} {shlex.quote(written)}"
+    return f"{shlex.quote(f'--{dashed}')} {shlex.quote(written)}"
 
 
 def python_source(value: object) -> str:

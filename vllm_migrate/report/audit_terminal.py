@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Estimate, Verdict
+from vllm_migrate.edits.settings import python_source
 from vllm_migrate.report.audit_terminal_parts import further_parts
-from vllm_migrate.report.settings_code import python_source
 from vllm_migrate.report.shown import safe_lines as safe
-from vllm_migrate.report.words import headline, words_for
+from vllm_migrate.report.words import find_arm, headline, words_for
 
 WIDTH = 80
 _STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "bold yellow"}
@@ -137,7 +137,7 @@ def _percent(share: Estimate) -> str:
 
 def _print_checks(result: AuditResult, console: Console) -> None:
     """What decided a verdict other than PASS."""
-    candidate = next((arm for arm in result.arms if arm.name == "candidate"), None)
+    candidate = find_arm(result, "candidate")
     if candidate is None or result.verdict is Verdict.PASS:
         return
     wanted = Verdict.FAIL if result.verdict is Verdict.FAIL else Verdict.INCONCLUSIVE

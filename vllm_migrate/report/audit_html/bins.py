@@ -75,14 +75,7 @@ def mean_by_position(positions: Floats, deltas: Floats, bins: int) -> list[tuple
     edges[-1] = positions.max() + 1
     if edges.size == 1:
         edges = np.array([positions.min(), positions.max() + 1])
-    which = np.clip(np.searchsorted(edges, positions, side="right") - 1, 0, edges.size - 2)
-    total = np.bincount(which, weights=np.abs(deltas), minlength=edges.size - 1)
-    tokens = np.bincount(which, minlength=edges.size - 1)
-    return [
-        (float(edges[k]), float(edges[k + 1]), float(total[k] / tokens[k]))
-        for k in range(edges.size - 1)
-        if tokens[k]
-    ]
+    return _means(positions, deltas, edges)
 
 
 def mean_by_value(values: Floats, deltas: Floats, bins: int) -> list[tuple[float, float, float]]:
@@ -92,6 +85,11 @@ def mean_by_value(values: Floats, deltas: Floats, bins: int) -> list[tuple[float
     edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)))
     if edges.size == 1:
         return [(float(edges[0]), float(edges[0]), float(np.abs(deltas).mean()))]
+    return _means(values, deltas, edges)
+
+
+def _means(values: Floats, deltas: Floats, edges: Floats) -> list[tuple[float, float, float]]:
+    """(low, high, mean |Δlogp|) of each bin that holds a token; the last bin is closed."""
     which = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, edges.size - 2)
     total = np.bincount(which, weights=np.abs(deltas), minlength=edges.size - 1)
     tokens = np.bincount(which, minlength=edges.size - 1)
