@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from vllm_migrate.config import Config
+from vllm_migrate.edits.rewrite import rewrite
+from vllm_migrate.rules.scan import scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 CLIENT = (
     "from openai import OpenAI\n\n\ndef step(client: OpenAI, optimizer, loss_of):\n"
     '    answer = client.completions.create(model="m", prompt=[1], logprobs=1)\n'
@@ -17,23 +21,14 @@ CLIENT = (
 )
 
 
-def rewrite(folder, script, client=CLIENT):
+def rewritten(folder: Path, script: str, client: str = CLIENT) -> str:
+    """The script after VM701's edits, with a client beside it."""
     (folder / "serve.sh").write_text(script)
     (folder / "client.py").write_text(client)
     (folder / "requirements.txt").write_text("vllm==0.8.5\n")
-    command = [
-        sys.executable,
-        "-m",
-        "vllm_migrate",
-        "rewrite",
-        "--unsafe-fixes",
-        "--quiet",
-        "--select",
-        "VM701",
-    ]
-    subprocess.run(
-        [*command, "."], cwd=folder, env={"PYTHONPATH": str(ROOT)}, check=False, capture_output=True
-    )
+    found = scan([folder], Config(select=("VM701",)))
+    assert not found.diagnostics
+    rewrite(found, unsafe=True, write=True)
     return (folder / "serve.sh").read_text()
 
 
@@ -44,9 +39,9 @@ def rewrite(folder, script, client=CLIENT):
         ("exec python -m vllm.entrypoints.openai.api_server \\\n    --model m\n", "api_server"),
     ],
 )
-def test_server_of_a_trainer_gets_the_flag(tmp_path, script, last):
+def test_server_of_a_trainer_gets_the_flag(tmp_path: Path, script: str, last: str) -> None:
     flag = " --logprobs-mode processed_logprobs"
-    assert rewrite(tmp_path, script) == script.replace(last, last + flag)
+    assert rewritten(tmp_path, script) == script.replace(last, last + flag)
 
 
 @pytest.mark.parametrize(
@@ -57,11 +52,11 @@ def test_server_of_a_trainer_gets_the_flag(tmp_path, script, last):
         "vllm bench throughput --model m\n",
     ],
 )
-def test_other_commands_are_left_alone(tmp_path, script):
-    assert rewrite(tmp_path, script) == script
+def test_other_commands_are_left_alone(tmp_path: Path, script: str) -> None:
+    assert rewritten(tmp_path, script) == script
 
 
-def test_server_nobody_trains_on_is_left_alone(tmp_path):
+def test_server_nobody_trains_on_is_left_alone(tmp_path: Path) -> None:
     client = CLIENT.replace("    loss.backward()\n    optimizer.step()\n", "    return loss\n")
     script = "vllm serve m\n"
-    assert rewrite(tmp_path, script, client) == script
+    assert rewritten(tmp_path, script, client) == script
