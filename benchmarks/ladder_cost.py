@@ -92,9 +92,9 @@ def main() -> int:
             run = process.load("candidate", {})
         ids = process.tokenize([line.text for line in lines])
         prompts = tuple(Prompt(i, line.text, tuple(ids[i])) for i, line in enumerate(lines))
-        process.flip("logprobs_mode", "processed_logprobs")
+        process.client.flip("logprobs_mode", "processed_logprobs")
         rollouts = process.sample("reference", ids, SAMPLING, samples=SAMPLES, seed=1)
-        process.flip("logprobs_mode", "raw_logprobs")
+        process.client.flip("logprobs_mode", "raw_logprobs")
         with clock.stage("replay"):
             process.force("candidate", prompts, rollouts, SAMPLING)
         with clock.stage("sample"):

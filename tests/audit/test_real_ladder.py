@@ -55,11 +55,11 @@ class Bench:
             Prompt(i, text, tuple(ids))
             for i, (text, ids) in enumerate(zip(texts, process.tokenize(texts), strict=True))
         )
-        process.flip("logprobs_mode", "processed_logprobs")
+        process.client.flip("logprobs_mode", "processed_logprobs")
         rollouts = process.sample(
             "reference", [list(p.token_ids) for p in prompts], SAMPLING, samples=1, seed=0
         )
-        process.flip("logprobs_mode", "raw_logprobs")
+        process.client.flip("logprobs_mode", "raw_logprobs")
         return prompts, rollouts
 
     def climb(self, steps, engine, prompts, rollouts):
@@ -100,7 +100,7 @@ def test_a_climb_keeps_the_cause_and_every_change_acts_and_goes_back(bench, live
     raw = np.concatenate([record.raw for record in run.runs[NONE].records])
     assert np.abs(np.concatenate([record.logprobs for record in scored]) - raw).max() < 0.2
     assert [r.logprobs for r in again.runs[NONE].records] == [r.logprobs for r in run.runs[NONE].records]
-    assert process.flip("head_dtype", "bfloat16")[1] == "bfloat16"
+    assert process.client.flip("head_dtype", "bfloat16")["was"] == "bfloat16"
 
 
 def test_an_engine_that_died_is_started_again_and_the_climb_goes_on(bench, live):

@@ -152,11 +152,6 @@ class EngineProcess:
         with self._stage(arm, "replay", wire.REPLAY):
             return self.client.replay(request, slot=slot, seconds=seconds)
 
-    def flip(self, setting: str, value: Any, *, slot: str = wire.MAIN_SLOT) -> tuple[bool, Any, str]:
-        """Change a setting in the live engine: whether that worked, what it was, and why it did not."""
-        answer = self.client.flip(setting, value, slot=slot)
-        return bool(answer.get("live")), answer.get("was"), str(answer.get("why", ""))
-
     def _report(self, operation: str, done: int, total: int) -> None:
         self._progress(self._arm, _DOING.get(operation, operation), done, total)
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.cause.evidence import LOGPROBS, SIGNATURE, Step, StepRun
+from vllm_migrate.audit.cause.evidence import LOGPROBS, SIGNATURE, Step, StepRun, merged
+from vllm_migrate.audit.cause.live_engine import limit_after
+from vllm_migrate.engines.client import WORK_SECONDS
+from vllm_migrate.engines.flips import CannotFlipError
 from vllm_migrate.errors import VllmMigrateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from vllm_migrate.audit.cause.live_engine import LiveEngine
+    from vllm_migrate.audit.cause.live_engine import LiveEngine, Replayed
     from vllm_migrate.audit.process import EngineProcess
     from vllm_migrate.trace.model import Prompt, Rollout
     from vllm_migrate.workers.protocol import ReplayRecord, SamplingSettings
 
-_LEAST_SECONDS, _TIMES_THE_BASE = 120.0, 20.0
 _CONTROLS = {
     "max_rows": "sequences per step",
     "max_tokens": "tokens per step",
@@ -57,14 +60,14 @@ class Attempts:
         self._stopped = stopped
         self._seed = seed
         self._arm = arm
-        self._limit = 7200.0
+        self._limit = WORK_SECONDS
         self._base: StepRun | None = None
         self.observed: dict[str, int] = {}
 
     def measure_by(self, base: StepRun) -> None:
         """Take the run without any change as the measure of the others: for their limit and their control."""
         self._base = base
-        self._limit = max(_LEAST_SECONDS, _TIMES_THE_BASE * base.seconds)
+        self._limit = limit_after(base.seconds)
 
     def run(self, steps: tuple[Step, ...]) -> StepRun:
         """Replay under some steps; what goes wrong with the engine becomes the run's note."""
@@ -80,39 +83,33 @@ class Attempts:
         return run
 
     def _replay(self, steps: tuple[Step, ...]) -> StepRun:
-        arguments = _merged(step.arguments for step in steps if not step.flips)
-        process, slot, how = self._engine.at(arguments)
-        flips = _merged(step.flips for step in steps)
-        reverts: list[tuple[str, Any]] = []
+        force = partial(self._force, steps)
+        flips = merged(step.flips for step in steps)
+        note = ""
         try:
-            for setting, value in flips.items():
-                live, was, why = process.flip(setting, value, slot=slot)
-                if not live:
-                    break
-                reverts.append((setting, was))
-            else:
-                return self._force(process, slot, how, steps)
-        finally:
-            for setting, was in reversed(reverts):
-                process.flip(setting, was, slot=slot)
-        # The live engine can't do it, so one that is started with the settings has to.
-        asked = _merged(step.arguments for step in steps)
-        if set(flips) - set(asked):
-            return StepRun(how=SIGNATURE, note=f"not tried: {why}")
-        process, slot, how = self._engine.at(asked)
-        return replace(self._force(process, slot, how, steps), note=f"in another engine: {why}")
+            arguments = merged(step.arguments for step in steps if not step.flips)
+            replayed = self._engine.replay(force, arguments=arguments, flips=flips)
+        except CannotFlipError as refused:
+            # The live engine can't do it, so one that is started with the settings has to.
+            asked = merged(step.arguments for step in steps)
+            if set(flips) - set(asked):
+                return StepRun(how=SIGNATURE, note=f"not tried: {refused.why}")
+            replayed = self._engine.replay(force, arguments=asked, flips={})
+            note = f"in another engine: {refused.why}"
+        if not steps:
+            self.observed = replayed.counts
+        return StepRun(replayed.records, replayed.how, self._acted(steps, replayed), note=note)
 
-    def _force(self, process: EngineProcess, slot: str, how: str, steps: tuple[Step, ...]) -> StepRun:
-        process.client.observe(slot=slot)
+    def _force(self, steps: tuple[Step, ...], process: EngineProcess, slot: str) -> list[ReplayRecord]:
         order = None
         if any(step.shuffled for step in steps):
             order = list(range(len(self._rollouts)))
             random.Random(self._seed).shuffle(order)  # noqa: S311 - another order, not a secret
-        records = process.force(
+        return process.force(
             self._arm,
             self._prompts,
             self._rollouts,
-            replace(self._sampling, **_merged(step.sampling for step in steps)),
+            replace(self._sampling, **merged(step.sampling for step in steps)),
             slot=slot,
             order=order,
             max_num_seqs=min((step.max_num_seqs for step in steps if step.max_num_seqs), default=0),
@@ -120,14 +117,8 @@ class Attempts:
             top=0,
             seconds=self._limit,
         )
-        counts = process.client.observe(slot=slot)
-        if not steps:
-            self.observed = counts
-        return StepRun(records=records, how=how, acted=self._acted(steps, records, counts))
 
-    def _acted(
-        self, steps: tuple[Step, ...], records: Sequence[ReplayRecord], counts: Mapping[str, int]
-    ) -> str:
+    def _acted(self, steps: tuple[Step, ...], replayed: Replayed) -> str:
         """What shows that the changes took effect, in words."""
         base = self._base
         if base is None:
@@ -137,19 +128,12 @@ class Attempts:
             if control == LOGPROBS:
                 pairs = [
                     (a, b)
-                    for one, other in zip(records, base.records, strict=True)
+                    for one, other in zip(replayed.records, base.records, strict=True)
                     for a, b in zip(one.logprobs, other.logprobs, strict=True)
                 ]
                 words.append(f"{sum(a != b for a, b in pairs)} of {len(pairs)} logprobs changed")
             else:
                 name = _CONTROLS[control]
-                before, now = self.observed.get(control, 0), counts.get(control, 0)
+                before, now = self.observed.get(control, 0), replayed.counts.get(control, 0)
                 words.append(f"{name} {before} -> {now}{' (it did not act)' if before == now else ''}")
         return "; ".join(words)
-
-
-def _merged(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for part in parts:
-        merged.update(part)
-    return merged

@@ -7,19 +7,21 @@ machine does meets both alike. An option is kept where the signal stays equivale
 from __future__ import annotations
 
 import math
-import time
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.cause.climbed import choose
-from vllm_migrate.audit.cause.evidence import Option, SpeedRun
+from vllm_migrate.audit.cause.evidence import Option, SpeedRun, merged
+from vllm_migrate.audit.cause.live_engine import limit_after
 from vllm_migrate.audit.figures.distributions import student_t_quantile
 from vllm_migrate.audit.verdict import Estimate
-from vllm_migrate.errors import EngineError, VllmMigrateError
+from vllm_migrate.engines.client import WORK_SECONDS
+from vllm_migrate.errors import VllmMigrateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from vllm_migrate.audit.cause.live_engine import LiveEngine
+    from vllm_migrate.audit.cause.live_engine import LiveEngine, Replayed
+    from vllm_migrate.audit.process import EngineProcess
     from vllm_migrate.trace.model import Prompt, Rollout
     from vllm_migrate.workers.protocol import ReplayRecord, SamplingSettings
 
@@ -66,19 +68,12 @@ def options(settings: Mapping[str, Any]) -> list[Option]:
     if len(possible) > 1:
         found.append(
             Option(
-                _merged(option.settings for option in possible),
-                _merged(option.flips for option in possible),
-                _merged(option.arguments for option in possible),
+                merged(option.settings for option in possible),
+                merged(option.flips for option in possible),
+                merged(option.arguments for option in possible),
             )
         )
     return found
-
-
-def _merged(parts: Any) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for part in parts:
-        merged.update(part)
-    return merged
 
 
 class SpeedTrial:
@@ -108,6 +103,7 @@ class SpeedTrial:
         self._sampling = sampling
         self._settings = settings
         self._stopped = stopped
+        self._limit: float | None = None
         self._chosen = choose(rollouts)
         few = max(FEWEST_PROMPTS, int(len(prompts) * SHARE_OF_PROMPTS))
         self._timed = [rollout for rollout in rollouts if rollout.prompt < few]
@@ -132,41 +128,35 @@ class SpeedTrial:
         return run
 
     def _measure(self, option: Option, run: SpeedRun) -> None:
-        parity = parity_flips(self._settings)
         chosen = [self._rollouts[index] for index in self._chosen]
-        run.records, cached, _ = self._replay(chosen, option.arguments, {**parity, **option.flips})
-        run.chosen = self._chosen
+        if self._limit is None:
+            self._limit = limit_after(self._parity(chosen).seconds)
+        replayed = self._with(option, chosen)
+        run.records, run.chosen = replayed.records, self._chosen
         if "enable_prefix_caching" in option.settings:
-            run.note = f"{cached} prompt tokens taken from the cache"
+            run.note = f"{replayed.counts.get('cached_tokens', 0)} prompt tokens taken from the cache"
         for _ in range(ROUNDS):
-            *_, plain = self._replay(self._timed, {}, parity)
-            *_, fast = self._replay(self._timed, option.arguments, {**parity, **option.flips})
-            run.ratios.append(plain / fast)
+            plain = self._parity(self._timed)
+            run.ratios.append(plain.seconds / self._with(option, self._timed).seconds)
+
+    def _parity(self, rollouts: Sequence[Rollout]) -> Replayed:
+        return self._replay(rollouts, {}, {})
+
+    def _with(self, option: Option, rollouts: Sequence[Rollout]) -> Replayed:
+        return self._replay(rollouts, option.arguments, option.flips)
 
     def _replay(
-        self, rollouts: Sequence[Rollout], arguments: dict[str, Any], flips: dict[str, Any]
-    ) -> tuple[list[ReplayRecord], int, float]:
-        """The records, the prompt tokens that came from the cache, and the seconds."""
-        process, slot, _ = self._engine.at(arguments)
-        reverts: list[tuple[str, Any]] = []
-        try:
-            for setting, value in flips.items():
-                live, was, why = process.flip(setting, value, slot=slot)
-                if not live:
-                    raise _CannotFlipError(f"{setting} can't be set to {value}: {why}")
-                reverts.append((setting, was))
-            process.client.observe(slot=slot)
-            started = time.monotonic()
-            records = process.force(ARM, self._prompts, rollouts, self._sampling, slot=slot, top=0)
-            seconds = time.monotonic() - started
-            return records, process.client.observe(slot=slot).get("cached_tokens", 0), seconds
-        finally:
-            for setting, was in reversed(reverts):
-                process.flip(setting, was, slot=slot)
+        self, rollouts: Sequence[Rollout], arguments: dict[str, Any], flips: Mapping[str, Any]
+    ) -> Replayed:
+        seconds = WORK_SECONDS if self._limit is None else self._limit
 
+        def force(process: EngineProcess, slot: str) -> list[ReplayRecord]:
+            return process.force(
+                ARM, self._prompts, rollouts, self._sampling, slot=slot, top=0, seconds=seconds
+            )
 
-class _CannotFlipError(EngineError):
-    """This engine can't be brought to the settings while it runs."""
+        under = {**parity_flips(self._settings), **flips}
+        return self._engine.replay(force, arguments=arguments, flips=under)
 
 
 def speedup(ratios: Sequence[float]) -> Estimate:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from vllm_migrate.audit.result import Cause
     from vllm_migrate.workers.protocol import ReplayRecord
 
@@ -15,6 +17,11 @@ LIVE, SECOND_ENGINE, RESTART, SIGNATURE = "live", "second-engine", "restart", "s
 
 LOGPROBS, ROWS, TOKENS, CACHED = "logprobs", "max_rows", "max_tokens", "cached_tokens"
 """Controls: what must have changed for the step to have acted."""
+
+
+def merged(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Settings of several changes together; a later one wins."""
+    return {name: value for part in parts for name, value in part.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.cause.evidence import LIVE, RESTART, SECOND_ENGINE
+from vllm_migrate.engines.flips import flipped
 from vllm_migrate.workers import protocol as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from typing_extensions import Self
 
     from vllm_migrate.audit.process import EngineProcess
+    from vllm_migrate.workers.protocol import ReplayRecord
+
+_LEAST_SECONDS, _TIMES_THE_BASE = 120.0, 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One replay: its records, and what the scheduler did meanwhile (`Backend.observe`).
+
+    Attributes:
+        how: "live", "second-engine" or "restart": how the engine was come by.
+        seconds: wall time of the replay alone.
+    """
+
+    records: list[ReplayRecord]
+    counts: dict[str, int]
+    how: str
+    seconds: float
+
+
+def limit_after(seconds: float) -> float:
+    """How long a changed engine may take over tokens that it took `seconds` for unchanged, seconds."""
+    return max(_LEAST_SECONDS, _TIMES_THE_BASE * seconds)
 
 
 class LiveEngine:
@@ -71,6 +97,31 @@ class LiveEngine:
         self._process.load(self._arm, {**self._arguments, **more}, slot=slot)
         self._slots[key] = slot
         return self._process, slot, self._how()
+
+    def replay(
+        self,
+        force: Callable[[EngineProcess, str], list[ReplayRecord]],
+        *,
+        arguments: dict[str, Any],
+        flips: Mapping[str, Any],
+    ) -> Replayed:
+        """Replay in the engine with further arguments, under settings that are put back afterwards.
+
+        Args:
+            force: replays in a process's slot.
+            arguments: as for `at`.
+            flips: settings to change while it runs.
+
+        Raises:
+            CannotFlipError: a setting can't be changed there; nothing was replayed.
+        """
+        process, slot, how = self.at(arguments)
+        with flipped(process.client, flips, slot=slot):
+            process.client.observe(slot=slot)  # counts begin anew
+            started = time.monotonic()
+            records = force(process, slot)
+            seconds = time.monotonic() - started
+            return Replayed(records, process.client.observe(slot=slot), how, seconds)
 
     def discard(self) -> None:
         """Give the process up, with every engine in it: after an error inside a step none can be used."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.cause.climbed import choose
 from vllm_migrate.audit.cause.steps import FLOAT32, FP32_HEAD, NO_PENALTY, PREFILL, counterparts
+from vllm_migrate.engines.flips import CannotFlipError, flipped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,12 +54,10 @@ def replay_counterparts(
                 found[names] = process.force(COUNTERPARTS, trace.prompts, chosen, sampling, slot=slot, top=0)
             continue
         used = replace(sampling, repetition_penalty=1.0) if NO_PENALTY in names else sampling
-        was: Any = None
-        if FP32_HEAD in names:
-            live, was, _ = process.flip("head_dtype", "float32")
-            if not live or was == "float32":
+        head = {"head_dtype": "float32"} if FP32_HEAD in names else {}
+        with suppress(CannotFlipError), flipped(process.client, head) as before:
+            if head and before == head:
                 continue
-        try:
             found[tuple(sorted(names))] = process.force(
                 COUNTERPARTS,
                 trace.prompts,
@@ -66,9 +66,6 @@ def replay_counterparts(
                 path="prefill" if PREFILL in names else "decode",
                 top=0,
             )
-        finally:
-            if was is not None:
-                process.flip("head_dtype", was)
     return found
 
 

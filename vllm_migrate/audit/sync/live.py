@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.sync.evidence import CaseRun, ColdRun, EngineProbe, Rows
 from vllm_migrate.audit.sync.ways import Case, plain_mode
+from vllm_migrate.engines.flips import CannotFlipError, flipped
 from vllm_migrate.errors import EngineDiedError, EngineError
 from vllm_migrate.workers import protocol as wire
 from vllm_migrate.workers import sync_protocol as sync_wire
@@ -105,36 +105,19 @@ class Live:
                 run.why = f"the old weights could not be brought back: {report.why}"
                 return
             self._moved = False
-        changed: list[tuple[str, object]] = []
+        settings: dict[str, object] = {}
+        if case.caching != self._caching:
+            settings["enable_prefix_caching"] = case.caching
+        if case.head:
+            settings["head_dtype"] = case.head
         try:
-            run.why = self._set_up(case, changed)
-            if not run.why:
+            with flipped(self._client, settings, slot=self.replayer.slot):
                 self._measure(run)
-        finally:
-            with suppress(EngineError):  # of an engine that failed, the first error is the one to tell
-                for setting, was in changed:
-                    self._flip(setting, was)
+        except CannotFlipError as refused:
+            run.why = refused.message
 
     def _update(self, request: sync_wire.UpdateRequest) -> sync_wire.UpdateReport:
         return self._client.update(request, slot=self.replayer.slot, seconds=_SECONDS)
-
-    def _flip(self, setting: str, value: object) -> dict[str, Any]:
-        return self._client.flip(setting, value, slot=self.replayer.slot)
-
-    def _set_up(self, case: Case, changed: list[tuple[str, object]]) -> str:
-        """Flip what the case asks for; why it can't be, where it can't."""
-        wanted: list[tuple[str, object]] = []
-        if case.caching != self._caching:
-            wanted.append(("enable_prefix_caching", case.caching))
-        if case.head:
-            wanted.append(("head_dtype", case.head))
-        for setting, value in wanted:
-            answer = self._flip(setting, value)
-            if answer.get("live"):
-                changed.append((setting, answer.get("was")))
-            elif answer.get("was") is None or answer.get("was") != value:
-                return f"{setting} can't be {value} here: {answer.get('why')}"
-        return ""
 
     def _measure(self, run: CaseRun) -> None:
         case = run.case

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from vllm_migrate.audit.sync.evidence import CaseRun, EngineProbe
 from vllm_migrate.audit.sync.live import Live, Replayer
 from vllm_migrate.audit.sync.sequences import shared_prefix_batch
 from vllm_migrate.audit.sync.ways import Case, SyncWay, cases, plain_mode
+from vllm_migrate.engines.flips import CannotFlipError, flipped
 from vllm_migrate.errors import EngineDiedError, EngineError, VllmMigrateError
 from vllm_migrate.workers import protocol as wire
 
@@ -125,10 +126,8 @@ class SyncProbe:
             found.cold_checksums = client.checksum(slot=slot)
             found.cold[""] = replayer.cold()
             for head in self._heads - {""}:
-                answer = client.flip("head_dtype", head, slot=slot)
-                if answer.get("live"):
+                with suppress(CannotFlipError), flipped(client, {"head_dtype": head}, slot=slot):
                     found.cold[head] = replayer.cold()
-                    client.flip("head_dtype", answer.get("was"), slot=slot)
         except VllmMigrateError as error:
             found.note = f"no cold engine to compare with: {error.message}"
         found.seconds = round(found.seconds + time.monotonic() - started, 3)
