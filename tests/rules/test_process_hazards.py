@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from rule_support import by_code, find
+from rule_support import by_code, find, read
 
 from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.edits.plan import plan_file
 from vllm_migrate.files.located import Use
 
 RL = Use(syncs_weights=True, trains=True)
@@ -93,3 +94,21 @@ def test_prompt_scores_change_only_with_the_distribution(arguments: str, expecte
 def test_handlers_that_no_longer_catch(handlers: str, expected: int) -> None:
     text = f"from vllm import LLM\n\nllm = LLM('m')\ntry:\n    llm.generate('a')\n{handlers}"
     assert len(find(by_code("VM404"), text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("encoding", "declared", "name"),
+    [
+        ("utf-8", "", "é"),
+        ("utf-8-sig", "", "é"),
+        ("latin-1", "# coding: latin-1\n", "é"),
+        ("cp1251", "# coding: cp1251\n", "й"),
+    ],
+)
+def test_a_guard_is_written_in_any_encoding(encoding: str, declared: str, name: str) -> None:
+    text = f'{declared}from vllm import LLM\n\nnames = ["{name}"]; llm = LLM("{name}", tokenizer="{name}")\n'
+    data = text.encode(encoding)
+    plan = plan_file(read(data, "train.py", "0.32.0"), find(by_code("VM801"), data), unsafe=True)
+    body = f'\n\ndef main():\n    names = ["{name}"]; llm = LLM("{name}", tokenizer="{name}")\n'
+    assert body in plan.after.decode(encoding)
+    assert plan.after.startswith(data[: data.index(b"from")])

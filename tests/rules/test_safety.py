@@ -43,9 +43,9 @@ def test_a_value_somebody_wrote_is_never_overwritten(code: str, written: str) ->
 
 @pytest.mark.parametrize("code", PARITY)
 def test_a_double_star_that_can_not_be_followed_may_hold_it_already(code: str) -> None:
-    for finding in find(by_code(code), BUILD.format(arguments=", **SETTINGS"), use=RL):
-        assert finding.safety is Safety.MANUAL
-        assert finding.advice
+    (finding,) = find(by_code(code), BUILD.format(arguments=", **SETTINGS"), use=RL)
+    assert finding.safety is Safety.MANUAL
+    assert finding.advice
 
 
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.code)
