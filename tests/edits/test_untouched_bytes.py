@@ -18,7 +18,8 @@ CALL_AFTER = "    return LLM('m', seed=1)"
 NEWLINES = ["\n", "\r\n", "\r"]
 # Lines that can stand between the statements of a module, whatever comes before and after.
 BETWEEN = [
-    "", " ", "\t", "\f", "# comment", "# \u00e9\u00df", "x = 'a\u00e9'", "x = 1 ;  y = 2", "x = (1,\t2)",
+    "", " ", "\t", "\f", "# comment", "    # indented", "# C:\\",
+    "# \u00e9\u00df", "x = 'a\u00e9'", "x = 1 ;  y = 2", "x = (1,\t2)",
     "if True: pass",
     "def g():\n\treturn 'tab'", "\fclass A: pass", "s = '''a\n\n  b\t\n'''", "x = \\\n    1",
     "@print\ndef h(): ...",
@@ -84,6 +85,11 @@ def joined(lines: list[str], newlines: list[str], *, last: bool) -> str:
     last=st.booleans(),
 )
 @example(before=[], after=["", " "], newlines=["\n"], encoding="utf-8", last=False)
+@example(before=[], after=["", " ", "# comment"], newlines=["\n"], encoding="utf-8", last=False)
+@example(
+    before=[], after=["x = 1 ;  y = 2", "", "    # indented"], newlines=["\n"], encoding="utf-8", last=True
+)
+@example(before=[], after=["# C:\\"], newlines=["\r\n"], encoding="utf-8", last=True)
 def test_python(
     before: list[str], after: list[str], newlines: list[str], encoding: str, *, last: bool
 ) -> None:

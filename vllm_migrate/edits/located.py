@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 _FORM_FEED = "\f"
 _WHITE = " \t\f\r\n"
-_REST_OF_LINE = re.compile(r"[ \t\f]*(?:\r\n|\r|\n)?")
 LEAVES = (cst.SimpleString, cst.FormattedStringText, cst.Name, cst.Integer, cst.Float)
 # Fields that hold white space, brackets and separators: no edit names what is in them.
 _SKIPPED = {"leading_lines", "lines_after_decorators", "header", "footer", "trailing_whitespace"}
@@ -31,25 +29,17 @@ class Document:
 
     Attributes:
         module: the tree; `parents` its nodes' parents.
-        parsed: the file's text without the blank lines at its end; those are the `tail`. No edit names them,
-            and libcst 1.9 drops some of them where they hold spaces.
+        parsed: what of the file's text it is the tree of; the `tail` is the rest, "" for most files.
         rendered: what the tree renders to before any change. Of `parsed`, libcst 1.9 drops form feeds alone.
         exact: whether `rendered` is `parsed`.
     """
 
     def __init__(self, text: SourceText) -> None:
         self._text = text
-        end = _end_of_code(text.text)
-        self.parsed, self.tail = text.text[:end], text.text[end:]
-        try:
-            wrapper = MetadataWrapper(cst.parse_module(self.parsed), unsafe_skip_copy=True)
-        except (cst.ParserSyntaxError, RecursionError) as error:
-            raise RefusedError(f"libcst can't parse the file: {str(error).splitlines()[0]}") from None
-        self.module = wrapper.module
-        self.rendered = self.module.code
+        wrapper, self.parsed, self.rendered = _reproduced(text.text)
+        self.tail = text.text[len(self.parsed) :]
         self.exact = self.rendered == self.parsed
-        if not self.exact and _without(self.rendered) != _without(self.parsed):
-            raise RefusedError("libcst does not reproduce the file")
+        self.module = wrapper.module
         self.parents = _parents(self.module)
         self._spans: dict[cst.CSTNode, Span] = {}
         self._by_span: dict[Span, list[cst.CSTNode]] = defaultdict(list)
@@ -216,14 +206,39 @@ def _index(nodes: object, node: cst.CSTNode) -> int:
     return next(i for i, each in enumerate(nodes) if each is node)
 
 
-def _end_of_code(text: str) -> int:
-    """Where the last line that holds anything ends, newline included; after a backslash the line below it."""
-    end = len(text.rstrip(_WHITE))
-    for _ in range(2 if text[:end].endswith("\\") else 1):
-        rest = _REST_OF_LINE.match(text, end)
-        assert rest is not None  # noqa: S101 (it matches nothing at all, too)
-        end = rest.end()
-    return end
+def _reproduced(text: str) -> tuple[MetadataWrapper, str, str]:
+    """The tree of a file, the text it is the tree of, and what it renders to: the same but for form feeds.
+
+    libcst 1.9 drops some of the blank lines that a file ends in, with spaces in them or comments below. No
+    edit names what is there, so that the tree of such a file does without it.
+
+    Raises:
+        RefusedError: where libcst can't parse the file, or does not reproduce what stands before its end.
+    """
+    for end in (len(text), _start_of_tail(text)):
+        parsed = text[:end]
+        try:
+            wrapper = MetadataWrapper(cst.parse_module(parsed), unsafe_skip_copy=True)
+        except (cst.ParserSyntaxError, RecursionError) as error:
+            raise RefusedError(f"libcst can't parse the file: {str(error).splitlines()[0]}") from None
+        rendered = wrapper.module.code
+        if _without(rendered) == _without(parsed):
+            return wrapper, parsed, rendered
+    raise RefusedError("libcst does not reproduce the file")
+
+
+def _start_of_tail(text: str) -> int:
+    """Where the blank lines and comments begin that a file ends in."""
+    start = len(text)
+    while start > 0:
+        above = text.rfind("\n", 0, start - 1) + 1
+        line = text[above:start].strip(_WHITE)
+        if "\r" in line or (line and not line.startswith("#")):
+            if line.endswith("\\"):  # its statement goes on in the next line, blank or not
+                return text.find("\n", start) + 1 or len(text)
+            return start
+        start = above
+    return start
 
 
 def _without(text: str) -> str:
