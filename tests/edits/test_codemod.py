@@ -478,6 +478,18 @@ def test_form_feeds_survive():
     assert result.after == b"\x0cimport os\n\x0c\nclass A(B):\n    pass\n\x0c\nf(b=2)\n"
 
 
+@pytest.mark.parametrize(
+    "source", ["x = 1\n\fclass A: pass\n", "\fx = 1\n", "x = 1\n\f\ny = 2\n", "x = 1\n\f"]
+)
+@pytest.mark.parametrize("before", [True, False])
+def test_form_feeds_beside_a_new_statement_are_not_doubled(source, before):
+    raw = source.encode()
+    result = plan(raw, finding(InsertStatement(at(raw, "x = 1"), "g()", before=before)))
+    assert result.refused == ()
+    place = 0 if before else source.index("x = 1\n") + len("x = 1\n")
+    assert result.after == f"{source[:place]}g()\n{source[place:]}".encode()
+
+
 def test_mixed_line_endings_stay_where_they_are():
     raw = b"import os\r\nx = 1\nf(a=1, b=2)\r\ny = 2\n"
     result = plan(raw, finding(RemoveArgument(at(raw, "a=1"))))

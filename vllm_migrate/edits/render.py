@@ -29,7 +29,7 @@ def splices_of(text: SourceText, codemod: Codemod) -> tuple[Splice, ...]:
     document = codemod.document
     places = _Places(text, document)
     splices = [
-        Splice(places.byte(start), places.byte(end, ends=True), text.encode(new))
+        Splice(places.byte(start, ends=start == end), places.byte(end, ends=True), text.encode(new))
         for start, end, new in minimal_splices(document.rendered, output)
     ]
     after = apply_splices(text.source, splices)
@@ -51,7 +51,7 @@ class _Places:
         self._document = document
 
     def byte(self, offset: int, *, ends: bool = False) -> int:
-        """The byte offset; where form feeds stand at the place, a span's end comes before them."""
+        """The byte offset; where form feeds stand at the place, what ends there comes before them."""
         if not self._document.exact:
             offset = self._in_source(offset, ends=ends)
         return self._text.mark + len(self._text.encode(self._document.parsed[:offset]))
