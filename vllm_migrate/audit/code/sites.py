@@ -33,7 +33,7 @@ _ROOTS = (
     "requirements.txt",
 )  # the last only beside the file
 _ABOVE = 2
-_TESTS = frozenset({"test", "tests", "testing", "benchmarks", "examples"})
+_MINOR = frozenset({"test", "tests", "testing", "benchmarks", "examples"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,13 @@ class Site:
 
     @property
     def minor(self) -> bool:
-        """In a folder of tests or examples: not what trains."""
-        return not _TESTS.isdisjoint(self.place.path.parts[:-1])
+        """Not in code that trains."""
+        return is_minor(self.place.path)
+
+
+def is_minor(path: PurePosixPath) -> bool:
+    """Whether a file lies in a folder of tests, benchmarks or examples: not what trains."""
+    return not _MINOR.isdisjoint(path.parts[:-1])
 
 
 def project_root(path: Path) -> Path:

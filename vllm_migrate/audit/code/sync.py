@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.code.sites import place_of
+from vllm_migrate.audit.code.sites import is_minor, place_of
 from vllm_migrate.audit.code.taken import Fate, Setting
 from vllm_migrate.audit.code.values import one_line
 from vllm_migrate.audit.sync.ways import SyncWay
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 OPTION = "sync"
 
-_TESTS = frozenset({"test", "tests", "testing", "benchmarks", "examples"})
 _PAUSE = "pause_generation"
 _TRANSFERS = re.compile(rb"\.(update_weights|finish_weight_update)\s*\(")
 
@@ -36,7 +35,7 @@ def sync_settings(files: Iterable[FileFacts]) -> list[Setting]:
     found = [
         (facts, update, way_of(facts, update))
         for facts in files
-        if _TESTS.isdisjoint(facts.path.parts[:-1])
+        if not is_minor(facts.path)
         for update in facts.updates
         if not update.dead
     ]

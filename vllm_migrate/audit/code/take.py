@@ -9,7 +9,7 @@ from vllm_migrate.audit.code.objective import by_name, of_trl
 from vllm_migrate.audit.code.said import assumed, warnings
 from vllm_migrate.audit.code.sampling import IN_SETTINGS, profile
 from vllm_migrate.audit.code.settings import is_engine_argument, read_word, sorted_out
-from vllm_migrate.audit.code.sites import place_of, sampling_calls, sites
+from vllm_migrate.audit.code.sites import is_minor, place_of, sampling_calls, sites
 from vllm_migrate.audit.code.sync import sync_settings
 from vllm_migrate.audit.code.taken import Fate, Taken
 from vllm_migrate.audit.code.values import agreed, one_line
@@ -123,7 +123,7 @@ def _sampling(
     beside = [one for one in found if one[0].path == site.place.path]
     builders = {other.place.path for other in sites(tree)} - {site.place.path}
     elsewhere = [one for one in found if one[0].path not in builders]  # those belong to engines of their own
-    chosen = pointed or beside or [one for one in elsewhere if not _minor(one[0].path)]
+    chosen = pointed or beside or [one for one in elsewhere if not is_minor(one[0].path)]
     if len(chosen) > 1:
         chosen = [one for one in chosen if one[1].argument("logprobs") is not None] or chosen
     by_name: dict[str, list[Given]] = {}
@@ -145,7 +145,3 @@ def _spans(one: tuple[FileFacts, Call], path: PurePosixPath, line: int) -> bool:
     facts, call = one
     first, last = place_of(facts, call.span.start).line, place_of(facts, call.span.end).line
     return facts.path == path and first <= line <= last
-
-
-def _minor(path: PurePosixPath) -> bool:
-    return any(part in ("test", "tests", "examples") for part in path.parts[:-1])

@@ -25,7 +25,7 @@ class Setting:
     """One setting of the user's code.
 
     Attributes:
-        part: "engine", "sampling" or "objective".
+        part: "engine", "sampling", "objective" or "sync".
         name: as its taker calls it, `gpu_memory_utilization`; `option` of the audit's it goes to, or "".
         value: what it is; None where it was not resolved.
         written: as it is written at the construction.

@@ -90,7 +90,7 @@ def plan_write_back(
         else:
             kept.append(_kept(setting, name, value))
     made = WriteBack(found.taken.site, present=tuple(present), kept=tuple(kept))
-    return replace(_planned(found, missing, made), kept=tuple(kept)) if missing else made
+    return _planned(found, missing, made) if missing else made
 
 
 def _kept(setting: Setting, name: str, value: object) -> str:
