@@ -136,10 +136,7 @@ class Conclusion:
         return replace(shift, distribution=reward_bins(reference.rewards, candidate.rewards))
 
     def _detectable(self, checks: tuple[Check, ...]) -> float | None:
-        candidate = self._arms.get(CANDIDATE)
-        comparison = (
-            None if candidate is None else self._comparisons.replayed(self._trace.rollouts, candidate.replay)
-        )
+        comparison = self._comparisons.against_reference.get(CANDIDATE)
         if comparison is None:
             return None
         margin = next(check.margin for check in checks if check.metric == "mean_abs")

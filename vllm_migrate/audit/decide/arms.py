@@ -50,9 +50,9 @@ class Arms:
         run = self._arms.get(name)
         if run is None:
             return None, None
-        reference = self._comparisons.replayed(self._trace.rollouts, run.replay)
+        reference = self._comparisons.against_reference[name]
         trainer = self._comparisons.against_trainer[name]
-        probe = self._comparisons.replayed(self._trace.probe, run.probe)
+        probe = self._comparisons.against_probe[name]
         of_reference = _metrics(self._comparisons.against_trainer.get(REFERENCE))
         tested = []
         if reference is not None:
@@ -71,8 +71,8 @@ class Arms:
         run = self._arms.get(name)
         if run is None:
             return None
-        reference = self._comparisons.replayed(self._trace.rollouts, run.replay)
-        probe = self._comparisons.replayed(self._trace.probe, run.probe)
+        reference = self._comparisons.against_reference[name]
+        probe = self._comparisons.against_probe[name]
         return self._arm(run, reference, self._comparisons.against_trainer[name], probe)
 
     def _arm(

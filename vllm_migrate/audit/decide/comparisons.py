@@ -21,6 +21,8 @@ class Comparisons:
 
     Attributes:
         floor: the reference against itself; `probe_floor` the same over the semantic probe's tokens.
+        against_reference: by arm, its forced replay of the reference's tokens; None where there is none.
+        against_probe: the same over the semantic probe's tokens.
         against_trainer: by arm, the trainer's forward over its own tokens.
         probe_trainer: the trainer's forward over the probe's tokens.
 
@@ -34,6 +36,10 @@ class Comparisons:
         trace, arms = evidence.trace, evidence.arms
         self.floor = self.forced(trace.rollouts, trace.noise_floor)
         self.probe_floor = self.forced(trace.probe, trace.probe_noise_floor)
+        self.against_reference = {
+            name: self.replayed(trace.rollouts, run.replay) for name, run in arms.items()
+        }
+        self.against_probe = {name: self.replayed(trace.probe, run.probe) for name, run in arms.items()}
         self.against_trainer = {name: self._with_trainer(run) for name, run in arms.items()}
         reference = arms.get(REFERENCE)
         self.probe_trainer = (
