@@ -87,9 +87,9 @@ def make_finding(
 _PACKAGES = {"vllm": "vLLM", "trl": "TRL"}
 
 
-def since(state: State, package: str = "vllm") -> str:
+def since(state: State | None, package: str = "vllm") -> str:
     """The words that name a state's first release, with a blank before them; nothing where it has none."""
-    return f" since {_PACKAGES[package]} {state.since}" if state.since else ""
+    return f" since {_PACKAGES[package]} {state.since}" if state and state.since else ""
 
 
 def made_light(finding: Finding) -> Finding:

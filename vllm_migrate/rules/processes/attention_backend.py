@@ -9,7 +9,7 @@ from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import FileKind
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import engine_calls
-from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.finding import make_finding, since
 from vllm_migrate.rules.processes.variables import KINDS, changed_variables, removal, shown
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class AttentionBackendVariable(Rule):
                     self,
                     file,
                     variable.span,
-                    f"{shown(variable)}: {fact.because} since vLLM {state.since}",
+                    f"{shown(variable)}: {fact.because}{since(state)}",
                     fact=fact,
                     level=Level.WARNING,
                     edits=removal(file, variable),
@@ -103,7 +103,7 @@ class AttentionBackendVariable(Rule):
                     self,
                     file,
                     variable.span,
-                    f"{shown(variable)} is {state.holds} since vLLM {state.since}: {fact.because}",
+                    f"{shown(variable)} is {state.holds}{since(state)}: {fact.because}",
                     fact=fact,
                     edits=_argument(file, variable),
                     precondition="V1 has a backend of this name",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.rules.base import Example, Rule
-from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.finding import make_finding, since
 from vllm_migrate.rules.processes.variables import KINDS, changed_variables, removal, shown
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class DeadVariable(Rule):
                     self,
                     file,
                     variable.span,
-                    f"{shown(variable)} is read no more since vLLM {state.since}: {fact.because}",
+                    f"{shown(variable)} is read no more{since(state)}: {fact.because}",
                     fact=fact,
                     level=Level.WARNING if _is_replaced(file, fact) else None,
                     edits=removal(file, variable),

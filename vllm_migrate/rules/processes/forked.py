@@ -11,13 +11,14 @@ from vllm_migrate.files.located import FileKind, Span
 from vllm_migrate.files.python import parse_python
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import engine_calls
-from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.finding import make_finding, since
 from vllm_migrate.rules.processes.variables import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
+    from vllm_migrate.facts.model import Fact, State
     from vllm_migrate.files.located import FileFacts, Variable
     from vllm_migrate.rules.base import Context
 
@@ -84,23 +85,25 @@ class ForkedEngine(Rule):
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield the variable and the processes."""
         refused = context.facts.on_target(Subject.BEHAVIOUR, "spawn-or-fork-only", context.target)
-        for variable in file.variables if refused else ():
-            if variable.name != _METHOD or variable.dead or variable.value.literal != "forkserver":
-                continue
-            assert refused is not None  # noqa: S101 (there is nothing to go through without it)
-            yield make_finding(
-                self,
-                file,
-                variable.span,
-                f"{_METHOD}=forkserver is refused since vLLM {refused[1].since}: {refused[0].because}",
-                fact=refused[0],
-                safety=Safety.UNSAFE,
-                edits=_spawned(file, variable),
-                precondition="the main module can be imported again",
-            )
+        if refused is not None:
+            yield from self._forkserver(file, *refused)
         moved = context.facts.change(Subject.BEHAVIOUR, "engine-process", context.source, context.target)
         if file.kind is FileKind.PYTHON and moved and not file.use.engine_in_process:
             yield from self._daemonic(file)
+
+    def _forkserver(self, file: FileFacts, fact: Fact, state: State) -> Iterator[Finding]:
+        for variable in file.variables:
+            if variable.name == _METHOD and not variable.dead and variable.value.literal == "forkserver":
+                yield make_finding(
+                    self,
+                    file,
+                    variable.span,
+                    f"{_METHOD}=forkserver is refused{since(state)}: {fact.because}",
+                    fact=fact,
+                    safety=Safety.UNSAFE,
+                    edits=_spawned(file, variable),
+                    precondition="the main module can be imported again",
+                )
 
     def _daemonic(self, file: FileFacts) -> Iterator[Finding]:
         if b"multiprocessing" not in file.source:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.rules.base import Example, Rule
-from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.finding import make_finding, since
 from vllm_migrate.rules.processes.variables import KINDS, changed_variables, removal, shown
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class UseV1Variable(Rule):
                 self,
                 file,
                 variable.span,
-                f"{shown(variable)} since vLLM {state.since}: {effect}",
+                f"{shown(variable)}{since(state)}: {effect}",
                 fact=fact,
                 level=Level.WARNING if zero or variable.action == "read" else Level.NOTE,
                 edits=removal(file, variable),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, is_rl
-from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.finding import make_finding, since
 from vllm_migrate.rules.silent.defaults import add, default_change, setting, unwritten
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ class AsyncScheduling(Rule):
                 self,
                 file,
                 call.callee,
-                f"{built(call)}(...) without {name}: {change.fact.because}"
-                f"{f' since vLLM {change.after.since}' if change.after and change.after.since else ''}",
+                f"{built(call)}(...) without {name}: {change.fact.because}{since(change.after)}",
                 fact=change.fact,
                 level=Level.NOTE,
                 edits=add(call, change),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built
-from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.finding import make_finding, since
 from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, setting
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class GenerationConfig(Rule):
                     self,
                     file,
                     call.callee,
-                    f"{built(call)}(...) without {name}: since vLLM 0.8.0 {change.fact.because}",
+                    f"{built(call)}(...) without {name}:{since(change.after)} {change.fact.because}",
                     fact=change.fact,
                     edits=add(call, change),
                     advice=f"{name}={value}",

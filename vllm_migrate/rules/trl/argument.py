@@ -8,7 +8,7 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject, Target
 from vllm_migrate.files.located import Certainty, FileKind
 from vllm_migrate.rules.base import Example, Rule
-from vllm_migrate.rules.finding import make_finding, one_line
+from vllm_migrate.rules.finding import make_finding, one_line, since
 from vllm_migrate.rules.replacement import replace_argument
 
 if TYPE_CHECKING:
@@ -93,11 +93,12 @@ class TrlArgument(Rule):
                 if argument.certainty is not Certainty.CERTAIN:
                     owner = "TRL's configuration"  # which of several it is can't be seen
                 value = one_line(argument.value.source)
+                release = since(state, "trl")
                 yield make_finding(
                     self,
                     file,
                     argument.span,
-                    f"{argument.name} of {owner} is {state.holds} since TRL {state.since}: {fact.because}",
+                    f"{argument.name} of {owner} is {state.holds}{release}: {fact.because}",
                     fact=fact,
                     level=Level.NOTE if state.holds == "deprecated" else Level.WARNING,
                     edits=replacement.edits,

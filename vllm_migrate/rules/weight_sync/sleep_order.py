@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
-from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.finding import make_finding, since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,7 +143,7 @@ class SleepOrder(Rule):
                 self,
                 file,
                 call.span,
-                f"{engine}.sleep() without mode: {change.fact.because} (since vLLM 0.17.0)",
+                f"{engine}.sleep() without mode: {change.fact.because} ({since(change.after).lstrip()})",
                 fact=change.fact,
                 level=Level.NOTE,
                 advice=f'await {engine}.sleep(level={value!r}, mode="wait"), or mode="keep"'
