@@ -6,13 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
-from vllm_migrate.files.kinds import kind_by_name, kind_of
-from vllm_migrate.files.located import FileFacts, FileKind
+from vllm_migrate.files.kinds import FileKind, kind_by_name, kind_of
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
     from vllm_migrate.facts.model import Target
+    from vllm_migrate.files.located import FileFacts
     from vllm_migrate.resolve.project import ProjectIndex
 
 __all__ = ["kind_by_name", "kind_of", "may_matter", "read_file"]
@@ -95,6 +95,8 @@ def _read(
         kind is FileKind.SHELL and b"<<" in source
     )  # an edited script has to have the same parts as before
     if not reached and not parted and not may_matter(kind, source):
+        from vllm_migrate.files.located import FileFacts  # noqa: PLC0415 - same
+
         return FileFacts(path, kind, source)
     if kind is FileKind.MARKDOWN:
         from vllm_migrate.files.markdown import read_markdown  # noqa: PLC0415 - loaded for the kinds a tree has

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vllm_migrate.config import Config
-    from vllm_migrate.files.located import FileKind
+    from vllm_migrate.files.kinds import FileKind
 
 MAX_BYTES = 5 * 1024 * 1024
 """Larger files are data, not code: parsing them would take minutes."""

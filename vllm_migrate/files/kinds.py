@@ -1,14 +1,31 @@
-"""The kind of a file, by name or, for a script without a suffix, by its first line."""
+"""The kind of a file, by name or, for a script without a suffix, by its first line.
+
+Finding out that a tree has nothing to read takes these alone, and none of the facts in `files/located.py`.
+"""
 
 from __future__ import annotations
 
 import re
+from enum import Enum
 from typing import TYPE_CHECKING
-
-from vllm_migrate.files.located import FileKind
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
+
+
+class FileKind(str, Enum):
+    """The kinds of file that have an adapter."""
+
+    PYTHON = "python"
+    SHELL = "shell"
+    YAML = "yaml"
+    TOML = "toml"
+    REQUIREMENTS = "requirements"
+    SETUP_CFG = "setup.cfg"
+    NOTEBOOK = "notebook"
+    DOCKERFILE = "dockerfile"
+    MARKDOWN = "markdown"
+
 
 HEAD_BYTES = 128
 """How much of a file's beginning `kind_of` needs."""

@@ -10,26 +10,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from vllm_migrate.files.kinds import FileKind as FileKind  # noqa: PLC0414, TC001 - handed on with the facts
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import PurePosixPath
 
     from vllm_migrate.files.configurations import Configuration
     from vllm_migrate.files.parts import Part
-
-
-class FileKind(str, Enum):
-    """The kinds of file that have an adapter."""
-
-    PYTHON = "python"
-    SHELL = "shell"
-    YAML = "yaml"
-    TOML = "toml"
-    REQUIREMENTS = "requirements"
-    SETUP_CFG = "setup.cfg"
-    NOTEBOOK = "notebook"
-    DOCKERFILE = "dockerfile"
-    MARKDOWN = "markdown"
 
 
 class Certainty(str, Enum):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.located import Pin, Span
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from vllm_migrate.files.located import Pin
 
 LOCK_FILES = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml")
 """Lock files written in TOML, each package a table with its name and version on the lines below."""
@@ -32,6 +32,8 @@ def lock_pins(folders: Iterable[Path]) -> Iterator[tuple[str, Pin]]:
                 source = (folder / name).read_bytes()
             except OSError:
                 continue
+            from vllm_migrate.files.located import Pin, Span  # noqa: PLC0415 - most trees have no lock file
+
             for match in _PACKAGE.finditer(source.replace(b"\r\n", b"\n")):
                 span = Span(*match.span(2))
                 yield name, Pin(match[1].decode(), f"=={match[2].decode()}", span, span)

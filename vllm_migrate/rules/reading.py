@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.diagnostic import UNPARSABLE, UNREADABLE, Diagnostic
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.adapters import may_matter, read_file
-from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.files.prefilter import keeps_logprobs, syncs_weights, takes_logprobs, trains, worth_parsing
 
 if TYPE_CHECKING:

@@ -12,13 +12,9 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.diagnostic import UNPARSABLE, UNREADABLE, Diagnostic
 from vllm_migrate.edits.positions import position_of
-from vllm_migrate.edits.suppress import is_suppressed
 from vllm_migrate.facts.source import detect_source, parse_target
 from vllm_migrate.files.adapters import read_file
 from vllm_migrate.files.discover import TOO_LARGE, discover, given_file
-from vllm_migrate.files.located import Use
-from vllm_migrate.rules.finding import made_light
-from vllm_migrate.rules.mentions import Mentions
 from vllm_migrate.rules.reading import Project, names_vllm, read_project
 from vllm_migrate.rules.subprojects import locked, nearest, shows_v0, subprojects
 
@@ -31,7 +27,8 @@ if TYPE_CHECKING:
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.model import Source, Target
     from vllm_migrate.files.discover import Discovery, SourceFile
-    from vllm_migrate.files.located import FileFacts, FileKind, Pin
+    from vllm_migrate.files.kinds import FileKind
+    from vllm_migrate.files.located import FileFacts, Pin, Use
     from vllm_migrate.resolve.project import ProjectIndex
     from vllm_migrate.rules.base import Context
 
@@ -66,7 +63,9 @@ class Judge:
 
     def findings(self, facts: FileFacts) -> tuple[list[Finding], list[Finding]]:
         """What the selected rules find in one file, by place, and what of it comments silence."""
-        from vllm_migrate.rules.backstop.told import is_told  # noqa: PLC0415 - not before it's needed
+        from vllm_migrate.edits.suppress import is_suppressed  # noqa: PLC0415 - not before it's needed
+        from vllm_migrate.rules.backstop.told import is_told  # noqa: PLC0415 - same
+        from vllm_migrate.rules.finding import made_light  # noqa: PLC0415 - same
         from vllm_migrate.rules.registry import all_rules  # noqa: PLC0415 - same
 
         context = self.context_of(facts.path)
@@ -189,8 +188,7 @@ def scan(
         config.source or None,
     )
     ignored = _ignored(discovery.files, config)
-    mentions = Mentions(discovery.files)
-    judge = _judge(project, source, target, config, ignored, pins, mentions) if project.facts else None
+    judge = _judge(project, source, target, config, ignored, pins, discovery.files) if project.facts else None
     large, skipped = _too_large(discovery)
     findings: list[Finding] = []
     silenced: list[Finding] = []
@@ -248,11 +246,13 @@ def _judge(  # noqa: PLR0917 (all that is known of the project)
     config: Config,
     ignored: Mapping[PurePosixPath, tuple[str, ...]],
     pins: tuple[tuple[str, Pin], ...],
-    mentions: Mentions,
+    files: Sequence[SourceFile],
 ) -> Judge:
     # Imported here: where there is nothing to judge there are no facts to load.
     from vllm_migrate.facts.loader import load_facts  # noqa: PLC0415 - see above
+    from vllm_migrate.files.located import Use  # noqa: PLC0415 - see above
     from vllm_migrate.rules.base import Context  # noqa: PLC0415 - see above
+    from vllm_migrate.rules.mentions import Mentions  # noqa: PLC0415 - see above
 
     others = Use(
         trains=project.trains,
@@ -262,7 +262,7 @@ def _judge(  # noqa: PLR0917 (all that is known of the project)
         passes_on=frozenset(_settings(project.facts)),
     )
     use = project_use([*(inside.use for file in project.facts for inside in file.running), others])
-    context = Context(source, target, load_facts(), use, config.recipe, pins, mentions)
+    context = Context(source, target, load_facts(), use, config.recipe, pins, Mentions(files))
     apart = subprojects(pins, project.facts, source)
     return Judge(context, project.index, config, ignored, apart, project.unreached)
 
@@ -276,6 +276,8 @@ def _settings(facts: Iterable[FileFacts]) -> Iterable[str]:
 
 def project_use(uses: Iterable[Use]) -> Use:
     """The signs of use of all files together: each is true where any file shows it; names are collected."""
+    from vllm_migrate.files.located import Use  # noqa: PLC0415 - where there is nothing to judge, nothing is used
+
     signs = {sign.name: getattr(Use(), sign.name) for sign in fields(Use)}
     for use in uses:
         signs = {name: known | getattr(use, name) for name, known in signs.items()}
