@@ -110,8 +110,7 @@ def test_a_recorded_reference_is_the_limit():
 
 def test_parts_of_a_trace_make_the_whole_again():
     whole = Engines(0.01)(plan_of(20), None)
-    one, two = (Evidence(part_of(whole.trace, *edges), {}, {}, warnings=["w"]) for edges in ((0, 8), (8, 20)))
+    one, two = (Evidence(part_of(whole.trace, *edges), {}, {}) for edges in ((0, 8), (8, 20)))
     assert {rollout.prompt for rollout in two.trace.rollouts} == set(range(12))
     again = merged(one, two)
     assert again.trace == whole.trace
-    assert again.warnings == ["w"]

@@ -73,7 +73,6 @@ class Evidence:
     trace: Trace
     arms: dict[str, EngineRun]
     timing: dict[str, float] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
     sync: list[EngineProbe] = field(default_factory=list)
     ladder: LadderRun | None = None
     speed: list[SpeedRun] = field(default_factory=list)

@@ -11,11 +11,10 @@ Arms, all on the same prompts:
 Beside the user's own sampling profile stands a semantic probe where that profile can't tell raw logprobs from
 processed ones: at temperature 1 with no truncation and no penalty the two are the same number, and an audit
 there would pass an engine that reports the wrong one. The probe's tokens are sampled by the reference on the
-first few prompts and forced through the other arms. It gates like the other comparisons, by mean |d|, k2
-and clip
-rate: a candidate fails if its probe fails, and does not pass before its probe does. That holds even for users
-who will only ever sample at temperature 1: what the engine's logprobs mean should not depend on a setting
-that is one edit away.
+first few prompts and forced through the other arms. It gates like the other comparisons, by mean |d|, k2 and
+clip rate: a candidate fails if its probe fails, and does not pass before its probe does. That holds even for
+users who will only ever sample at temperature 1: what the engine's logprobs mean should not depend on a
+setting that is one edit away.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ PROBE_PROMPTS = 16
 FEWEST_WITH_TOP = 8
 
 # Arguments of the candidate that change numbers and that V0 knows as well: the reference gets them too, so
-# that a # dtype the user chose is not mistaken for something V1 did.
+# that a dtype the user chose is not mistaken for something V1 did.
 SHARED_ARGUMENTS = (
     "dtype",
     "max_model_len",

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
@@ -16,11 +16,8 @@ from vllm_migrate.engines.catalogue import FIRST_V1_ONLY, EngineSpec, parse_spec
 from vllm_migrate.engines.devices import default_device
 from vllm_migrate.engines.environment import EngineEnvironment, read_manifest, write_manifest
 from vllm_migrate.engines.paths import engines_root
-from vllm_migrate.engines.provision import directory_of, install, plan
+from vllm_migrate.engines.provision import directory_of
 from vllm_migrate.errors import ProvisionError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,40}")
 
@@ -80,15 +77,6 @@ def require(name: str, device: str | None = None) -> EngineEnvironment:
     if engine is None:
         raise ProvisionError(f"{name} is not installed", hint=f"vllm-migrate engines install {name}")
     return engine
-
-
-def ensure(name: str, progress: Callable[[str], None], device: str | None = None) -> EngineEnvironment:
-    """An engine, installed now where it isn't yet; `progress` is told beforehand what will be fetched."""
-    engine = find(name, device)
-    if engine is not None:
-        return engine
-    progress(f"{name} is not installed yet; resolving what it needs")
-    return install(plan(parse_spec(name), device), progress)
 
 
 def register(name: str, python: Path) -> EngineEnvironment:

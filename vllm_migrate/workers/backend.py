@@ -57,8 +57,7 @@ class Backend(ABC):
 
         Returns:
             `{"live": True, "was": old value, "why": ""}`, or `live` false with the reason: then only a fresh
-                engine
-            started with that setting will show its effect.
+            engine started with that setting will show its effect.
         """
         del value
         return {"live": False, "was": None, "why": f"{setting} can't be changed in this engine while it runs"}

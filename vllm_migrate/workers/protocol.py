@@ -56,8 +56,9 @@ class Loaded:
         engine_class: "vllm.engine.llm_engine.LLMEngine" or "vllm.v1.engine.llm_engine.LLMEngine".
         runner: "v0", "v1-model-runner", "v2-model-runner" or "transformers".
         version: the engine's own version string.
-        settings: effective values: logprobs_mode, enable_prefix_caching, async_scheduling, dtype, head_dtype,
-            max_num_seqs, max_num_batched_tokens, block_size, seed, device, enforce_eager.
+        settings: effective values: logprobs_mode, enable_prefix_caching, enable_chunked_prefill,
+            async_scheduling, dtype, head_dtype, max_model_len, max_num_seqs, max_num_batched_tokens,
+            block_size, seed, device, enforce_eager, generation_config.
         seconds: wall time of construction.
         peak_memory_bytes: resident high-water mark of the process.
     """

@@ -51,16 +51,15 @@ def start(request: LoadRequest) -> Trainer:
     except Exception as error:
         line = (str(error).strip().splitlines() or [""])[0]
         raise WorkerError("start", f"{type(error).__name__}: {line}") from error
-    return Trainer(model, request.model, dtype, time.perf_counter() - before)
+    return Trainer(model, request.model, time.perf_counter() - before)
 
 
 class Trainer(Backend):
     """One causal language model in evaluation mode."""
 
-    def __init__(self, model: Any, path: str, dtype: str, seconds: float) -> None:
+    def __init__(self, model: Any, path: str, seconds: float) -> None:
         self._model = model
         self._path = path
-        self._dtype = dtype
         self._seconds = seconds
         self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
 

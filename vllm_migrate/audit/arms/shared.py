@@ -126,9 +126,7 @@ class Shared:
     def _go_on_without(self, lost: Lost) -> None:
         """Let the arms finish that don't need the one that was lost."""
         with self._lock:
-            if not isinstance(
-                lost.error, Stopped
-            ):  # that one was waiting for another, which is noted already
+            if not isinstance(lost.error, Stopped):  # it was waiting for another, which is noted already
                 self.lost.append(lost)
             promises: list[Future[Any]] = []
             if lost.arm == REFERENCE:

@@ -140,7 +140,6 @@ def merged(one: Evidence, two: Evidence) -> Evidence:
         trace=_merged_trace(one.trace, two.trace, offset),
         arms=arms,
         timing=timing,
-        warnings=list(dict.fromkeys([*one.warnings, *two.warnings])),
         ladder=None,
         other_inputs=(*one.other_inputs, *(prompt + offset for prompt in two.other_inputs)),
         compared_inputs=one.compared_inputs + two.compared_inputs,

@@ -3,8 +3,7 @@
 PASS needs equivalence shown: for every gating metric the one-sided 95% upper bound lies within the margin (an
 intersection-union test, so no correction for their number). FAIL needs a difference shown: for at least
 one metric the margin is exceeded at one-sided 2.5%, by Holm's procedure over the family. Anything else is
-INCONCLUSIVE. A difference
-from zero is not a failure: with enough tokens every difference is significant.
+INCONCLUSIVE. A difference from zero is not a failure: with enough tokens every difference is significant.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,7 +58,7 @@ _SHIFT = 0.5  # deviations between 0 and the least prompt where a signed metric 
 
 _LEAST_P, _MOST_P = 1e-9, 0.4
 
-Z_95, Z_975, Z_80 = (NormalDist().inv_cdf(p) for p in (0.95, 0.975, 0.80))
+Z_975, Z_80 = normal_quantile(0.975), normal_quantile(0.80)
 
 
 @dataclass(frozen=True)
@@ -185,7 +184,7 @@ def share_upper(events: Floats, trials: Floats, alpha: float) -> float:
     if total <= 0:
         return 1.0
     if count == 0:
-        return beta_quantile(1 - alpha, 1.0, total)  # Clopper and Pearson's, exact
+        return clopper_pearson_upper(0, total, alpha)
     share = count / total
     alpha *= _CAREFUL
     effect = 1.0
@@ -195,10 +194,7 @@ def share_upper(events: Floats, trials: Floats, alpha: float) -> float:
         few = student_t_quantile(1 - alpha, prompts - 1) / -normal_quantile(alpha)
         effect = max(1.0, variance * total / (share * (1 - share))) * few**2
     trials_left = total / effect
-    count_left = share * trials_left
-    if count_left >= trials_left:
-        return 1.0
-    return beta_quantile(1 - alpha, count_left + 1, trials_left - count_left)
+    return clopper_pearson_upper(share * trials_left, trials_left, alpha)
 
 
 def lognormal_upper(numerators: Floats, denominators: Floats, alpha: float) -> float:
@@ -322,8 +318,11 @@ def spread_correction(clusters: int) -> float:
     return math.sqrt(clusters / (clusters - 1)) * student_t_quantile(0.975, clusters - 1) / Z_975
 
 
-def clopper_pearson_upper(events: int, trials: int, alpha: float) -> float:
-    """Exact one-sided upper bound of a binomial share (C. Clopper and E. Pearson, 1934)."""
+def clopper_pearson_upper(events: float, trials: float, alpha: float) -> float:
+    """Exact one-sided upper bound of a binomial share (C. Clopper and E. Pearson, 1934).
+
+    The counts need not be whole: a design effect divides them.
+    """
     return 1.0 if trials <= 0 or events >= trials else beta_quantile(1 - alpha, events + 1, trials - events)
 
 

@@ -77,12 +77,6 @@ def gamma_cdf(x: float, shape: float) -> float:
     return 1.0 - scale * fraction
 
 
-def student_t_cdf(t: float, degrees: float) -> float:
-    """Student's t distribution function."""
-    tail = beta_cdf(degrees / (degrees + t * t), degrees / 2, 0.5) / 2
-    return 1 - tail if t > 0 else tail
-
-
 @lru_cache(maxsize=4096)
 def student_t_quantile(level: float, degrees: float) -> float:
     """The t below which a Student's t variable lies with probability `level`."""

@@ -28,7 +28,6 @@ def shared_prefix_batch(
     *,
     block_size: int,
     max_model_len: int,
-    max_batched: int = 0,
 ) -> Batch:
     """Sequences of which every two samples share their prompt's blocks, and all share the first ones.
 
@@ -40,12 +39,11 @@ def shared_prefix_batch(
         rollouts: their completions by the reference.
         block_size: tokens in a block of the engine's cache.
         max_model_len: longest sequence the engine takes.
-        max_batched: most tokens of one prefill, 0 where that is not bounded.
 
     Returns:
         The batch; empty where not even one block and a short completion fit into a sequence.
     """
-    room = min(max_model_len, max_batched or max_model_len) - TOKENS
+    room = max_model_len - TOKENS
     blocks = next((n for n in range(_BLOCKS, 0, -1) if n * block_size < room), 0)
     if not blocks or not prompts:
         return Batch([], [])
