@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from vllm_migrate.resolve.syntax import Syntax
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -25,7 +27,7 @@ class Module:
         self.tree = tree
         self.definitions: dict[str, ast.stmt] = {}
         self.names: set[str] = set()
-        self._parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        self._syntax = Syntax(tree)
         for statement in _running(tree.body):
             if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
                 self.definitions[statement.name] = statement
@@ -37,9 +39,7 @@ class Module:
 
     def around(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around a node, innermost first."""
-        while node in self._parents:
-            node = self._parents[node]
-            yield node
+        return self._syntax.ancestors(node)
 
     def scope(self, node: ast.AST) -> ast.AST:
         """The innermost function around a node, or the module."""
@@ -58,7 +58,7 @@ class Module:
         ]
         if len(found) != 1 or found[0].lineno > name.lineno:
             return None
-        statement = self._parents[found[0]]
+        statement = self._syntax.parents[found[0]]
         if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
             return statement.value
         return None
