@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate import __version__
 from vllm_migrate.audit.evidence import CANDIDATE, REFERENCE
 from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.gather import IncompleteError, gather
 from vllm_migrate.audit.journal import open_journal
 from vllm_migrate.audit.plan import build_plan
+from vllm_migrate.audit.provenance import provenance_of
 from vllm_migrate.engines import registry
 from vllm_migrate.errors import InputError, UsageError
 from vllm_migrate.trace.checkpoint import hash_parts
 from vllm_migrate.trace.digest import tokens_digest
-from vllm_migrate.trace.model import Provenance, Rollout, Trace
+from vllm_migrate.trace.model import Trace
 from vllm_migrate.trace.parquet import read_trace, write_trace
 from vllm_migrate.trace.redact import redacted
 from vllm_migrate.trace.seal import sealed
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from vllm_migrate.audit.evidence import EngineRun, Evidence
     from vllm_migrate.audit.plan import AuditPlan
     from vllm_migrate.audit.process import Progress
+    from vllm_migrate.trace.model import Rollout
 
 _ALONE: dict[str, Any] = {"remedy_additions": {}, "ladder": "none", "sync_probe": "none", "earn_speed": False}
 
@@ -140,22 +140,7 @@ def candidate_trace(plan: AuditPlan, evidence: Evidence) -> Trace:
     same tokens, and under `free` what the candidate sampled itself.
     """
     run, reference, trace = evidence.arms[CANDIDATE], evidence.arms[REFERENCE], evidence.trace
-    made = Provenance(
-        engine=run.engine,
-        version=run.loaded.version,
-        engine_class=run.loaded.engine_class,
-        runner=run.loaded.runner,
-        settings=run.loaded.settings,
-        engine_args=run.arguments,
-        sampling=wire.to_wire(plan.sampling),
-        model="",
-        tool=__version__,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        samples=plan.samples,
-        seed=plan.seed,
-        probe_sampling={} if plan.probe is None else wire.to_wire(plan.probe),
-        follows=tokens_digest(trace),
-    )
+    made = provenance_of(plan, run, follows=tokens_digest(trace))
     return Trace(
         made,
         trace.prompts,

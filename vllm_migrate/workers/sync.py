@@ -109,42 +109,19 @@ class WeightSync:
 
     def _generate(self, request: wire.SyncReplayRequest, progress: Progress, switch: _Switch | None) -> Any:
         """Run the requests, with `switch` asked before every step of the engine."""
-        from vllm import SamplingParams
-
-        wanted, backend, total = request.sampling, self._backend, len(request.prompts)
+        backend = self._backend
         params = [
-            SamplingParams(
-                temperature=wanted.temperature,
-                top_p=wanted.top_p,
-                top_k=wanted.top_k,
-                min_p=wanted.min_p,
-                repetition_penalty=wanted.repetition_penalty,
+            backend.sampling_params(
+                request.sampling,
                 max_tokens=len(tokens),
                 ignore_eos=True,
-                logprobs=0,
-                detokenize=False,
+                text=False,
                 **backend.forcing_params(key, tokens),
             )
             for key, tokens in enumerate(request.completions)
         ]
-        done = 0
-        original = backend.engine.step
-
-        def step() -> Any:
-            nonlocal done
-            if switch is not None:
-                switch.before_step()
-            outputs = original()
-            done += sum(1 for output in outputs if output.finished)
-            progress(done, total)
-            return outputs
-
-        backend.engine.step = step
-        try:
-            prompts = [{"prompt_token_ids": ids} for ids in request.prompts]
-            return self._llm.generate(prompts, params, use_tqdm=False)
-        finally:
-            del backend.engine.step
+        before_step = None if switch is None else switch.before_step
+        return backend.run(request.prompts, params, progress, before_step)
 
     def _update(self, request: wire.UpdateRequest) -> None:
         mode = request.mode

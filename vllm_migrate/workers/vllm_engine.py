@@ -25,7 +25,7 @@ from .protocol import (
 from .watch import StepWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .backend import Progress
 
@@ -149,7 +149,7 @@ class VllmBackend(Backend):
             for sample in range(request.n)
         ]
         params = [
-            self._sampling_params(
+            self.sampling_params(
                 request.sampling,
                 max_tokens=request.sampling.max_tokens,
                 stop_token_ids=request.sampling.stop_token_ids,
@@ -193,10 +193,10 @@ class VllmBackend(Backend):
             raise WorkerError("engine", "the prefix cache could not be emptied before the replay")
         if request.path == "prefill":
             with self.admission(request.max_num_seqs):
-                return score(request, jobs, self._sampling_params, self._run, progress)
+                return score(request, jobs, self.sampling_params, self._run, progress)
         with_top = set(request.top_of)
         params = [
-            self._sampling_params(
+            self.sampling_params(
                 request.sampling,
                 max_tokens=len(request.completions[job]),
                 ignore_eos=True,
@@ -256,9 +256,10 @@ class VllmBackend(Backend):
             "generation_config": model.generation_config,
         }
 
-    def _sampling_params(
+    def sampling_params(
         self, sampling: SamplingSettings, *, top: int = 0, text: bool = True, **more: Any
     ) -> Any:
+        """Parameters of one request as vLLM takes them; `more` is handed on."""
         from vllm import SamplingParams
 
         limit = int(self.config.model_config.max_logprobs)
@@ -275,31 +276,44 @@ class VllmBackend(Backend):
         )
 
     def _run(self, prompts: list[list[int]], params: list[Any], progress: Progress) -> list[Any]:
-        """Outputs in the order submitted, with progress counted at the engine's own step."""
+        """Outputs in the order submitted, one a request."""
+        outputs = self.run(prompts, params, progress)
+        if len(outputs) != len(prompts):
+            raise WorkerError("engine", f"the engine answered {len(outputs)} of {len(prompts)} requests")
+        self.watch.add_cached(outputs)
+        return outputs
+
+    def run(
+        self,
+        prompts: list[list[int]],
+        params: list[Any],
+        progress: Progress,
+        before_step: Callable[[], None] | None = None,
+    ) -> list[Any]:
+        """Outputs in the order submitted, fewer where requests were aborted.
+
+        Progress is counted at the engine's own step, before each of which `before_step` is called.
+        """
         done = 0
-        total = len(prompts)
         original = self.engine.step
 
         def step() -> Any:
             nonlocal done
+            if before_step is not None:
+                before_step()
             outputs = original()
             finished = sum(1 for output in outputs if output.finished)
             if finished:
                 done += finished
-                progress(done, total)
+                progress(done, len(prompts))
             return outputs
 
         self.engine.step = step
         try:
-            outputs = self.llm.generate(
-                [{"prompt_token_ids": ids} for ids in prompts], params, use_tqdm=False
-            )
+            requests = [{"prompt_token_ids": ids} for ids in prompts]
+            return list(self.llm.generate(requests, params, use_tqdm=False))
         finally:
             del self.engine.step
-        if len(outputs) != total:
-            raise WorkerError("engine", f"the engine answered {len(outputs)} of {total} requests")
-        self.watch.add_cached(outputs)
-        return list(outputs)
 
 
 def build_llm(request: LoadRequest, **defaults: Any) -> tuple[Any, float]:

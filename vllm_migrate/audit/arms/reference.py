@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from vllm_migrate import __version__
 from vllm_migrate.audit.arms.shared import FINISHED
 from vllm_migrate.audit.arms.sync import probe_sync, take_sync
 from vllm_migrate.audit.cause.replay import replay_counterparts
 from vllm_migrate.audit.evidence import NOISE_FLOOR, REFERENCE
 from vllm_migrate.audit.plan import PROBE_PROMPTS, prompts_with_top
 from vllm_migrate.audit.prompts.encode import encoded
+from vllm_migrate.audit.provenance import provenance_of
 from vllm_migrate.errors import VllmMigrateError
-from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace
-from vllm_migrate.workers import protocol as wire
+from vllm_migrate.trace.model import Prompt, Rollout, Trace
 
 if TYPE_CHECKING:
     from vllm_migrate.audit.arms.shared import Shared
     from vllm_migrate.audit.evidence import EngineRun
     from vllm_migrate.audit.process import EngineProcess
     from vllm_migrate.engines.environment import EngineEnvironment
+    from vllm_migrate.workers import protocol as wire
 
 _COUNTERPARTS = "counterparts"  # name of the finished part in the journal
 
@@ -104,30 +103,9 @@ def _sample_reference(shared: Shared, process: EngineProcess, run: EngineRun, mo
     if plan.probe is not None:
         some = ids[:PROBE_PROMPTS]
         probe = process.sample(REFERENCE, some, plan.probe, samples=plan.samples, seed=plan.seed)
-    trace = Trace(_provenance(shared, process.environment, run, model_hash), prompts, rollouts, probe=probe)
+    trace = Trace(provenance_of(plan, run, model=model_hash), prompts, rollouts, probe=probe)
     shared.journal.keep(REFERENCE, trace)
     shared.deliver(shared.reference, trace)
-
-
-def _provenance(
-    shared: Shared, environment: EngineEnvironment, run: EngineRun, model_hash: str
-) -> Provenance:
-    plan = shared.plan
-    return Provenance(
-        engine=environment.name,
-        version=run.loaded.version,
-        engine_class=run.loaded.engine_class,
-        runner=run.loaded.runner,
-        settings=run.loaded.settings,
-        engine_args=plan.v0_args,
-        sampling=wire.to_wire(plan.sampling),
-        model=model_hash,
-        tool=__version__,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        samples=plan.samples,
-        seed=plan.seed,
-        probe_sampling={} if plan.probe is None else wire.to_wire(plan.probe),
-    )
 
 
 def _replay_counterparts(shared: Shared, process: EngineProcess, *, only_reference: bool) -> None:
