@@ -93,7 +93,7 @@ def test_an_engine_killed_for_memory_is_recognised(plain_python, tmp_path):
 
 
 def test_an_engine_that_never_answers_is_ended(plain_python, tmp_path, monkeypatch):
-    monkeypatch.setattr("vllm_migrate.engines.client.START_SECONDS", 0.5)
+    monkeypatch.setattr("vllm_migrate.engines.calls.START_SECONDS", 0.5)
     marker = tmp_path / "child"
     text = f"sleep 600 & echo $! > {marker}; wait"
     client = EngineClient(replace(plain_python, python=script(tmp_path, text)))

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.evidence import EngineRun
-from vllm_migrate.engines.client import WORK_SECONDS, EngineClient
+from vllm_migrate.engines.calls import WORK_SECONDS
+from vllm_migrate.engines.client import EngineClient
 from vllm_migrate.trace.model import Rollout
 from vllm_migrate.workers import protocol as wire
 

@@ -11,7 +11,7 @@ from vllm_migrate.workers import protocol as wire
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from vllm_migrate.engines.client import EngineClient
+    from vllm_migrate.engines.calls import EngineCalls
 
 
 class CannotFlipError(EngineError):
@@ -24,7 +24,7 @@ class CannotFlipError(EngineError):
 
 @contextmanager
 def flipped(
-    client: EngineClient, settings: Mapping[str, object], *, slot: str = wire.MAIN_SLOT
+    client: EngineCalls, settings: Mapping[str, object], *, slot: str = wire.MAIN_SLOT
 ) -> Iterator[dict[str, Any]]:
     """Change settings in a live engine, and put them back after the block.
 

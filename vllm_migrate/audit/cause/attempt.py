@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.cause.evidence import LOGPROBS, SIGNATURE, Step, StepRun, merged
 from vllm_migrate.audit.cause.live_engine import limit_after
-from vllm_migrate.engines.client import WORK_SECONDS
+from vllm_migrate.engines.calls import WORK_SECONDS
 from vllm_migrate.engines.flips import CannotFlipError
 from vllm_migrate.errors import VllmMigrateError
 

@@ -14,7 +14,7 @@ from vllm_migrate.audit.cause.evidence import Option, SpeedRun, merged
 from vllm_migrate.audit.cause.live_engine import limit_after
 from vllm_migrate.audit.figures.distributions import student_t_quantile
 from vllm_migrate.audit.verdict import Estimate
-from vllm_migrate.engines.client import WORK_SECONDS
+from vllm_migrate.engines.calls import WORK_SECONDS
 from vllm_migrate.errors import VllmMigrateError
 
 if TYPE_CHECKING:

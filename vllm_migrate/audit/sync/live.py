@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vllm_migrate.audit.evidence import Batch
-    from vllm_migrate.engines.client import EngineClient
+    from vllm_migrate.engines.calls import EngineCalls
 
     Progress = Callable[[int, int], None]
 
@@ -27,7 +27,7 @@ _CPU_CACHE = "intel_extension_for_pytorch"
 class Replayer:
     """The probe's sequences through one engine."""
 
-    def __init__(self, client: EngineClient, slot: str, batch: Batch) -> None:
+    def __init__(self, client: EngineCalls, slot: str, batch: Batch) -> None:
         self.client = client
         self.slot = slot
         self.batch = batch
@@ -69,7 +69,7 @@ class Live:
     """Runs cases in the live engine."""
 
     def __init__(
-        self, client: EngineClient, replayer: Replayer, old: Path, new: Path, *, caching: bool
+        self, client: EngineCalls, replayer: Replayer, old: Path, new: Path, *, caching: bool
     ) -> None:
         self._client = client
         self.replayer = replayer

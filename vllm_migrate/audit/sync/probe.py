@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.audit.evidence import Batch, EngineRun
     from vllm_migrate.audit.sync.live import Progress
-    from vllm_migrate.engines.client import EngineClient
+    from vllm_migrate.engines.calls import EngineCalls
     from vllm_migrate.trace.model import Trace
 
 COLD_SLOT = "sync-cold"
@@ -82,7 +82,7 @@ class SyncProbe:
         """Whether the live engine was probed and the cold one is still to run."""
         return self._changed is not None and self.found is not None and not self.found.note
 
-    def hot(self, client: EngineClient, run: EngineRun, trace: Trace, progress: Progress) -> None:
+    def hot(self, client: EngineCalls, run: EngineRun, trace: Trace, progress: Progress) -> None:
         """Probe the live engine in the client's main slot. Afterwards its weights are not its own any more.
 
         Args:
@@ -114,7 +114,7 @@ class SyncProbe:
             found.note = error.message
         found.seconds = round(time.monotonic() - started, 3)
 
-    def cold(self, client: EngineClient, slot: str = COLD_SLOT) -> None:
+    def cold(self, client: EngineCalls, slot: str = COLD_SLOT) -> None:
         """Start an engine on the new weights and replay there what the live engine replayed."""
         found, changed, batch = self.found, self._changed, self._batch
         if found is None or changed is None or batch is None or not self.waiting:
@@ -156,9 +156,7 @@ class SyncProbe:
         self._changed = Path(folder)
         write_changed(self._model, self._changed, seed=self._seed)
 
-    def _probe(
-        self, client: EngineClient, found: EngineProbe, progress: Progress, *, generation: str
-    ) -> None:
+    def _probe(self, client: EngineCalls, found: EngineProbe, progress: Progress, *, generation: str) -> None:
         assert self._batch is not None  # noqa: S101 - for the type checker; `_prepare` made it
         assert self._changed is not None  # noqa: S101 - likewise
         wanted = cases(self._level, generation=generation, caching=found.prefix_caching, way=self._way)
@@ -178,7 +176,7 @@ class SyncProbe:
         if self._level == "all" and not found.prefix_caching:
             self._probe_cached(client, found, progress)
 
-    def _probe_cached(self, client: EngineClient, found: EngineProbe, progress: Progress) -> None:
+    def _probe_cached(self, client: EngineCalls, found: EngineProbe, progress: Progress) -> None:
         """The plain ways once more in an engine with prefix caching, which the user's has not."""
         assert self._batch is not None  # noqa: S101 - for the type checker; `_prepare` made it
         assert self._changed is not None  # noqa: S101 - likewise
