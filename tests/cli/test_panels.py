@@ -23,6 +23,7 @@ def test_options_stand_under_the_headings_that_they_name(run):
     panels = _panels(run("audit", "--help").out)
     assert list(panels) == [
         "Options",
+        "Engines",
         "Prompts",
         "Sampling",
         "Your code",

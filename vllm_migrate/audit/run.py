@@ -105,9 +105,9 @@ def _run(plan: AuditPlan, progress: Progress) -> AuditResult:
     v0 = None if trace is not None else registry.require(plan.v0)
     v1 = registry.require(plan.v1)
     if v0 is not None and v0.generation != "v0":
-        raise UsageError(f"--v0 {plan.v0} is a {v0.generation.upper()} engine; the reference must be V0")
+        raise UsageError(f"--v0 {plan.v0} has vLLM {v0.version}, a V1 engine; the reference must be V0")
     if v1.generation != "v1":
-        raise UsageError(f"--v1 {plan.v1} is a {v1.generation.upper()} engine; the candidate must be V1")
+        raise UsageError(f"--v1 {plan.v1} has vLLM {v1.version}, a V0 engine; the candidate must be V1")
     if plan.extend:
         return _extended(plan, v0, v1, trace, progress)
     journal = open_journal(plan, tuple(engine for engine in (v0, v1) if engine is not None))

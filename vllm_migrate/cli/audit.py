@@ -18,6 +18,7 @@ from vllm_migrate.audit.sync.ways import parse_way
 from vllm_migrate.cli import audit_options, live_options
 from vllm_migrate.cli.audit_apply import Apply, apply_report, apply_result, check_apply
 from vllm_migrate.cli.audit_code import from_code as read_from_code
+from vllm_migrate.cli.audit_engines import engine_of
 from vllm_migrate.cli.audit_figures import configured, print_plan, thresholds_for, with_looks
 from vllm_migrate.cli.audit_output import AuditFormat, exit_of, format_of, write_reports
 from vllm_migrate.cli.audit_progress import ArmProgress
@@ -33,6 +34,8 @@ def audit(
     model: audit_options.Model = None,
     v0: audit_options.V0 = "v0",
     v1: audit_options.V1 = "v1",
+    v0_python: audit_options.V0Python = None,
+    v1_python: audit_options.V1Python = None,
     v0_args: audit_options.V0Arguments = None,
     v1_args: audit_options.V1Arguments = None,
     seed: audit_options.Seed = 0,
@@ -87,8 +90,10 @@ def audit(
     plan: AuditPlan | None = None
     writing = Apply(apply, yes=yes, allow_dirty=allow_dirty)
     if apply_from is not None:
+        v1 = engine_of(context, "v1", v1, v1_python)
         raise typer.Exit(apply_report(apply_from, from_code, v1, writing))
     try:
+        v0, v1 = engine_of(context, "v0", v0, v0_python), engine_of(context, "v1", v1, v1_python)
         if model is None:
             raise UsageError("--model is missing", hint="the directory of the checkpoint")
         check_apply(writing, from_code)

@@ -10,7 +10,7 @@ import typer
 
 from vllm_migrate.cli.live_options import FIGURES, TRACES
 
-_CODE, _CAUSE, _TRAINER, _SYNC = "Your code", "Cause", "Trainer", "Weight sync"
+_ENGINES, _CODE, _CAUSE, _TRAINER, _SYNC = "Engines", "Your code", "Cause", "Trainer", "Weight sync"
 
 
 class LadderMode(str, Enum):
@@ -45,13 +45,30 @@ class SyncProbing(str, Enum):
 
 
 Model = Annotated[Path | None, typer.Option(help="Directory of the checkpoint.")]
-V0 = Annotated[str, typer.Option(help="The reference engine.")]
-V1 = Annotated[str, typer.Option(help="The candidate engine, such as v1 or v1@0.18.1.")]
+V0 = Annotated[str, typer.Option(help="The reference engine.", rich_help_panel=_ENGINES)]
+V1 = Annotated[
+    str,
+    typer.Option(help="The candidate engine, such as v1 or v1@0.18.1.", rich_help_panel=_ENGINES),
+]
+V0Python = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH", help="An interpreter of yours with vLLM for the reference.", rich_help_panel=_ENGINES
+    ),
+]
+V1Python = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH", help="An interpreter of yours with vLLM for the candidate.", rich_help_panel=_ENGINES
+    ),
+]
 V0Arguments = Annotated[
-    list[str] | None, typer.Option(help="LLM arguments of the reference: JSON object or key=value.")
+    list[str] | None,
+    typer.Option(help="LLM arguments of the reference: JSON object or key=value.", rich_help_panel=_ENGINES),
 ]
 V1Arguments = Annotated[
-    list[str] | None, typer.Option(help="LLM arguments of the candidate: JSON object or key=value.")
+    list[str] | None,
+    typer.Option(help="LLM arguments of the candidate: JSON object or key=value.", rich_help_panel=_ENGINES),
 ]
 Seed = Annotated[int, typer.Option(help="Of sampling and resampling.")]
 Objective = Annotated[

