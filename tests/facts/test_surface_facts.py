@@ -210,6 +210,55 @@ def test_where_a_name_went(gone: str, target: str, now: str) -> None:
         assert surface.has_module(place) or surface.has_name(module, name)
 
 
+@pytest.mark.parametrize(
+    ("gone", "now"),
+    [
+        (
+            "vllm.entrypoints.openai.protocol.LoadLoraAdapterRequest",
+            "vllm.entrypoints.serve.lora.protocol.LoadLoRAAdapterRequest",
+        ),
+        (
+            "vllm.model_executor.model_loader.loader._initialize_model",
+            "vllm.model_executor.model_loader.utils.initialize_model",
+        ),
+        ("vllm.inputs.token_inputs", "vllm.inputs.tokens_input"),
+        ("vllm.core.scheduler.SchedulerOutputs", "vllm.v1.core.sched.output.SchedulerOutput"),
+    ],
+)
+def test_a_name_is_found_under_another_spelling(gone: str, now: str) -> None:
+    assert vllm("0.32.0").spelled_now(gone)[0] == now
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        "vllm.engine.async_llm_engine._AsyncLLMEngine",  # AsyncLLMEngine stood beside it
+        "vllm.utils.print_warning_once",  # only _print_warning_once is like it
+        "vllm.worker.worker",
+    ],
+)
+def test_what_was_beside_it_or_is_private_is_no_other_spelling(gone: str) -> None:
+    assert vllm("0.32.0").spelled_now(gone) == ()
+
+
+def test_longer_names_count_where_they_came_after_it() -> None:
+    surface = vllm("0.32.0")
+    package = "vllm.model_executor.layers.fused_moe"
+    assert surface.grown_now(f"{package}.FusedMoE") == (f"{package}.FusedMoEFactory",)
+    assert surface.grown_now("vllm.never.FusedMoE") == ()
+
+
+def test_names_of_other_packages_are_known_for_that() -> None:
+    surface = vllm("0.32.0")
+    assert surface.was_foreign("vllm.model_executor.model_loader.loader.nn")
+    assert not surface.was_foreign("vllm.model_executor.model_loader.loader._initialize_model")
+
+
+def test_classes_are_found_by_their_methods() -> None:
+    assert "vllm.renderers.base.BaseRenderer" in vllm("0.32.0").classes_with("get_tokenizer")
+    assert vllm("0.32.0").classes_with("no_such_method") == ()
+
+
 def test_what_went_for_good_is_nowhere() -> None:
     assert vllm("0.18.1").where_now("vllm.worker.model_runner.GPUModelRunnerBase") == ()
     assert vllm("0.18.1").where_now("vllm.never.was.there") == ()

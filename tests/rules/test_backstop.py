@@ -303,3 +303,73 @@ def test_another_version_class_is_not_mixed_in() -> None:
     (finding,) = find(by_code("VM805"), text)
     assert not finding.edits
     assert finding.advice
+
+
+_ROPE = (
+    "from vllm.model_executor.layers.rotary_embedding import get_rope\n\n\ndef rope(size, theta, scaling):\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "advice"),
+    [
+        (
+            "VM490",
+            f"{_ROPE}    return get_rope(size, max_position=8, base=theta)\n",
+            "goes into rope_parameters",
+        ),
+        (
+            "VM490",
+            f"{_ROPE}    return get_rope(size, rotary_dim=size, is_neox_style=True)\n",
+            "doesn't give max_position, rope_parameters",
+        ),
+        (
+            "VM490",
+            (
+                "from vllm.model_executor.model_loader import get_model\n\n\ndef load(config, lora):\n"
+                "    return get_model(load_config=config, lora_config=lora)\n"
+            ),
+            "VllmConfig, which goes into vllm_config, has lora_config",
+        ),
+        (
+            "VM490",
+            (
+                "from vllm.engine.protocol import EngineClient\n\n\n"
+                "async def limits(engine: EngineClient):\n    return await engine.get_model_config()\n"
+            ),
+            "EngineClient has model_config",
+        ),
+        (
+            "VM490",
+            (
+                "from vllm.engine.protocol import EngineClient\n\n\n"
+                "async def words(engine: EngineClient):\n    return await engine.get_tokenizer()\n"
+            ),
+            "renderer.get_tokenizer() is a guess",
+        ),
+        (
+            "VM190",
+            "from vllm.inputs import token_inputs\n\nmade = token_inputs([1])\n",
+            "vllm.inputs.tokens_input",
+        ),
+        (
+            "VM190",
+            "from vllm.model_executor.layers.fused_moe import FusedMoE\n\nkind = FusedMoE\n",
+            "FusedMoEFactory came into its module since: a guess",
+        ),
+        (
+            "VM102",
+            "from vllm.model_executor.model_loader.loader import nn\n\nkind = nn.Module\n",
+            "from another package: import it from there (nn is torch.nn by convention)",
+        ),
+        (
+            "VM102",
+            "from vllm.engine.metrics import StatLoggerBase\n\nkind = StatLoggerBase\n",
+            "vllm.v1.metrics.loggers.StatLoggerBase",
+        ),
+    ],
+)
+def test_advice_names_what_the_target_has_instead(code: str, text: str, advice: str) -> None:
+    found = [one for one in find(by_code(code), text) if advice in one.advice]
+    assert found
+    assert not any("remove" in one.advice for one in found)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from vllm_migrate.facts.surface.store import known_versions, load_surface
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
-
-    from packaging.version import Version
 
     from vllm_migrate.facts.surface.lookup import Surface
 
@@ -116,6 +116,15 @@ class Comparison:
     def later(self) -> Iterator[tuple[str, Surface]]:
         """The releases after the target, oldest first."""
         return ((str(v), self._load(v)) for v in self._after)
+
+    def at(self, version: str) -> Surface:
+        """The API of one of the known releases, as `Absence.last` names it."""
+        return self._load(Version(version))
+
+    def after(self, version: str) -> Surface:
+        """The API of the known release that followed one, or of the target where that came next."""
+        following = [v for v in self._before if v > Version(version)]
+        return self._load(following[0]) if following else self.surface
 
     def _load(self, version: Version) -> Surface:
         if version not in self._surfaces:

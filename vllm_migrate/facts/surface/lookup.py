@@ -6,6 +6,7 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vllm_migrate.facts.surface.alike import grown_now, spelled_now, was_foreign
 from vllm_migrate.facts.surface.model import FLAGS, UNSEEN, VARIABLES
 from vllm_migrate.facts.surface.moved import where_now
 
@@ -195,6 +196,14 @@ class Surface:
             if not name.startswith("_")
         )
 
+    def classes_with(self, method: str) -> tuple[str, ...]:
+        """Classes that define a method of this name, whatever module they are in."""
+        return tuple(
+            f"{module}.{path}"
+            for module, path in self._store.shapes.holders(method)
+            if self._shape(Place(module, f"{path}.{method}")) is not None
+        )
+
     def defined(self, qualified: str) -> frozenset[str]:
         """Everything a class itself has once it is defined, private methods included, special ones not.
 
@@ -237,6 +246,22 @@ class Surface:
         A module answers with the modules that hold most of what it defined in its last release.
         """
         return where_now(self, self._store, self._index, qualified)
+
+    def spelled_now(self, qualified: str) -> tuple[str, ...]:
+        """Where a name that differs in underscores, case or plurals alone is, best first.
+
+        `LoadLoraAdapterRequest` answers with `LoadLoRAAdapterRequest`; a class never with a function, no name
+        with one that was there beside it, or with a private one.
+        """
+        return spelled_now(self, self._store, self._index, qualified)
+
+    def grown_now(self, qualified: str) -> tuple[str, ...]:
+        """Names that came into a module after this one left it, and that begin or end with it."""
+        return grown_now(self, self._store, self._index, qualified)
+
+    def was_foreign(self, qualified: str) -> bool:
+        """Whether the last release that had a name had it from another package, as `nn` from torch."""
+        return was_foreign(self, self._store, self._index, qualified)
 
     # What follows reads one release's tables; `moved` uses it too.
 

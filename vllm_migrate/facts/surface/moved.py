@@ -22,30 +22,37 @@ _ENOUGH = 0.2
 
 def where_now(surface: Surface, store: Store, index: int, qualified: str) -> tuple[str, ...]:
     """See `Surface.where_now`."""
-    old = _last_place(surface, store, index, qualified)
+    old = last_place(surface, store, index, qualified)
     if old is not None and not old[1]:
         return _modules_now(store, index, old[0], old[2])
     bare = qualified.rpartition(".")[2]
     before = _body(store, old[0], old[1], old[2]) if old is not None else None
     ranked = []
-    for module in store.names.mentioning(bare):
-        value = (store.names.at(module, index) or {}).get(bare)
-        if value is None or module.startswith("%"):
-            continue
-        defined = _definition(surface, module, bare, value)
-        if defined is None:
-            continue
+    for module, defined in definitions(surface, store, index, bare):
         here = f"{module}.{bare}"
         if here == qualified:
             continue
         alike = _similarity(before, _body(store, *defined, index))
         if alike == 0 and _ASIDE & {*module.split(".")} and not _ASIDE & {*qualified.split(".")}:
             continue  # a model's own class that happens to have the name
-        ranked.append((-alike, *_distance(module), here != ".".join(defined), here))
+        ranked.append((-alike, *distance(module), here != ".".join(defined), here))
     return tuple(entry[-1] for entry in sorted(ranked))
 
 
-def _last_place(surface: Surface, store: Store, index: int, qualified: str) -> tuple[str, str, int] | None:
+def definitions(
+    surface: Surface, store: Store, index: int, bare: str
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The modules users can import a bare name from, each with the (module, name) that defines it."""
+    for module in store.names.mentioning(bare):
+        value = (store.names.at(module, index) or {}).get(bare)
+        if value is None or module.startswith("%"):
+            continue
+        defined = _definition(surface, module, bare, value)
+        if defined is not None:
+            yield module, defined
+
+
+def last_place(surface: Surface, store: Store, index: int, qualified: str) -> tuple[str, str, int] | None:
     """(module, name, release) of the newest release so far that had it; the name is "" for a module."""
     payload = store.names.payload(qualified)
     if payload is not None and not surface.has_module(qualified):
@@ -84,7 +91,7 @@ def _definition(surface: Surface, module: str, bare: str, value: str) -> tuple[s
     return None if surface.is_foreign(place) else (place.module, place.path)
 
 
-def _distance(module: str) -> tuple[int, int, int]:
+def distance(module: str) -> tuple[int, int, int]:
     """How far a module lies from what users should import: set aside, private, deep."""
     parts = module.split(".")
     private = sum(part.startswith("_") for part in parts)
@@ -121,7 +128,7 @@ def _modules_now(store: Store, index: int, module: str, last: int) -> tuple[str,
         for other in _definers(store, index, name):
             held[other] = held.get(other, 0) + 1
     enough = [
-        (-count, *_distance(other), other) for other, count in held.items() if count / len(defined) >= _ENOUGH
+        (-count, *distance(other), other) for other, count in held.items() if count / len(defined) >= _ENOUGH
     ]
     return tuple(entry[-1] for entry in sorted(enough))
 

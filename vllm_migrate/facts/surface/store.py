@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -109,6 +110,22 @@ class Table:
                 end = text.find("\n", at)
                 at = text.find(quoted, end) if end >= 0 else -1
         return tuple(found)
+
+    def spelled(self, letters: str) -> tuple[str, ...]:
+        """Keys of any release with these letters, whatever their case, underscores and plurals."""
+        spelling = re.compile(f'"(_*{"s?_?".join(letters)}s?_*)":', re.IGNORECASE)
+        return tuple(sorted({key for shard in self._shards for key in spelling.findall(self._text(shard))}))
+
+    def holders(self, member: str) -> tuple[tuple[str, str], ...]:
+        """(module, path) of what has a member of this name in any release: classes by their methods."""
+        key = re.compile(rf'"([\w.]+)\.{re.escape(member)}":')
+        found = []
+        for shard in self._shards:
+            text = self._text(shard)
+            for match in key.finditer(text):
+                start = text.rfind("\n", 0, match.start()) + 1
+                found.append((text[start : text.index("\t", start)], match[1]))
+        return tuple(sorted({*found}))
 
     def _text(self, shard: str) -> str:
         if shard not in self._texts:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Remedy
 from vllm_migrate.files.located import Span
-from vllm_migrate.rules.backstop.absent import is_expected, is_made, level_of, near, sentence
+from vllm_migrate.rules.backstop.absent import is_expected, is_made, level_of, sentence
+from vllm_migrate.rules.backstop.instead import of_method, of_parameter
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.methods.gone import changed_parameter
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from vllm_migrate.rules.base import Context
 
 _INNER = frozenset({"llm_engine", "engine"})
-
-# Parameters named in advice. More would be a signature, not a hint.
-_LISTED = 8
 """Attributes of an engine that are an `LLMEngine`."""
 
 _HANDS_ON = {"vllm.v1.worker.worker_base.WorkerWrapperBase": ("vllm.v1.worker.gpu_worker.Worker",)}
@@ -114,10 +112,7 @@ class UnknownMethodOrArgument(Rule):
                 callee,
                 sentence(f"{_short(target)}()", absence, context.api),
                 level=level,
-                advice=_advice(
-                    "see what took its place, or do without it",
-                    near(absence, method, context.api.surface.methods(owner)),
-                ),
+                advice=of_method(_owner_now(owner, context), method, absence, context),
                 certainty=certainty,
             )
 
@@ -134,7 +129,6 @@ class UnknownMethodOrArgument(Rule):
             if absence is None:
                 continue
             level = level_of(absence, argument.certainty, expected=is_expected(file, name))
-            taken = context.api.surface.parameters(call.target) or ()
             if level is not None:
                 yield make_finding(
                     self,
@@ -142,18 +136,9 @@ class UnknownMethodOrArgument(Rule):
                     argument.span,
                     sentence(f"{name} of {_short(call.target)}()", absence, context.api),
                     level=level,
-                    advice=_advice(_parameters(call.target, name, context), near(absence, name, taken)),
+                    advice=of_parameter(call, name, absence, context),
                     certainty=argument.certainty,
                 )
-
-
-def _parameters(callee: str, name: str, context: Context) -> str:
-    """What to do about an argument no fact is about: its value may have gone into one that is there."""
-    taken = [one for one in context.api.surface.parameters(callee) or () if one != "self"]
-    if not taken:
-        return f"remove {name}"
-    listed = ", ".join(taken[:_LISTED]) + (", ..." if len(taken) > _LISTED else "")
-    return f"see whether another parameter takes its value, or remove {name}; there are {listed}"
 
 
 def _is_method(target: str, absence: Absence, context: Context) -> bool:
@@ -175,11 +160,15 @@ def _is_method(target: str, absence: Absence, context: Context) -> bool:
     )
 
 
+def _owner_now(owner: str, context: Context) -> str:
+    """The class as the target has it: where it moved, if it did."""
+    if context.api.surface.locate(owner) is not None:
+        return owner
+    moved = context.facts.import_state(owner, context.target)
+    return moved[1].to if moved is not None else owner
+
+
 def _short(target: str) -> str:
     """`LLM.generate` for a method, the whole name for a function."""
     parts = target.split(".")
     return ".".join(parts[-2:]) if len(parts) > 2 and parts[-2][:1].isupper() else target  # noqa: PLR2004 (package, class, method)
-
-
-def _advice(otherwise: str, meant: str) -> str:
-    return f"{otherwise}, or write {meant} if that is meant" if meant else otherwise

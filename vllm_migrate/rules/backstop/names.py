@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.files.located import Certainty
-from vllm_migrate.rules.backstop.absent import is_expected, is_made, level_of, sentence, successors
+from vllm_migrate.rules.backstop.absent import is_expected, is_made, level_of, sentence
+from vllm_migrate.rules.backstop.instead import NOTHING, of_name
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.weight_sync.extension import is_worker
@@ -106,16 +107,13 @@ class GoneName(Rule):
     def _finding(
         self, file: FileFacts, use: Import | Reference, absence: Absence, level: Level, context: Context
     ) -> Finding:
-        now = successors(context.api.surface.where_now(use.qualified))
         return make_finding(
             self,
             file,
             use.span,
             sentence(use.qualified, absence, context.api),
             level=level,
-            advice=f"a name like it is now {now}: see if it does the same"
-            if now
-            else "nothing of that name is left: see what took its place, copy what you need, or do without",
+            advice=of_name(use.qualified, context) or NOTHING,
         )
 
 

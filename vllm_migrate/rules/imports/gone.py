@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Remedy
 from vllm_migrate.rules.backstop.absent import successors
+from vllm_migrate.rules.backstop.instead import NOTHING, of_name
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, since
 from vllm_migrate.rules.imports.lookup import broken_imports, broken_references
@@ -107,11 +108,12 @@ def _moved_names(file: FileFacts, name: Import, context: Context) -> str:
 
 
 def _advice(qualified: str, fact: Fact, state: State, context: Context) -> str:
-    if fact.advice:
+    """What the fact says; where that is about a whole module, also what the target has like this name."""
+    if fact.advice and fact.name == qualified:
         return fact.advice
+    alike = of_name(qualified, context)
+    if fact.advice:
+        return "; ".join(part for part in (alike, fact.advice) if part)
     if state.to:
         return f"it went with {fact.name}; the successor of that is {state.to}"
-    now = successors(context.api.surface.where_now(qualified))
-    if now:
-        return f"a name like it is now {now}: see if it does the same"
-    return "nothing of that name is left: see what took its place, copy what you need, or do without"
+    return alike or NOTHING
