@@ -93,12 +93,12 @@ def main() -> int:
         ids = process.tokenize([line.text for line in lines])
         prompts = tuple(Prompt(i, line.text, tuple(ids[i])) for i, line in enumerate(lines))
         process.client.flip("logprobs_mode", "processed_logprobs")
-        rollouts = process.sample("reference", ids, SAMPLING, samples=SAMPLES, seed=1)
+        rollouts = process.sample("reference", prompts, SAMPLING, samples=SAMPLES, seed=1)
         process.client.flip("logprobs_mode", "raw_logprobs")
         with clock.stage("replay"):
             process.force("candidate", prompts, rollouts, SAMPLING)
         with clock.stage("sample"):
-            process.sample("candidate", ids, SAMPLING, samples=SAMPLES, seed=0)
+            process.sample("candidate", prompts, SAMPLING, samples=SAMPLES, seed=0)
 
         def five(observed: Mapping[str, int]) -> list[Step]:
             found = suspects(

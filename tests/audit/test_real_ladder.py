@@ -56,9 +56,7 @@ class Bench:
             for i, (text, ids) in enumerate(zip(texts, process.tokenize(texts), strict=True))
         )
         process.client.flip("logprobs_mode", "processed_logprobs")
-        rollouts = process.sample(
-            "reference", [list(p.token_ids) for p in prompts], SAMPLING, samples=1, seed=0
-        )
+        rollouts = process.sample("reference", prompts, SAMPLING, samples=1, seed=0)
         process.client.flip("logprobs_mode", "raw_logprobs")
         return prompts, rollouts
 

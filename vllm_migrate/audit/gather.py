@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vllm_migrate.audit.evidence import Evidence
+    from vllm_migrate.audit.executors.executor import Executor
     from vllm_migrate.audit.journal import Journal
     from vllm_migrate.audit.plan import AuditPlan
     from vllm_migrate.audit.process import Progress
@@ -49,6 +50,7 @@ def gather(
     trace: Trace | None,
     journal: Journal,
     progress: Progress,
+    executor: Executor | None = None,
 ) -> Evidence:
     """Run the arms of a plan.
 
@@ -59,6 +61,7 @@ def gather(
         trace: the recorded reference, where there is one; checked first.
         journal: of what is finished.
         progress: told what the arms do.
+        executor: where the engines run; by default on this machine.
 
     Raises:
         UsageError: the recorded reference does not match.
@@ -69,13 +72,29 @@ def gather(
         hashes = hash_parts(plan.model)
         check_reference(plan, trace, hashes)
         replay = Replay(
-            plan, model_hash=hashes.model, v0=None, v1=v1, trace=trace, progress=progress, journal=journal
+            plan,
+            model_hash=hashes.model,
+            v0=None,
+            v1=v1,
+            trace=trace,
+            progress=progress,
+            journal=journal,
+            executor=executor,
         )
         return _run(replay, journal)
     # Reading a large checkpoint takes as long as starting an engine, so both happen at once.
     with ThreadPoolExecutor(max_workers=1) as pool:
         hashing = pool.submit(hash_parts, plan.model)
-        replay = Replay(plan, model_hash="", v0=v0, v1=v1, trace=None, progress=progress, journal=journal)
+        replay = Replay(
+            plan,
+            model_hash="",
+            v0=v0,
+            v1=v1,
+            trace=None,
+            progress=progress,
+            journal=journal,
+            executor=executor,
+        )
         evidence = _run(replay, journal)
         evidence.trace = sealed(evidence.trace, hashing.result(), plan.expires_days)
     return evidence

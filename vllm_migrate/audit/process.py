@@ -1,15 +1,19 @@
-"""One engine process in the service of an audit: the client, with timing and progress by arm."""
+"""An arm's engine in the service of an audit: its replicas, with timing and progress by arm."""
 
 from __future__ import annotations
 
 import time
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vllm_migrate.audit.evidence import EngineRun
+from vllm_migrate.audit.executors.local import LocalExecutor
+from vllm_migrate.audit.executors.shards import deal, generated, part_to_generate, part_to_replay, replayed
 from vllm_migrate.engines.calls import WORK_SECONDS
-from vllm_migrate.engines.client import EngineClient
+from vllm_migrate.errors import EngineStartError
 from vllm_migrate.trace.model import Rollout
 from vllm_migrate.workers import protocol as wire
 
@@ -17,11 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from vllm_migrate.audit.executors.executor import Executor
+    from vllm_migrate.engines.calls import EngineCalls
     from vllm_migrate.engines.environment import EngineEnvironment
     from vllm_migrate.trace.model import Prompt
 
     Progress = Callable[[str, str, int, int], None]
     """Called with an arm's name, what it does, how much is done, of how much (0: not known)."""
+
+    T = TypeVar("T")
 
 TOP = 20
 """Most likely tokens reported at a position: all that vLLM allows unless `max_logprobs` is raised."""
@@ -35,10 +43,11 @@ _DOING = {
 
 
 class EngineProcess:
-    """One process; it may hold several engines in slots.
+    """One process, or several replicas of it that share the prompts; each may hold several engines in slots.
 
     Attributes:
         loaded: whether an engine has come up in it.
+        client: of the first replica, which alone does whatever is not sampling or replaying.
 
     Args:
         environment: where it runs.
@@ -46,6 +55,7 @@ class EngineProcess:
         model: directory of the checkpoint.
         progress: told what the arm does.
         timing: seconds by "<arm>.<stage>" are added here.
+        executor: where it runs, and in how many replicas; by default one on this machine.
     """
 
     def __init__(
@@ -55,26 +65,74 @@ class EngineProcess:
         model: Path,
         progress: Progress,
         timing: dict[str, float],
+        *,
+        executor: Executor | None = None,
     ) -> None:
+        executor = executor or LocalExecutor()
         self.environment = environment
         self._arm = arm
         self._model = model
         self._progress = progress
         self._timing = timing
         self.loaded = False
-        self.client = EngineClient(environment, name=arm, progress=self._report)
+        self._done: dict[int, tuple[int, int]] = {}
+        self.client, *self._others = [
+            executor.client(environment, replica=number, name=arm, report=partial(self._report_of, number))
+            for number in range(executor.replicas)
+        ]
+
+    @property
+    def replicas(self) -> int:
+        """How many share the prompts."""
+        return len(self._clients)
+
+    @property
+    def _clients(self) -> list[EngineCalls]:
+        return [self.client, *self._others]
+
+    def start(self) -> None:
+        """Launch the first replica without waiting for it; the others start with their first request."""
+        self.client.start()
+
+    def kill(self) -> None:
+        """End every replica from another thread."""
+        for client in self._clients:
+            client.kill()
+
+    def close(self) -> None:
+        """End every replica; calling it again does nothing."""
+        for client in self._clients:
+            client.close()
+
+    def narrow(self) -> None:
+        """End all replicas but the first: what follows is done in one engine."""
+        others, self._others = self._others, []
+        for client in others:
+            client.close()
 
     def load(self, arm: str, arguments: dict[str, Any], *, slot: str = wire.MAIN_SLOT) -> EngineRun:
-        """Start an engine with the user's arguments."""
+        """Start an engine with the user's arguments.
+
+        Raises:
+            EngineStartError: it did not come up, or came up differently in another replica.
+        """
         with self._stage(arm, "load", wire.LOAD):
-            loaded = self.client.load(self._model, arguments, slot=slot)
+            loaded = self._each(
+                [partial(client.load, self._model, arguments, slot=slot) for client in self._clients]
+            )
+        _same(arm, loaded)
         self.loaded = True
-        return EngineRun(arm, self.environment.name, arguments, loaded)
+        return EngineRun(arm, self.environment.name, arguments, loaded[0])
 
     def load_trainer(self, arm: str) -> None:
         """Load the checkpoint with transformers, in fp32."""
         with self._stage(arm, "load", wire.LOAD):
-            self.client.load(self._model, {"dtype": "float32"}, kind="trainer")
+            self._each(
+                [
+                    partial(client.load, self._model, {"dtype": "float32"}, kind="trainer")
+                    for client in self._clients
+                ]
+            )
         self.loaded = True
 
     def tokenize(self, texts: list[str]) -> list[list[int]]:
@@ -88,7 +146,7 @@ class EngineProcess:
     def sample(
         self,
         arm: str,
-        prompts: list[list[int]],
+        prompts: Sequence[Prompt],
         sampling: wire.SamplingSettings,
         *,
         samples: int,
@@ -101,10 +159,21 @@ class EngineProcess:
         The first sample of the first `top_prompts` prompts brings each position's most likely tokens.
         """
         request = wire.GenerateRequest(
-            prompts, replace(sampling, seed=seed), n=samples, top=TOP, top_prompts=top_prompts
+            [list(prompt.token_ids) for prompt in prompts],
+            replace(sampling, seed=seed),
+            n=samples,
+            top=TOP,
+            top_prompts=top_prompts,
         )
+        shares = deal(prompts, self.replicas)
         with self._stage(arm, "sample", wire.GENERATE):
-            records = self.client.generate(request, slot=slot)
+            parts = self._each(
+                [
+                    partial(client.generate, part_to_generate(request, share), slot=slot)
+                    for client, share in zip(self._clients, shares, strict=False)
+                ]
+            )
+        records = generated(shares, parts)
         return tuple(
             Rollout(
                 r.prompt,
@@ -150,8 +219,38 @@ class EngineProcess:
             top=top,
             top_of=[index for index, rollout in enumerate(rollouts) if rollout.top_ids],
         )
+        shares = [
+            (client, [index for index, rollout in enumerate(rollouts) if rollout.prompt in mine])
+            for client, mine in zip(self._clients, map(set, deal(prompts, self.replicas)), strict=False)
+        ]
+        shares = [(client, share) for client, share in shares if share]
         with self._stage(arm, "replay", wire.REPLAY):
-            return self.client.replay(request, slot=slot, seconds=seconds)
+            parts = self._each(
+                [
+                    partial(client.replay, part_to_replay(request, share), slot=slot, seconds=seconds)
+                    for client, share in shares
+                ]
+            )
+        return replayed([share for _, share in shares], parts)
+
+    def _each(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Results of one call a replica, made at the same time. Where one fails, the others are ended."""
+        self._done.clear()
+        if len(calls) == 1:
+            return [calls[0]()]
+        with ThreadPoolExecutor(max_workers=max(1, len(calls))) as pool:
+            futures = [pool.submit(call) for call in calls]
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            failed = next((future for future in futures if future in done and future.exception()), None)
+            if failed is not None:
+                self.kill()
+        return [future.result() for future in ([failed] if failed is not None else futures)]
+
+    def _report_of(self, replica: int, operation: str, done: int, total: int) -> None:
+        """Progress of one replica, told as that of all of them."""
+        self._done[replica] = (done, total)
+        told = list(self._done.values())
+        self._report(operation, sum(done for done, _ in told), sum(total for _, total in told))
 
     def _report(self, operation: str, done: int, total: int) -> None:
         self._progress(self._arm, _DOING.get(operation, operation), done, total)
@@ -166,3 +265,24 @@ class EngineProcess:
         finally:
             name = f"{arm}.{stage}"
             self._timing[name] = round(self._timing.get(name, 0.0) + time.monotonic() - started, 3)
+
+
+def _same(arm: str, loaded: Sequence[wire.Loaded]) -> None:
+    """Refuse replicas that are not the same engine: what differs between them would pass for an effect."""
+    first = loaded[0]
+    for other in loaded[1:]:
+        differing = [
+            name
+            for name in ("engine_class", "runner", "version")
+            if getattr(first, name) != getattr(other, name)
+        ]
+        differing += [
+            name
+            for name in dict.fromkeys((*first.settings, *other.settings))
+            if first.settings.get(name) != other.settings.get(name)
+        ]
+        if differing:
+            raise EngineStartError(
+                f"the replicas of {arm} came up differently: {', '.join(differing)}",
+                hint="give the nodes the same engine and the same kind of device",
+            )

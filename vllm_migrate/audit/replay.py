@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vllm_migrate.audit.evidence import Evidence
+    from vllm_migrate.audit.executors.executor import Executor
     from vllm_migrate.audit.plan import AuditPlan
     from vllm_migrate.audit.process import Progress
     from vllm_migrate.engines.environment import EngineEnvironment
@@ -45,6 +46,7 @@ class Replay:
         trace: the recorded reference, where there is one.
         progress: told what each arm does; called from several threads.
         journal: what an earlier run has finished is taken from there, and what this one finishes put there.
+        executor: where the engines run; by default on this machine.
     """
 
     def __init__(
@@ -57,13 +59,14 @@ class Replay:
         trace: Trace | None,
         progress: Progress,
         journal: Journal | None = None,
+        executor: Executor | None = None,
     ) -> None:
         if v1 is None and v0 is None:
             raise ValueError("there is neither a reference's nor a candidate's engine")
         self._model_hash = model_hash
         self._v0 = v0
         self._v1 = v1
-        self._shared = Shared(plan, progress=progress, journal=journal or Journal())
+        self._shared = Shared(plan, progress=progress, journal=journal or Journal(), executor=executor)
         if trace is not None:
             self._shared.reference.set_result(trace)
             self._shared.counterparts.set_result({})
@@ -76,7 +79,8 @@ class Replay:
         """
         shared = self._shared
         one_gpu = any(engine is not None and engine.device != "cpu" for engine in (self._v0, self._v1))
-        with ThreadPoolExecutor(max_workers=1 if one_gpu else 2) as pool:
+        arms_at_once = shared.executor.arms_at_once or (1 if one_gpu else 2)
+        with ThreadPoolExecutor(max_workers=arms_at_once) as pool:
             futures = [pool.submit(shared.guarded, task) for task in self._tasks()]
             try:
                 wait(futures, return_when=FIRST_EXCEPTION)

@@ -57,7 +57,7 @@ class EngineCalls(ABC):
 
     def hello(self) -> dict[str, Any]:
         """Versions inside the environment; imports nothing heavy there."""
-        answer = self._call(wire.HELLO, {}, seconds=START_SECONDS)
+        answer = self.call(wire.HELLO, {}, seconds=START_SECONDS)
         if answer.get("protocol") != wire.PROTOCOL_VERSION:
             raise EngineStartError(
                 f"{self.name} speaks protocol {answer.get('protocol')}, not {wire.PROTOCOL_VERSION}"
@@ -117,7 +117,7 @@ class EngineCalls(ABC):
 
     def tokenize(self, texts: list[str], *, slot: str = wire.MAIN_SLOT) -> list[list[int]]:
         """Token ids of each text, as the engine makes them for text prompts."""
-        answer = self._call(wire.TOKENIZE, {"texts": texts}, seconds=CONTROL_SECONDS, slot=slot)
+        answer = self.call(wire.TOKENIZE, {"texts": texts}, seconds=CONTROL_SECONDS, slot=slot)
         ids: list[list[int]] = answer["token_ids"]
         return ids
 
@@ -129,14 +129,14 @@ class EngineCalls(ABC):
         Raises:
             InputError: there is no template, or it does not know what a conversation holds.
         """
-        answer = self._call(wire.RENDER, {"chats": chats}, seconds=CONTROL_SECONDS, slot=slot)
+        answer = self.call(wire.RENDER, {"chats": chats}, seconds=CONTROL_SECONDS, slot=slot)
         return list(zip(answer["texts"], answer["token_ids"], strict=True))
 
     def generate(
         self, request: wire.GenerateRequest, *, slot: str = wire.MAIN_SLOT, seconds: float = WORK_SECONDS
     ) -> list[wire.RolloutRecord]:
         """Sample; records ordered by prompt, then sample."""
-        answer = self._call(wire.GENERATE, wire.to_wire(request), seconds=seconds, slot=slot)
+        answer = self.call(wire.GENERATE, wire.to_wire(request), seconds=seconds, slot=slot)
         return [wire.RolloutRecord(**record) for record in answer["rollouts"]]
 
     def replay(
@@ -147,7 +147,7 @@ class EngineCalls(ABC):
         Raises:
             ForcedDecodingError: a record's emitted ids aren't the ones that were to be forced.
         """
-        answer = self._call(wire.REPLAY, wire.to_wire(request), seconds=seconds, slot=slot)
+        answer = self.call(wire.REPLAY, wire.to_wire(request), seconds=seconds, slot=slot)
         records = [wire.ReplayRecord(**record) for record in answer["replays"]]
         for index, (record, wanted) in enumerate(zip(records, request.completions, strict=True)):
             if record.emitted != list(wanted) or len(record.logprobs) != len(wanted):
@@ -160,25 +160,25 @@ class EngineCalls(ABC):
         Where `live` is false nothing changed, and only an engine started with the setting will show its
         effect.
         """
-        return self._call(wire.FLIP, {"setting": setting, "value": value}, seconds=CONTROL_SECONDS, slot=slot)
+        return self.call(wire.FLIP, {"setting": setting, "value": value}, seconds=CONTROL_SECONDS, slot=slot)
 
     def observe(self, *, slot: str = wire.MAIN_SLOT) -> dict[str, int]:
         """What the scheduler did since this was last asked: its steps, rows, tokens, cached tokens."""
-        return self._call(wire.OBSERVE, {}, seconds=CONTROL_SECONDS, slot=slot)
+        return self.call(wire.OBSERVE, {}, seconds=CONTROL_SECONDS, slot=slot)
 
     def reset(self, *, slot: str = wire.MAIN_SLOT) -> bool:
         """Empty the prefix cache; false where the engine refused."""
-        return bool(self._call(wire.RESET, {}, seconds=CONTROL_SECONDS, slot=slot)["done"])
+        return bool(self.call(wire.RESET, {}, seconds=CONTROL_SECONDS, slot=slot)["done"])
 
     def checksum(self, *, slot: str = wire.MAIN_SLOT, seconds: float = LOAD_SECONDS) -> sync_wire.Checksums:
         """Digests of the weights the engine computes with."""
-        return sync_wire.Checksums(**self._call(sync_wire.CHECKSUM, {}, seconds=seconds, slot=slot))
+        return sync_wire.Checksums(**self.call(sync_wire.CHECKSUM, {}, seconds=seconds, slot=slot))
 
     def update(
         self, request: sync_wire.UpdateRequest, *, slot: str = wire.MAIN_SLOT, seconds: float = LOAD_SECONDS
     ) -> sync_wire.UpdateReport:
         """Bring another checkpoint's weights into the live engine, while nothing runs."""
-        answer = self._call(sync_wire.UPDATE, wire.to_wire(request), seconds=seconds, slot=slot)
+        answer = self.call(sync_wire.UPDATE, wire.to_wire(request), seconds=seconds, slot=slot)
         return sync_wire.UpdateReport(**answer)
 
     def sync_replay(
@@ -189,14 +189,15 @@ class EngineCalls(ABC):
         seconds: float = WORK_SECONDS,
     ) -> tuple[list[sync_wire.SyncRecord], sync_wire.UpdateReport | None]:
         """Force sequences with the prefix cache under control, an update in flight where one is asked for."""
-        answer = self._call(sync_wire.SYNC_REPLAY, wire.to_wire(request), seconds=seconds, slot=slot)
+        answer = self.call(sync_wire.SYNC_REPLAY, wire.to_wire(request), seconds=seconds, slot=slot)
         update = answer["update"]
         return (
             [sync_wire.SyncRecord(**record) for record in answer["records"]],
             None if update is None else sync_wire.UpdateReport(**update),
         )
 
-    def _call(
+    def call(
         self, operation: str, args: dict[str, Any], *, seconds: float, slot: str = wire.MAIN_SLOT
     ) -> dict[str, Any]:
+        """One operation by its name on the wire: its arguments and its answer as they travel."""
         return self._receive(self._send(operation, args, slot), seconds)

@@ -120,7 +120,7 @@ class EngineClient(EngineCalls):
         """Ask the worker to end, then make sure of it."""
         if self._process is not None and self._process.poll() is None:
             with suppress(EngineError, BrokenPipeError):
-                self._call(wire.SHUTDOWN, {}, seconds=STOP_SECONDS)
+                self.call(wire.SHUTDOWN, {}, seconds=STOP_SECONDS)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=STOP_SECONDS)
         self.close()

@@ -91,11 +91,14 @@ class GenerateRequest:
 
     Attributes:
         prompts: token ids per prompt.
-        n: completions per prompt; each gets its own request, seeded `seed + prompt * n + sample` where seed
+        n: completions per prompt; each gets its own request, seeded `seed + number * n + sample` where seed
             is set.
+        numbers: what number each prompt has in the whole sample, of which these may be a part; None counts
+            them from 0. A prompt is seeded by its number, wherever it is sampled.
         order: permutation of prompt indices in which requests are handed to the engine; None keeps the order.
         top: how many of the most likely tokens to report at each position, for the first sample of each of
-            the first `top_prompts` prompts; an engine started with a lower `max_logprobs` reports that many.
+            the prompts numbered below `top_prompts`; an engine started with a lower `max_logprobs` reports
+            that many.
     """
 
     prompts: list[list[int]]
@@ -104,6 +107,7 @@ class GenerateRequest:
     order: list[int] | None = None
     top: int = 0
     top_prompts: int = 0
+    numbers: list[int] | None = None
 
 
 @dataclass

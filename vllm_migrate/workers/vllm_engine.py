@@ -143,6 +143,7 @@ class VllmBackend(Backend):
     def generate(self, request: GenerateRequest, progress: Progress) -> list[RolloutRecord]:
         """Sample `n` completions per prompt, each as a request of its own."""
         check_token_ids(request.prompts, self.vocab_size(), "prompt")
+        numbers = range(len(request.prompts)) if request.numbers is None else request.numbers
         jobs = [
             (prompt, sample)
             for prompt in ordering(request.order, len(request.prompts))
@@ -155,8 +156,8 @@ class VllmBackend(Backend):
                 stop_token_ids=request.sampling.stop_token_ids,
                 seed=None
                 if request.sampling.seed is None
-                else request.sampling.seed + prompt * request.n + sample,
-                top=request.top if sample == 0 and prompt < request.top_prompts else 0,
+                else request.sampling.seed + numbers[prompt] * request.n + sample,
+                top=request.top if sample == 0 and numbers[prompt] < request.top_prompts else 0,
             )
             for prompt, sample in jobs
         ]
@@ -166,7 +167,7 @@ class VllmBackend(Backend):
         records = []
         for (prompt, sample), output in zip(jobs, outputs, strict=True):
             completion = output.outputs[0]
-            wanted = request.top if sample == 0 and prompt < request.top_prompts else 0
+            wanted = request.top if sample == 0 and numbers[prompt] < request.top_prompts else 0
             top_ids, top_logprobs = _most_likely(completion, wanted)
             records.append(
                 RolloutRecord(

@@ -30,6 +30,8 @@ def run_candidate(shared: Shared, environment: EngineEnvironment) -> None:
     missing = _take_candidate(shared)
     if missing - {REMEDY} or (missing and not own_process):
         with shared.process(environment, CANDIDATE) as process:
+            if not missing & {CANDIDATE, REMEDY}:
+                process.narrow()  # what is tried beside the arms is tried in one engine
             run = process.load(CANDIDATE, plan.candidate_args)
             run = shared.measured.arms.get(CANDIDATE, run)
             if CANDIDATE in missing:
@@ -38,12 +40,14 @@ def run_candidate(shared: Shared, environment: EngineEnvironment) -> None:
                 _compare_inputs(shared, process)
             if REMEDY in missing and not own_process:
                 _remedy(shared, process, _REMEDY_SLOT)
+            process.narrow()
             wanted = missing & {LADDER, SPEED}
             intact = not wanted or experiment(shared, process, run, wanted, together=not own_process)
             if SYNC in missing and intact:
                 probe_sync(shared, process, run, level=plan.sync_probe, together=not own_process)
         if SYNC in missing and not intact:  # a rung broke it, or there was no room for it beside another
             with shared.process(environment, CANDIDATE) as process:
+                process.narrow()
                 process.load(CANDIDATE, plan.candidate_args)
                 probe_sync(shared, process, run, level=plan.sync_probe, together=not own_process)
     if REMEDY in missing and own_process:
@@ -100,8 +104,9 @@ def _replay_and_sample(
         run.name, trace.prompts, trace.rollouts, sampling, slot=slot, path=plan.candidate_path
     )
     run.probe = shared.force_probe(process, run.name, slot=slot)
-    ids = [list(prompt.token_ids) for prompt in trace.prompts]
-    run.rollouts = process.sample(run.name, ids, sampling, samples=plan.samples, seed=plan.seed, slot=slot)
+    run.rollouts = process.sample(
+        run.name, trace.prompts, sampling, samples=plan.samples, seed=plan.seed, slot=slot
+    )
     if plan.reward is not None and run.name == CANDIDATE:
         run.rewards = score_rollouts(plan.reward, trace.prompts, run.rollouts)
     shared.journal.keep(run.name, run)

@@ -43,6 +43,7 @@ def run_reference(
         run = process.load(REFERENCE, plan.v0_args)
         if not shared.reference.done():
             _sample_reference(shared, process, run, model_hash)
+        process.narrow()
         if not shared.counterparts.done():
             _replay_counterparts(shared, process, only_reference=only_reference)
         if plan.sync_probe == "all" and not only_reference:
@@ -60,7 +61,8 @@ def run_noise_floor(shared: Shared, environment: EngineEnvironment) -> None:
         run = process.load(NOISE_FLOOR, plan.v0_args)
         trace = shared.reference.result()
         limit = int(run.loaded.settings.get("max_num_seqs") or len(trace.rollouts))
-        half = max(1, min(limit, len(trace.rollouts)) // 2)
+        share = -(-len(trace.rollouts) // process.replicas)
+        half = max(1, min(limit, share) // 2)
         order = list(range(len(trace.rollouts)))
         random.Random(plan.seed).shuffle(order)  # noqa: S311 - another order, not a secret
         run.replay = process.force(
@@ -90,18 +92,17 @@ def _take_reference(shared: Shared, *, only_reference: bool) -> bool:
 def _sample_reference(shared: Shared, process: EngineProcess, run: EngineRun, model_hash: str) -> None:
     plan = shared.plan
     prompts = _tokenized(shared, process)
-    ids = [list(prompt.token_ids) for prompt in prompts]
     rollouts = process.sample(
         REFERENCE,
-        ids,
+        prompts,
         plan.sampling,
         samples=plan.samples,
         seed=plan.seed,
-        top_prompts=prompts_with_top(len(ids), plan.samples),
+        top_prompts=prompts_with_top(len(prompts), plan.samples),
     )
     probe: tuple[Rollout, ...] = ()
     if plan.probe is not None:
-        some = ids[:PROBE_PROMPTS]
+        some = prompts[:PROBE_PROMPTS]
         probe = process.sample(REFERENCE, some, plan.probe, samples=plan.samples, seed=plan.seed)
     trace = Trace(provenance_of(plan, run, model=model_hash), prompts, rollouts, probe=probe)
     shared.journal.keep(REFERENCE, trace)

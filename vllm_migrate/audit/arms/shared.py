@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.evidence import CANDIDATE, REFERENCE, REMEDY, EngineRun, Evidence
+from vllm_migrate.audit.executors.local import LocalExecutor
 from vllm_migrate.audit.process import EngineProcess
 from vllm_migrate.errors import EngineError
 from vllm_migrate.workers import protocol as wire
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from vllm_migrate.audit.cause.evidence import LadderRun, SpeedRun
+    from vllm_migrate.audit.executors.executor import Executor
     from vllm_migrate.audit.journal import Journal
     from vllm_migrate.audit.plan import AuditPlan
     from vllm_migrate.audit.process import Progress
@@ -79,7 +81,7 @@ class Shared:
     """What the arms of one audit share.
 
     Attributes:
-        plan, progress, journal: as in `Replay`.
+        plan, progress, journal, executor: as in `Replay`.
         reference: promise of the reference's trace.
         sampled: by arm, promise of its run once it has sampled; None where there is no such arm.
         counterparts: promise of the reference's own replays for the ladder.
@@ -88,10 +90,13 @@ class Shared:
         error: the first one that ended everything. lost: engines that failed while the other arms went on.
     """
 
-    def __init__(self, plan: AuditPlan, *, progress: Progress, journal: Journal) -> None:
+    def __init__(
+        self, plan: AuditPlan, *, progress: Progress, journal: Journal, executor: Executor | None = None
+    ) -> None:
         self.plan = plan
         self.progress = progress
         self.journal = journal
+        self.executor = executor or LocalExecutor()
         self.reference: Future[Trace] = Future()
         self.sampled: dict[str, Future[EngineRun | None]] = {CANDIDATE: Future(), REMEDY: Future()}
         self.counterparts: Future[dict[tuple[str, ...], list[wire.ReplayRecord]]] = Future()
@@ -147,7 +152,7 @@ class Shared:
                 if not promise.done():
                     promise.set_exception(Stopped("given up"))
             for process in self._running:
-                process.client.kill()
+                process.kill()
 
     @contextmanager
     def process(self, environment: EngineEnvironment, arm: str) -> Iterator[EngineProcess]:
@@ -157,11 +162,18 @@ class Shared:
             Lost: its engine failed after it had come up.
             Stopped: the audit is being given up.
         """
-        process = EngineProcess(environment, arm, self.plan.model, self.progress, self.measured.timing)
+        process = EngineProcess(
+            environment,
+            arm,
+            self.plan.model,
+            self.progress,
+            self.measured.timing,
+            executor=self.executor,
+        )
         with self._lock:
             if self.error is not None:
                 raise Stopped("given up")
-            process.client.start()
+            process.start()
             self._running.add(process)
         try:
             yield process
@@ -172,7 +184,7 @@ class Shared:
         finally:
             with self._lock:
                 self._running.discard(process)
-            process.client.close()
+            process.close()
 
     def deliver(self, promise: Future[Any], value: Any) -> None:
         """Keep a promise, unless it is broken or kept already."""

@@ -55,6 +55,7 @@ def finish_sync(shared: Shared) -> None:
     for arm, environment, probe in shared.cold_later:
         if probe.waiting:
             with shared.process(environment, COLD_SLOT) as process:
+                process.narrow()
                 probe.cold(process.client, wire.MAIN_SLOT)
             _keep_sync(shared, arm, probe)
 

@@ -93,6 +93,7 @@ class LiveEngine:
         if self._process is None or not self._together:
             self.discard()
             self._process = self._stack.enter_context(self._start())
+            self._process.narrow()
         slot = f"{self._arm}-{len(self._slots)}" if self._slots else wire.MAIN_SLOT
         self._process.load(self._arm, {**self._arguments, **more}, slot=slot)
         self._slots[key] = slot
@@ -126,7 +127,7 @@ class LiveEngine:
     def discard(self) -> None:
         """Give the process up, with every engine in it: after an error inside a step none can be used."""
         if self._process is not None:
-            self._process.client.close()
+            self._process.close()
         self._stack.close()
         self._process = None
         self._slots = {}
