@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from vllm_migrate.audit.emulated import EMULATED, emulated_plan, stand_in
 from vllm_migrate.audit.evidence import CANDIDATE, REFERENCE
 from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.gather import IncompleteError, gather
@@ -90,7 +91,7 @@ def record(plan: AuditPlan, output: Path, progress: Progress) -> Trace:
             f"no model at {plan.model}: config.json is missing",
             hint="give --model a local checkpoint's directory",
         )
-    alone = replace(plan, **_ALONE)
+    alone = replace(emulated_plan(plan), **_ALONE)
     trace = _reference(alone, progress) if plan.reference is None else _candidate(alone, progress)
     trace = redacted(trace) if plan.redact else trace
     write_trace(trace, output)
@@ -98,8 +99,9 @@ def record(plan: AuditPlan, output: Path, progress: Progress) -> Trace:
 
 
 def _reference(plan: AuditPlan, progress: Progress) -> Trace:
-    engine = registry.require(plan.v0)
-    if engine.generation != "v0":
+    emulated = plan.v0 == EMULATED
+    engine = stand_in(registry.require(plan.v1)) if emulated else registry.require(plan.v0)
+    if engine.generation != "v0" and not emulated:
         raise UsageError(
             f"--engine {plan.v0} is a {engine.generation.upper()} engine; the reference must be V0",
             hint="give --follow REFERENCE to record a candidate",

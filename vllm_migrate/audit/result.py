@@ -226,8 +226,9 @@ class AuditResult:
 
     Attributes:
         verdict: the candidate's. None where the audit could not judge; `reason` then is the error's slug.
-        reason: "pass", "divergence", "invariant", "too-few-prompts", "underpowered", "reward", or an error's
-            slug ("usage", "input", "engine-died", "reward", ...) where `verdict` is None.
+        reason: "pass", "divergence", "invariant", "too-few-prompts", "underpowered", "stand-in" (for V0, too
+            far from the trainer), "reward", or an error's slug ("usage", "input", "engine-died", "reward",
+            ...) where `verdict` is None.
         cause: what the difference comes from; `cause_evidence` one sentence with its figures.
         settings: engine arguments to add to the candidate; empty on PASS.
         smallest_detectable: smallest mean |d| this run could have told from the margin, nats; None where it

@@ -15,6 +15,7 @@ from vllm_migrate.audit.cause.afterwards import complete
 from vllm_migrate.audit.conclude import conclude
 from vllm_migrate.audit.decide.costs import remember
 from vllm_migrate.audit.decide.extend import run_looks
+from vllm_migrate.audit.emulated import EMULATED, apply_stand_in, emulated_plan, stand_in
 from vllm_migrate.audit.gather import IncompleteError, gather, without_verdict
 from vllm_migrate.audit.journal import Journal, open_journal
 from vllm_migrate.audit.result import AuditResult, Cause
@@ -92,6 +93,7 @@ def not_judged(plan: AuditPlan | None, reason: str, message: str, hint: str = ""
 
 
 def _run(plan: AuditPlan, progress: Progress) -> AuditResult:
+    plan = emulated_plan(plan)
     if not (plan.model / "config.json").is_file():
         raise InputError(
             f"no model at {plan.model}: config.json is missing",
@@ -102,12 +104,15 @@ def _run(plan: AuditPlan, progress: Progress) -> AuditResult:
     if plan.save_reference is not None and not plan.save_reference.absolute().parent.is_dir():
         raise UsageError(f"no directory to write {plan.save_reference} in")
     trace = None if plan.reference is None else read_trace(plan.reference)
-    v0 = None if trace is not None else registry.require(plan.v0)
+    emulated = plan.v0 == EMULATED
+    v0 = None if trace is not None or emulated else registry.require(plan.v0)
     v1 = registry.require(plan.v1)
     if v0 is not None and v0.generation != "v0":
         raise UsageError(f"--v0 {plan.v0} has vLLM {v0.version}, a V1 engine; the reference must be V0")
     if v1.generation != "v1":
         raise UsageError(f"--v1 {plan.v1} has vLLM {v1.version}, a V0 engine; the candidate must be V1")
+    if emulated and trace is None:
+        v0 = stand_in(v1)
     if plan.extend:
         return _extended(plan, v0, v1, trace, progress)
     journal = open_journal(plan, tuple(engine for engine in (v0, v1) if engine is not None))
@@ -165,6 +170,7 @@ def concluded(plan: AuditPlan, evidence: Evidence) -> AuditResult:
     result = apply_findings(result, conclude_sync(evidence.sync, plan.sync_way))
     result = apply_head(result, plan.trainer_head, plan.candidate_args)
     result = complete(result, plan, evidence)
+    result = apply_stand_in(result, plan, evidence.trace.provenance)
     timing = {**evidence.timing, "statistics": round(time.monotonic() - started, 3)}
     return replace(
         result,

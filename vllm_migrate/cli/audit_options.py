@@ -45,7 +45,13 @@ class SyncProbing(str, Enum):
 
 
 Model = Annotated[Path | None, typer.Option(help="Directory of the checkpoint.")]
-V0 = Annotated[str, typer.Option(help="The reference engine.", rich_help_panel=_ENGINES)]
+V0 = Annotated[
+    str,
+    typer.Option(
+        help="The reference engine; emulated: where no V0 runs, V1 with the parity recipe in its place.",
+        rich_help_panel=_ENGINES,
+    ),
+]
 V1 = Annotated[
     str,
     typer.Option(help="The candidate engine, such as v1 or v1@0.18.1.", rich_help_panel=_ENGINES),

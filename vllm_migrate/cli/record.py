@@ -43,7 +43,7 @@ def record(
     repetition_penalty: live_options.RepetitionPenalty = 1.0,
     max_tokens: live_options.MaxTokens = 64,
     seed: Annotated[int, typer.Option(help="Of sampling.")] = 0,
-    engine: Annotated[str, typer.Option(help="v0, or with --follow v1, by default.")] = "",
+    engine: Annotated[str, typer.Option(help="v0, or with --follow v1, by default; or emulated.")] = "",
     engine_args: Annotated[
         list[str] | None, typer.Option(help="LLM arguments of the engine: JSON object or key=value.")
     ] = None,

@@ -100,7 +100,12 @@ def arm_label(arm: Arm) -> str:
 
 
 def engine_label(arm: Arm) -> str:
-    """Which engine, judged by the class that ran, and its version: "V1 0.32.0"."""
+    """Which engine, judged by the class that ran, and its version: "V1 0.32.0".
+
+    A stand-in for V0 says that it is one, in front of what really ran.
+    """
+    if arm.engine.startswith("emulated"):
+        return f"emulated V0 (V1 {arm.version})"
     if ".v1." in arm.engine_class:
         family = "V1"
     elif arm.runner == "v0":
@@ -141,6 +146,7 @@ def headline(result: AuditResult) -> str:
 _WHY_INCONCLUSIVE = {
     "too-few-prompts": "there are too few prompts",
     "underpowered": "this run is too small to tell",
+    "stand-in": "the stand-in for V0 is itself too far from the trainer",
     "reward": "the reward could not be judged",
 }
 

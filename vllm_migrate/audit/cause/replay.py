@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.cause.climbed import choose
 from vllm_migrate.audit.cause.steps import FLOAT32, FP32_HEAD, NO_PENALTY, PREFILL, counterparts
+from vllm_migrate.audit.emulated import is_emulated
 from vllm_migrate.engines.flips import CannotFlipError, flipped
 
 if TYPE_CHECKING:
@@ -42,12 +43,15 @@ def replay_counterparts(
     """The reference's logprobs of the ladder's tokens under an fp32 head, without penalty, scored by prefill.
 
     Every combination is replayed, by the sorted names of its parts; V0's `prompt_logprobs` are processed like
-    its decoded ones. Changes that can't be made in this engine are left out.
+    its decoded ones. Changes that can't be made in this engine are left out, and so is scoring by prefill
+    where the reference is a stand-in for V0: its `prompt_logprobs` are V1's, raw ones.
     """
     _, rollouts, sampling = ladder_tokens(plan, trace)
     chosen = [rollouts[index] for index in choose(rollouts)]
     found: dict[tuple[str, ...], list[ReplayRecord]] = {}
     for names in counterparts(sampling, everything=plan.ladder == "all"):
+        if PREFILL in names and is_emulated(trace.provenance):
+            continue
         if FLOAT32 in names:
             slot = _second_engine(process, plan)
             if slot:
