@@ -89,7 +89,7 @@ KINDS = (
     Kind("clip rate on its margin", rare(0.3), "clip_rate"),
     Kind("support on its margin", outside, "outside_support"),
 )
-PROMPTS = (8, 16, 64)
+PROMPTS = (8, 12, 16, 20, 64)
 _ZERO = Estimate(0.0)
 # A gate without noise floors is judged by its resamples alone; the summary is for reports.
 UNUSED = Metrics(_ZERO, 0.0, 0.0, *[_ZERO] * 6, 1.0, _ZERO, 0, 0)
@@ -193,7 +193,7 @@ def run_kind(index: int, traces: int) -> list[dict[str, object]]:
 def main() -> int:
     """Run every kind, print the figures, keep the raw counts."""
     traces = int(sys.argv[1]) if len(sys.argv) > 1 else TRACES
-    with ProcessPoolExecutor(max_workers=4) as pool:
+    with ProcessPoolExecutor(max_workers=2) as pool:
         of_kinds = list(pool.map(run_kind, range(len(KINDS)), [traces] * len(KINDS)))
     rows = [row for of_kind in of_kinds for row in of_kind]
     held = all(row["held"] for row in rows)

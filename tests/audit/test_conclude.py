@@ -20,7 +20,7 @@ from vllm_migrate.reward.load import RewardFunction
 from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace
 from vllm_migrate.workers.protocol import Loaded, ReplayRecord, SamplingSettings
 
-PROMPTS, SAMPLES, TOKENS = 16, 4, 60
+PROMPTS, SAMPLES, TOKENS = 16, 4, 66
 
 
 class Bench:

@@ -77,6 +77,21 @@ def test_too_few_tokens_do_not_pass_for_rare_events():
     assert {c.metric for c in checks if c.verdict is INCONCLUSIVE} >= {"tail_f2", "clip_rate"}
 
 
+def test_k2_does_not_pass_before_a_token_of_a_ratio_of_five_would_have_been_seen():
+    """3 / n of the tokens may have been missed; at 1.3 nats each they reach the margin up to 3,900 tokens."""
+    few, _ = verdict_of(comparison(0.001, prompts=18, tokens=200), family=("k2", "tail_f2"))
+    many, checks = verdict_of(comparison(0.001, prompts=21, tokens=200), family=("k2", "tail_f2"))
+    assert (few, many) == (INCONCLUSIVE, PASS)
+    assert checks[0].high == pytest.approx(1.3 * -np.log(0.025) / 4200, rel=0.01)
+    assert verdict_of(comparison(0.001, prompts=18, tokens=200), family=PROBE_FAMILY[:2])[0] is PASS
+
+
+def test_what_was_not_seen_is_not_asked_for_where_bits_are_promised():
+    strict = load_thresholds("strict-bitwise")
+    verdict, _ = judge([Gate("reference", comparison(0.0))], thresholds=strict)
+    assert verdict is PASS
+
+
 def test_a_loud_noise_floor_lifts_the_margin_up_to_the_cap():
     loud = comparison(0.028, seed=1)  # mean |d| 0.0223: beyond the margin, within twice itself
     assert verdict_of(loud, family=("mean_abs",))[0] is FAIL
@@ -116,6 +131,6 @@ def test_combining(given, expected):
 
 def test_no_false_alarm_where_the_truth_is_well_within():
     """40 runs on independent data with a third of the margin: none may fail, most pass."""
-    verdicts = [verdict_of(comparison(0.008, seed=seed, prompts=16))[0] for seed in range(40)]
+    verdicts = [verdict_of(comparison(0.008, seed=seed, prompts=24))[0] for seed in range(40)]
     assert FAIL not in verdicts
     assert verdicts.count(PASS) >= 36

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -30,6 +31,20 @@ def test_half_the_difference_needs_four_times_the_prompts():
 def test_the_reward_follows_the_equivalence_formula():
     assert asked(reward=0.02).for_reward == pytest.approx(1339, abs=2)
     assert asked(reward=0.02, samples=32).for_reward == pytest.approx(1339 / 4, abs=2)
+
+
+def test_passing_needs_as_many_tokens_as_show_the_rarest_that_could_reach_a_margin():
+    found = asked(detect=1.0, samples=1, costs=None, max_tokens=100)
+    assert found.for_tails == math.ceil(math.log(20) * 1.3 / 0.001 / 100)  # k2's, above 3,000 for F(2)
+    strict = needed(
+        thresholds=load_thresholds("strict-bitwise"),
+        detect=1.0,
+        reward=None,
+        samples=1,
+        max_tokens=100,
+        costs=None,
+    )
+    assert strict.for_tails == math.ceil(math.log(20) / 0.001 / 100)
 
 
 def test_time_comes_from_an_earlier_audit_or_is_unknown():

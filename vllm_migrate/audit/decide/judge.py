@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # The probe asks one question, whether the logprobs mean the same, and asks it on few tokens. A semantic
 # difference moves these three by an order of magnitude; the tails need more tokens than a probe has.
 PROBE_FAMILY = ("mean_abs", "k2", "clip_rate")
+_TAIL = "tail_f2"  # a family without it does not ask after rare tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,15 @@ def judge(
             rows.append((item, metric, margin, source))
     beyond = holm(p_values, levels.of_fail)
     checks = tuple(
-        _check(item, metric, margin, source, failed=key in beyond, alpha=levels.of_pass)
+        _check(
+            item,
+            metric,
+            margin,
+            source,
+            failed=key in beyond,
+            alpha=levels.of_pass,
+            unseen=table[metric].unseen if _TAIL in item.family else 0.0,
+        )
         for (item, metric, margin, source), key in zip(rows, p_values, strict=True)
     )
     return combine(check.verdict for check in checks), checks
@@ -125,14 +134,16 @@ def below_noise(tested: Iterable[Gate], thresholds: Thresholds | None = None) ->
     return max(loud, default=None)
 
 
-def _check(item: Gate, metric: str, margin: float, source: str, *, failed: bool, alpha: float) -> Check:
+def _check(
+    item: Gate, metric: str, margin: float, source: str, *, failed: bool, alpha: float, unseen: float
+) -> Check:
     bootstrap = item.comparison.bootstrap
-    low, high = bootstrap.interval(metric)
+    low, high = bootstrap.interval(metric, unseen)
     if bootstrap.prompts < FEWEST_PROMPTS:
         verdict = Verdict.INCONCLUSIVE
     elif failed:
         verdict = Verdict.FAIL
-    elif _within(bootstrap, metric, margin, alpha):
+    elif _within(bootstrap, metric, margin, alpha, unseen):
         verdict = Verdict.PASS
     else:
         verdict = Verdict.INCONCLUSIVE
@@ -153,8 +164,8 @@ def _p_beyond(bootstrap: Bootstrap, metric: str, margin: float) -> float:
     return min(1.0, above, bootstrap.p_below(metric, -margin)) if metric in SIGNED else above
 
 
-def _within(bootstrap: Bootstrap, metric: str, margin: float, alpha: float) -> bool:
-    inside = bootstrap.upper(metric, alpha) <= margin
+def _within(bootstrap: Bootstrap, metric: str, margin: float, alpha: float, unseen: float) -> bool:
+    inside = bootstrap.upper(metric, alpha, unseen) <= margin
     return inside and (metric not in SIGNED or bootstrap.lower(metric, alpha) >= -margin)
 
 

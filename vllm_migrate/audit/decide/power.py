@@ -7,7 +7,8 @@ with one-sided error 5% and power 80%, needs n = ((z(0.95) + z(0.9)) s / m)^2 pr
 deviation between prompts of the paired difference of mean rewards: sqrt(2 p (1 - p) / G) for G samples a side
 of a reward of 0 or 1 (D. Schuirmann, "A comparison of the two one-sided tests procedure", 1987). Rare events:
 where none happens, Clopper-Pearson's upper bound is log(1 / alpha) / n over n tokens; that is what a PASS on
-the tails costs.
+the tails costs, and one on the mean of d squared, which tokens too rare to be in the sample may carry
+(`unseen` in `thresholds.toml`).
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.decide.statistics import FEWEST_PROMPTS
 from vllm_migrate.audit.figures.distributions import normal_quantile
+from vllm_migrate.audit.figures.metrics import SHARES
 
 if TYPE_CHECKING:
     from vllm_migrate.audit.decide.costs import Costs
-    from vllm_migrate.audit.decide.thresholds import Thresholds
+    from vllm_migrate.audit.decide.thresholds import Threshold, Thresholds
 
 # Where no earlier run tells: four times what correct bf16 engines (V0 0.8.5 against V1 0.18.1 and 0.32.0, two
 # profiles, 64 prompts of some 280 tokens, CPU) were measured to vary by between prompts, 0.0011-0.0013 nats.
@@ -75,8 +77,7 @@ def needed(
     varies = f"mean |dlogp| varies by {deviation:.4g} nats between prompts"
     said = [f"{varies}, and completions have {length:.0f} tokens: {basis}"]
     by_divergence = ((normal_quantile(0.975) + normal_quantile(0.8)) * deviation / detect) ** 2
-    tails = min(thresholds.metrics[name].margin for name in ("tail_f2", "clip_rate", "outside_support"))
-    by_tails = math.log(20) / tails / (samples * length)
+    by_tails = math.log(20) * max(map(_rarest, thresholds.metrics.values())) / (samples * length)
     by_reward = 0.0
     if reward is not None:
         spread = math.sqrt(2 * USUAL_HIT_RATE * (1 - USUAL_HIT_RATE) / samples)
@@ -100,6 +101,11 @@ def needed(
         seconds=None if costs is None else costs.start + costs.per_token * tokens,
         assumptions=tuple(said),
     )
+
+
+def _rarest(row: Threshold) -> float:
+    """How many tokens there are to one that, missed, would reach the margin; 0 where that is not asked."""
+    return (1.0 if row.metric in SHARES else row.unseen) / row.margin
 
 
 def describe(found: Needed, *, detect: float, reward: float | None) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 GATING = ("mean_abs", "mean_ratio_deviation", "k1", "k2", "tail_f2", "clip_rate", "outside_support")
 PROFILES = ("strict-bitwise", "bf16", "fp8", "moe")
 DEFAULT_PROFILE = "bf16"
-FIELDS = ("margin", "cap", "floor_multiple")
+FIELDS = ("margin", "cap", "floor_multiple", "unseen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Threshold:
     floor_multiple: float
     source: str
     unit: str = ""
+    unseen: float = 0.0
 
     def against(self, floor: float | None) -> tuple[float, str]:
         """The margin to use given a measured noise floor, and why it is that.
@@ -132,8 +133,8 @@ def override(thresholds: Thresholds, given: Mapping[str, Any], where: str) -> Th
 
     Args:
         thresholds: the table.
-        given: per gating metric (or "reward") a margin, or a table of `margin`, `cap` and `floor_multiple`
-            (`margin` and `sd_share` for the reward). A margin above the cap lifts the cap.
+        given: per gating metric (or "reward") a margin, or a table of `margin`, `cap`, `floor_multiple`
+            and `unseen` (`margin` and `sd_share` for the reward). A margin above the cap lifts the cap.
         where: how the checks name the source, such as "pyproject.toml".
 
     Raises:
@@ -159,6 +160,7 @@ def override(thresholds: Thresholds, given: Mapping[str, Any], where: str) -> Th
                 margin=margin,
                 cap=figures.get("cap", max(row.cap, margin)),
                 floor_multiple=figures.get("floor_multiple", row.floor_multiple),
+                unseen=figures.get("unseen", row.unseen),
                 source=f"set in {where}",
             )
         else:
