@@ -82,3 +82,15 @@ def yaml_source(value: object) -> str:
         plain = value.lower() not in _PLAIN_WORDS and not value[:1].isdigit() and not value.startswith("-")
         return value if plain else json.dumps(value)
     return json.dumps(value)
+
+
+def toml_value(value: object) -> str:
+    """A value as TOML writes it on one line; "" for None, which TOML has no word for."""
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        pairs = [f"{json.dumps(str(key))} = {toml_value(below)}" for key, below in value.items()]
+        return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(toml_value, value))}]"
+    return json.dumps(value)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
-from vllm_migrate.files.kinds import FileKind, kind_by_name, kind_of
+from vllm_migrate.files.kinds import SETTINGS, FileKind, kind_by_name, kind_of
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
@@ -21,7 +21,11 @@ _UNJUDGED = "nothing in this file was judged; exclude it or mend it"
 _NEEDLES = {
     FileKind.SHELL: re.compile(rb"vllm|rollout\.|\btrl\b|vllm-migrate", re.IGNORECASE),
     FileKind.YAML: re.compile(rb"vllm|engine_kwargs|engine_args|rollout:|sampling_params", re.IGNORECASE),
-    FileKind.TOML: re.compile(rb"\b(?:vllm|trl)\b", re.IGNORECASE),
+    FileKind.TOML: re.compile(
+        rb"vllm|\btrl\b|engine_kwargs|engine_args|rollout\b|sampling_params|"
+        rb"gpu_memory_utilization|tensor_parallel_size|enforce_eager|max_num_seqs|max_model_len",
+        re.IGNORECASE,
+    ),
     FileKind.REQUIREMENTS: re.compile(rb"\b(?:vllm|trl)\b", re.IGNORECASE),
     FileKind.SETUP_CFG: re.compile(rb"\b(?:vllm|trl)\b", re.IGNORECASE),
     FileKind.DOCKERFILE: re.compile(rb"vllm|\btrl\b", re.IGNORECASE),
@@ -90,7 +94,7 @@ def _read(
         from vllm_migrate.files.dockerfile import read_dockerfile  # noqa: PLC0415 - loaded for the kinds a tree has
 
         return read_dockerfile(path, source, read_part)
-    reached = index.reached(path) if kind is FileKind.YAML and index is not None else {}
+    reached = index.reached(path) if kind in SETTINGS and index is not None else {}
     parted = (
         kind is FileKind.SHELL and b"<<" in source
     )  # an edited script has to have the same parts as before
@@ -111,8 +115,10 @@ def _read(
 
         return read_yaml(path, source, reached)
     if kind is FileKind.TOML:
-        from vllm_migrate.files.toml import read_toml as read  # noqa: PLC0415 - loaded for the kinds a tree has
-    elif kind is FileKind.SETUP_CFG:
+        from vllm_migrate.files.toml import read_toml  # noqa: PLC0415 - loaded for the kinds a tree has
+
+        return read_toml(path, source, reached)
+    if kind is FileKind.SETUP_CFG:
         from vllm_migrate.files.setup_cfg import read_setup_cfg as read  # noqa: PLC0415 - loaded for the kinds a tree has
     else:
         from vllm_migrate.files.requirements import read_requirements as read  # noqa: PLC0415 - loaded for the kinds a tree has

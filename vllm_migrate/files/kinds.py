@@ -27,6 +27,9 @@ class FileKind(str, Enum):
     MARKDOWN = "markdown"
 
 
+SETTINGS = (FileKind.YAML, FileKind.TOML)
+"""The kinds whose mappings code loads and hands on."""
+
 HEAD_BYTES = 128
 """How much of a file's beginning `kind_of` needs."""
 
@@ -39,6 +42,7 @@ _SUFFIXES = {
     "sbatch": FileKind.SHELL,
     "yaml": FileKind.YAML,
     "yml": FileKind.YAML,
+    "toml": FileKind.TOML,
     "ipynb": FileKind.NOTEBOOK,
     "md": FileKind.MARKDOWN,
     "mdx": FileKind.MARKDOWN,
@@ -51,13 +55,17 @@ _DOCKERFILE = re.compile(
     r"(?:dockerfile|containerfile)(?:[._-](?!dockerignore).+)?|.+\.(?:dockerfile|containerfile)",
     re.IGNORECASE,
 )
+_NOT_READ = frozenset({"vllm-migrate.toml"})  # what configures the check itself
+_LOCKED = re.compile(r"pylock(?:\..+)?\.toml")  # `files/locks.py` reads these
 _SHELL = re.compile(rb"#![ \t]*\S*/(?:env[ \t]+(?:-\S+[ \t]+)*)?(?:ba|da|z|k)?sh\b")
 _PYTHON = re.compile(rb"#![ \t]*\S*/(?:env[ \t]+(?:-\S+[ \t]+)*)?python[\d.]*\b")
 
 
 def kind_by_name(name: str) -> FileKind | None:
     """The kind a file's name alone tells, or None."""
-    if name == "pyproject.toml":
+    if name in _NOT_READ or _LOCKED.fullmatch(name):
+        return None
+    if name == "Pipfile":
         return FileKind.TOML
     if name == "setup.cfg":
         return FileKind.SETUP_CFG

@@ -1,4 +1,4 @@
-"""Where the mapping behind `**` was loaded from: a YAML file, and the keys that lead to it.
+"""Where the mapping behind `**` was loaded from: a YAML or TOML file, and the keys that lead to it.
 
 `OmegaConf.load("conf/engine.yaml")`, `yaml.safe_load(open(...))` and functions under `@hydra.main` are
 followed through names, attributes, keys, copies and the parameters of the file's own functions. A path counts
@@ -27,7 +27,8 @@ _OWNERS = {
     "vllm.AsyncEngineArgs": "engine",
     "vllm.SamplingParams": "sampling",
 }
-_LOADERS = frozenset({"load", "safe_load", "full_load", "unsafe_load"})
+_LOADERS = frozenset({"load", "loads", "safe_load", "full_load", "unsafe_load", "parse"})
+_READ_WITH = (b"yaml", b"hydra", b"OmegaConf", b"toml")
 _SAME = frozenset({"to_container", "to_object", "dict", "create", "deepcopy", "copy", "merge", "instantiate"})
 _OPENERS = frozenset(
     {"open", "read_text", "read_bytes", "open_text", "resolve", "absolute", "expanduser", "read"}
@@ -48,7 +49,7 @@ class ConfigurationReader:
     def read(self, nodes: Iterable[ast.Call], calls: Iterable[Call]) -> tuple[Configuration, ...]:
         """The places whose entries reach a constructor of vLLM's, by `**` in one of the calls at `nodes`."""
         source = self._text.source
-        if b"yaml" not in source and b"hydra" not in source and b"OmegaConf" not in source:
+        if not any(word in source for word in _READ_WITH):
             return ()
         found: list[Configuration] = []
         for node, call in zip(nodes, calls, strict=True):
@@ -99,7 +100,7 @@ class ConfigurationReader:
             yield from (
                 ((*parts[:-1], PurePosixPath(parts[-1]).stem), ())
                 for parts in self._file(first, depth + 1)
-                if parts[-1].endswith((".yaml", ".yml"))
+                if parts[-1].endswith((".yaml", ".yml", ".toml"))
             )
         elif name == "compose" and (named := _string(_keyword(node, "config_name") or first)):
             yield (tuple(PurePosixPath(named).with_suffix("").parts), ())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.diagnostic import UNPARSABLE, UNREADABLE, Diagnostic
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.adapters import may_matter, read_file
-from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.kinds import SETTINGS, FileKind
 from vllm_migrate.files.prefilter import keeps_logprobs, syncs_weights, takes_logprobs, trains, worth_parsing
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def read_project(
         index.learn(
             one for file in found.values() for inside in file.running for one in inside.configurations
         )
-        settings |= {file for file in sources if file.kind is FileKind.YAML and index.reached(file.relative)}
+        settings |= {file for file in sources if file.kind in SETTINGS and index.reached(file.relative)}
     started = _programs(found.values())
     settings |= {
         file

@@ -24,6 +24,8 @@ def remove_argument(file: FileFacts, argument: Argument) -> Edit | None:
         return RemoveArgument(argument.span)
     if file.kind is FileKind.SHELL or argument.form is Form.FLAG:
         return ReplaceText(_words(file.source, argument.span), "")
+    if file.kind is FileKind.TOML:
+        return ReplaceText(argument.span, "") if written_as_toml(file, argument) else None
     if file.kind is FileKind.YAML:
         return ReplaceText(_entry(file, argument.span, argument.name_span), "")
     return None
@@ -44,6 +46,12 @@ def _entry(file: FileFacts, span: Span, name_span: Span) -> Span:
     """What goes with a YAML entry: its span, or, where it is an override in a script inside, its word."""
     written_as_key = file.source[name_span.end : name_span.end + 2].lstrip(b"\"'").startswith(b":")
     return span if written_as_key else _words(file.source, span)
+
+
+def written_as_toml(file: FileFacts, argument: Argument) -> bool:
+    """Whether an argument is a key of a TOML file, not an override in a command that stands in a string."""
+    before = file.source[argument.span.start : argument.name_span.start].rstrip(b" \t")
+    return not before.endswith(b".") or b"\n" in file.source[argument.name_span.end : argument.span.end]
 
 
 def _words(source: bytes, span: Span) -> Span:

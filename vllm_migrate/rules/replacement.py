@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import AddArgument, RenameArgument, ReplaceText
+from vllm_migrate.edits.settings import toml_value
 from vllm_migrate.facts.model import Remedy
 from vllm_migrate.files.located import UNRESOLVED, FileKind, Form, Span
-from vllm_migrate.rules.removal import remove_argument
+from vllm_migrate.rules.removal import remove_argument, written_as_toml
 
 if TYPE_CHECKING:
     from vllm_migrate.edits.model import Edit
@@ -92,6 +93,12 @@ def _rename(file: FileFacts, argument: Argument, name: str, value: str | None) -
         if value is None:
             return (ReplaceText(argument.name_span, flag),)
         return (ReplaceText(argument.span, f"--{flag}{_shell_value(value)}"),)
+    if file.kind is FileKind.TOML and argument.form is Form.KEY and written_as_toml(file, argument):
+        if value is None:
+            return (ReplaceText(argument.name_span, name),)
+        written = toml_value(ast.literal_eval(value))
+        if argument.value_span is not None and written:
+            return (ReplaceText(argument.name_span, name), ReplaceText(argument.value_span, written))
     if file.kind is FileKind.YAML and argument.form is Form.KEY:
         if value is None:
             return (ReplaceText(argument.name_span, name),)

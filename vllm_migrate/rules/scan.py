@@ -270,7 +270,7 @@ def _judge(  # noqa: PLR0917 (all that is known of the project)
 def _settings(facts: Iterable[FileFacts]) -> Iterable[str]:
     """The settings of engines that files of settings hold: the code hands them on as keywords."""
     for file in facts:
-        if file.kind.value == "yaml":
+        if file.kind.value in ("yaml", "toml"):
             yield from (argument.name for argument in file.arguments if argument.owner == "engine")
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _BELONGS_ABOVE = frozenset({"requirements", "constraints", "docker", ".github", "ci", ".ci"})
 """Folders whose pins are about the project they stand in, not about what else lies in them."""
 
+_MANIFESTS = frozenset({"pyproject.toml", "uv.toml", "pixi.toml", "Pipfile"})
+"""Files beside which a lock file is theirs."""
+
 _ASSUMED = "assumed"
 
 _V0_MODULES = ("vllm.worker.", "vllm.executor.", "vllm.core.", "vllm.spec_decode.")
@@ -38,7 +41,7 @@ def locked(paths: Iterable[Path], files: Iterable[SourceFile]) -> Iterator[tuple
         shown = absolute.relative_to(here) if absolute.is_relative_to(here) else Path()
         folders[absolute] = PurePosixPath(shown.as_posix())
     for file in files:
-        if file.kind is FileKind.TOML:
+        if file.kind is FileKind.TOML and file.path.name in _MANIFESTS:
             folders.setdefault(file.path.parent, file.relative.parent)
     for folder, relative in folders.items():
         for name, pin in lock_pins([folder]):

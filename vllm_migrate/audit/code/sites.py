@@ -10,7 +10,10 @@ from vllm_migrate.config import Config
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.adapters import kind_of, read_file
 from vllm_migrate.files.discover import discover
+from vllm_migrate.files.kinds import SETTINGS
 from vllm_migrate.files.located import Certainty, FileKind, Form
+from vllm_migrate.files.text import as_latin1
+from vllm_migrate.files.toml_lines import entries as toml_entries
 from vllm_migrate.files.yaml_tree import read_yaml_tree
 from vllm_migrate.resolve.flow.values import Place
 from vllm_migrate.rules.reading import read_project
@@ -186,7 +189,7 @@ def _in_file(facts: FileFacts) -> Iterator[Site]:
 def _listed(facts: FileFacts) -> Iterator[Site]:
     """Commands and mappings of settings: the arguments that stand together."""
     together: dict[tuple[str, object, bool], list[Argument]] = {}
-    paths = _key_paths(facts) if facts.kind is FileKind.YAML else {}
+    paths = _key_paths(facts) if facts.kind in SETTINGS else {}
     for argument in facts.arguments:
         if argument.call >= 0 or argument.dead or argument.owner in ("sampling", "generate"):
             continue
@@ -207,7 +210,9 @@ def _listed(facts: FileFacts) -> Iterator[Site]:
 
 
 def _key_paths(facts: FileFacts) -> dict[Span, tuple[str, ...]]:
-    """The keys that lead to the mapping each key of a YAML file stands in."""
+    """The keys that lead to the mapping each key of a YAML or TOML file stands in."""
+    if facts.kind is FileKind.TOML:
+        return {entry.key_span: entry.path for entry in toml_entries(as_latin1(facts.source))}
     found: dict[Span, tuple[str, ...]] = {}
 
     def walk(node: YamlNode, path: tuple[str, ...]) -> None:

@@ -33,7 +33,7 @@ class UnknownEngineArgument(Rule):
 
     ## What it does
     Looks up keywords and dictionary entries that reach `LLM`, `EngineArgs` and `AsyncEngineArgs`, keys of
-    YAML files and flags of the server in the API of the target, as it was extracted from its wheel.
+    YAML and TOML files and flags of the server in the API of the target, as it was extracted from its wheel.
 
     ## Why it matters
     `LLM(...)` raises a TypeError and `vllm serve` refuses to start. An argument that no release before the

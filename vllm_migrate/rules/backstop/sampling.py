@@ -42,7 +42,7 @@ class UnknownSamplingArgument(Rule):
     summary = "a sampling parameter that the target lacks"
     level = Level.ERROR
     safety = Safety.MANUAL
-    kinds = (FileKind.PYTHON, FileKind.YAML)
+    kinds = (FileKind.PYTHON, FileKind.YAML, FileKind.TOML)
     backstop = True
     examples = (
         Example(before="from vllm import SamplingParams\n\nparams = SamplingParams(max_new_tokens=512)\n"),

@@ -25,7 +25,7 @@ class GoneEngineArgument(Rule):
 
     ## What it does
     Finds arguments of `LLM`, `EngineArgs` and the server that are gone, as keywords, dictionary entries,
-    YAML keys and flags, and drops those that have no effect on the V1 engine.
+    YAML and TOML keys and flags, and drops those that have no effect on the V1 engine.
 
     ## Why it matters
     `LLM(...)` raises a TypeError and `vllm serve` refuses to start.
@@ -33,9 +33,9 @@ class GoneEngineArgument(Rule):
     ## Fix safety
     Safe where the argument did nothing on V1 that is lost with it. Arguments that still mean something are
     left to a person; a GPU named by `device=` is, from vLLM 0.24.0 on, named by `device_ids=`, which is
-    unsafe, because the argument may have named something else than a GPU. Keys in YAML are unsafe, because
-    other code may read them. So are fields of a dataclass and options of a parser that reach the engine,
-    which go only where no other place in the project has their name.
+    unsafe, because the argument may have named something else than a GPU. Keys in YAML and TOML are unsafe,
+    because other code may read them. So are fields of a dataclass and options of a parser that reach the
+    engine, which go only where no other place in the project has their name.
     """
 
     code = "VM201"
@@ -87,6 +87,12 @@ class GoneEngineArgument(Rule):
             before="vllm serve m \\\n    --port 8000 \\\n    --preemption-mode recompute\n",
             after="vllm serve m \\\n    --port 8000\n",
             file_name="run.sh",
+        ),
+        Example(
+            before="[vllm]\nswap_space = 16  # GiB\nseed = 1\n",
+            after="[vllm]\nseed = 1\n",
+            file_name="inference.toml",
+            unsafe=True,
         ),
         Example(
             before='from vllm import EngineArgs\n\nargs = EngineArgs("m", swap_space=4)\n',

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import Argument, FileFacts
     from vllm_migrate.rules.base import Context
 
-KINDS = (FileKind.PYTHON, FileKind.SHELL, FileKind.YAML)
+KINDS = (FileKind.PYTHON, FileKind.SHELL, FileKind.YAML, FileKind.TOML)
 
 
 def changed_arguments(file: FileFacts, context: Context) -> Iterator[tuple[Argument, Fact, State]]:

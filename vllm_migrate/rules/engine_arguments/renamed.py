@@ -85,6 +85,15 @@ class RenamedEngineArgument(Rule):
             file_name="run.sh",
         ),
         Example(
+            before='[engine_args]\nguided_decoding_backend = "xgrammar"  # fast\ndtype = "bfloat16"\n',
+            after=(
+                '[engine_args]\nstructured_outputs_config = { "backend" = "xgrammar" }  # fast\n'
+                'dtype = "bfloat16"\n'
+            ),
+            file_name="config.toml",
+            unsafe=True,
+        ),
+        Example(
             before="engine_kwargs:\n  guided_decoding_backend: xgrammar  # fast\n  dtype: bfloat16\n",
             after=(
                 'engine_kwargs:\n  structured_outputs_config: {"backend": "xgrammar"}  # fast\n'

@@ -21,7 +21,7 @@ class UseV1Variable(Rule):
     """The variable that chose between the engines is set.
 
     ## What it does
-    Removes `VLLM_USE_V1` from Python, shell and YAML.
+    Removes `VLLM_USE_V1` from Python, shell, YAML and TOML.
 
     ## Why it matters
     0.11.0 refuses to start with 0; later releases ignore the variable, so that code that says V0 runs V1,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import FileFacts, Variable
     from vllm_migrate.rules.base import Context
 
-KINDS = (FileKind.PYTHON, FileKind.SHELL, FileKind.YAML)
+KINDS = (FileKind.PYTHON, FileKind.SHELL, FileKind.YAML, FileKind.TOML)
 
 
 def changed_variables(file: FileFacts, context: Context) -> Iterator[tuple[Variable, Fact, State]]:

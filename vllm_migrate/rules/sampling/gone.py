@@ -56,7 +56,7 @@ class GoneSamplingArgument(Rule):
     summary = "a sampling parameter is gone"
     level = Level.ERROR
     safety = Safety.SAFE
-    kinds = (FileKind.PYTHON, FileKind.YAML)
+    kinds = (FileKind.PYTHON, FileKind.YAML, FileKind.TOML)
     examples = (
         Example(
             before=(

@@ -24,7 +24,7 @@ class TrlArgument(Rule):
 
     ## What it does
     Finds `vllm_device`, `vllm_dtype`, `vllm_max_model_len` and others in calls of configurations, in their
-    YAML files and on command lines, and renames those that only have another name.
+    YAML and TOML files and on command lines, and renames those that only have another name.
 
     ## Why it matters
     A TRL that supports the V1 engine raises a TypeError for them.
@@ -39,7 +39,7 @@ class TrlArgument(Rule):
     summary = "an argument of TRL's is gone or renamed"
     level = Level.WARNING
     safety = Safety.UNSAFE
-    kinds = (FileKind.PYTHON, FileKind.SHELL, FileKind.YAML)
+    kinds = (FileKind.PYTHON, FileKind.SHELL, FileKind.YAML, FileKind.TOML)
     examples = (
         Example(
             before=(
