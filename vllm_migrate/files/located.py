@@ -124,6 +124,7 @@ class Reference:
         context: "name", "base" (a class base), "patch" (string target of mock.patch or monkeypatch),
             "string" (any other string that names it), "assign" (the target of an assignment).
         dead: in a branch that the target version never takes.
+        never_run: in an annotation that nothing evaluates.
     """
 
     qualified: str
@@ -131,6 +132,7 @@ class Reference:
     context: str = "name"
     certainty: Certainty = Certainty.CERTAIN
     dead: bool = False
+    never_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,10 +29,12 @@ _IMPORT = (
     rb"(?m:^|[;:\r]|\xef\xbb\xbf)[ \t]*(?:from|import)[ \t]+"
     rb"(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*%s\b"
 )
+# `vllm = import_module("vllm")`: the name stands alone in its string.
+_LATE = rb"|\w*import\w*\([ \t]*[\"']%s[\"']"
 _STRING = rb"|[\"']%s[ \t]*(?:\[[\w, -]*\][ \t]*)?[.=<>~!]"
 _PACKAGES = (
-    (b"vllm", re.compile(_IMPORT % b"vllm"), re.compile((_IMPORT + _STRING) % (b"vllm", b"vllm"))),
-    (b"trl", re.compile(_IMPORT % b"trl"), re.compile((_IMPORT + _STRING) % (b"trl", b"trl"))),
+    (b"vllm", re.compile(_IMPORT % b"vllm"), re.compile((_IMPORT + _STRING + _LATE) % ((b"vllm",) * 3))),
+    (b"trl", re.compile(_IMPORT % b"trl"), re.compile((_IMPORT + _STRING + _LATE) % ((b"trl",) * 3))),
 )
 _TRAINS = (b".backward(", b"optimizer.step(", b"optim.step(")
 _TAKES = re.compile(rb"""(?:\.|["'])(?:cumulative_logprob|(?:prompt_)?logprobs)\b(?!\s*=[^=])""")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from vllm_migrate.files.located import Certainty
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.alternatives import element_of, result_of
 from vllm_migrate.resolve.meaning import Kind, Meaning
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 PASS_THROUGH = frozenset(
     ["list", "sorted", "tuple", "reversed", "iter", "tqdm", "deepcopy", "copy", "cast", "next", "get"]
 )
+# Calls that give back the module they are given the name of: importlib's, and what projects call their own.
+_IMPORTERS = frozenset(["import_module", "try_import", "lazy_import", "optional_import", "safe_import"])
 
 
 class Invocations:
@@ -29,6 +32,9 @@ class Invocations:
         if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
             found = self._names.syntax.method_class(node)
             return Meaning(Kind.SUPER, node=found[0]) if found else None
+        module = _imported(node)
+        if module is not None:
+            return module
         callee = self._names.of(node.func)
         if callee is None:
             return self._passed_through(node)
@@ -99,3 +105,15 @@ class Invocations:
         if found is None or found.kind not in (Kind.MANY, Kind.INSTANCE):
             return None
         return element_of(found) if name == "next" and found.kind is Kind.MANY else found
+
+
+def _imported(node: ast.Call) -> Meaning | None:
+    """The module of `importlib.import_module("vllm")`; likely where a function of that name is the user's."""
+    func = node.func
+    name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
+    if name not in _IMPORTERS or not node.args or not isinstance(node.args[0], ast.Constant):
+        return None
+    module = node.args[0].value
+    if not isinstance(module, str) or not known.is_known(module):
+        return None
+    return Meaning(Kind.NAME, module, Certainty.CERTAIN if name == "import_module" else Certainty.LIKELY)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.files.located import Certainty, ClassDefinition, Import, Reference, Span
 from vllm_migrate.files.pins import pin_in
 from vllm_migrate.resolve import vocabulary as known
+from vllm_migrate.resolve.evaluated import never_evaluated
 from vllm_migrate.resolve.meaning import Kind
 from vllm_migrate.resolve.syntax import FUNCTIONS
 from vllm_migrate.resolve.versions import guarded_by_try, under_type_checking
@@ -122,7 +123,8 @@ class ReferenceReader:
         elif isinstance(parent, ast.ClassDef) and outer in parent.bases:
             context = "base"
         dead = self._gates.is_dead(outer)
-        return Reference(meaning.name, self._text.span(outer), context, meaning.certainty, dead)
+        unread = context == "name" and never_evaluated(self._syntax, outer)
+        return Reference(meaning.name, self._text.span(outer), context, meaning.certainty, dead, unread)
 
     def _string(self, node: ast.Constant, value: str) -> list[Reference]:
         if not _DOTTED.match(value):

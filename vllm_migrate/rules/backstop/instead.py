@@ -69,8 +69,9 @@ def of_method(owner: str, method: str, absence: Absence, context: Context) -> st
         return f"{short} has {spelled[0]}, which is spelled almost like it: see if it does the same"
     bare = method.removeprefix("get_")
     if bare != method and bare in members:
-        written = f"{bare}()" if surface.parameters(f"{owner}.{bare}") is not None else bare
-        return f"{short} has {written}: see if that gives the same"
+        if surface.parameters(f"{owner}.{bare}") is not None:
+            return f"{short} has {bare}(): see if that gives the same"
+        return f"{short} has {bare}, which is neither called nor awaited: see if that is the same"
     further = " or ".join(f"{step}.{method}()" for step in _one_step_on(owner, method, surface)[:2])
     if further:
         return f"{further} is a guess by the names: see if it gives the same"

@@ -166,4 +166,4 @@ def _level(reference: Reference, absence: Absence, file: FileFacts, context: Con
         return Level.WARNING if absence.last else None
     if not absence.last and is_made(file, name):
         return None
-    return level_of(absence, reference.certainty, expected=is_expected(file, name))
+    return level_of(absence, reference.certainty, expected=reference.never_run or is_expected(file, name))

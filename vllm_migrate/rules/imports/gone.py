@@ -80,6 +80,7 @@ class GoneImport(Rule):
                     reference.span,
                     _message(reference.qualified, fact, state),
                     fact=fact,
+                    level=Level.NOTE if reference.never_run else None,
                     safety=Safety.MANUAL,
                     advice=_advice(reference.qualified, fact, state, context),
                     certainty=reference.certainty,

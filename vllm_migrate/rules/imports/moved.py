@@ -116,6 +116,7 @@ class MovedImport(Rule):
                     reference.span,
                     f"{reference.qualified} is gone{since(state, fact.package)}: it is now {state.to}",
                     fact=fact,
+                    level=Level.NOTE if reference.never_run else None,
                     edits=_rename(file, reference, module, new),
                     advice=f"from {module} import {new}",
                     certainty=reference.certainty,

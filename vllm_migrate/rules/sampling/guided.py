@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
-    from vllm_migrate.files.located import Argument, FileFacts, Import
+    from vllm_migrate.files.located import Argument, FileFacts, Import, Reference
     from vllm_migrate.rules.base import Context
 
 _OLD = "vllm.sampling_params.GuidedDecodingParams"
+_CLASS = _OLD.rpartition(".")[2]
 _NEW = "vllm.sampling_params.StructuredOutputsParams"
 _MAKER = "from_optional"
 _OWNERS = (_OLD, _NEW, f"{_OLD}.{_MAKER}")
@@ -90,6 +91,17 @@ class GuidedDecoding(Rule):
         ),
         Example(
             before=(
+                "import vllm\n\n\ndef guide(schema):\n"
+                "    return vllm.sampling_params.GuidedDecodingParams.from_optional(json=schema)\n"
+            ),
+            after=(
+                "import vllm\n\n\ndef guide(schema):\n"
+                "    return vllm.sampling_params.StructuredOutputsParams(json=schema)\n"
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
                 "from vllm.sampling_params import StructuredOutputsParams\n\n"
                 'guide = StructuredOutputsParams(regex="[0-9]+", disable_fallback=True)\n'
             ),
@@ -123,7 +135,28 @@ class GuidedDecoding(Rule):
                 if name.qualified == _OLD and not name.dead and not _has_twin(name, file):
                     message = f"GuidedDecodingParams is gone{since(state)}: {fact.because}"
                     yield make_finding(
-                        self, file, name.span, message, fact=fact, safety=safety, edits=_rename(name, file)
+                        self,
+                        file,
+                        name.span,
+                        message,
+                        fact=fact,
+                        level=Level.NOTE if name.never_run else None,
+                        safety=safety,
+                        edits=_rename(name, file),
+                    )
+            for reference in file.references:
+                if reference.qualified in (_OLD, f"{_OLD}.{_MAKER}") and _is_by_module(reference, file):
+                    yield make_finding(
+                        self,
+                        file,
+                        reference.span,
+                        f"GuidedDecodingParams is gone{since(state)}: {fact.because}",
+                        fact=fact,
+                        level=Level.NOTE if reference.never_run else None,
+                        safety=safety,
+                        edits=_respelled(reference, file),
+                        advice=_NEW,
+                        certainty=reference.certainty,
                     )
         renamed = context.facts.on_target(Subject.SAMPLING_ARGUMENT, "guided_decoding", context.target)
         for argument in file.arguments:
@@ -175,6 +208,30 @@ def _uses_gone_field(file: FileFacts, context: Context) -> bool:
         and context.facts.on_target(Subject.SAMPLING_ARGUMENT, f"guided.{argument.name}", context.target)
         for argument in file.arguments
     )
+
+
+def _is_by_module(reference: Reference, file: FileFacts) -> bool:
+    """Whether the class is named through its module, on no import that is reported already."""
+    text = file.text(reference.span)
+    own = {name.alias for name in file.imports if name.qualified == _OLD}
+    return (
+        reference.context == "name"
+        and not reference.dead
+        and f".{_CLASS}" in text
+        and text.partition(".")[0] not in own
+    )
+
+
+def _respelled(reference: Reference, file: FileFacts) -> tuple[Edit, ...]:
+    """The new class in place of `module.GuidedDecodingParams`, or of its `from_optional` where called."""
+    text = file.text(reference.span)
+    if reference.qualified != _OLD:
+        if file.source[reference.span.end : reference.span.end + 1] != b"(":
+            return ()
+        text = text.removesuffix(f".{_MAKER}")
+    if not text.endswith(f".{_CLASS}"):
+        return ()
+    return (ReplaceExpression(reference.span, f"{text.removesuffix(_CLASS)}StructuredOutputsParams"),)
 
 
 def _has_twin(name: Import, file: FileFacts) -> bool:
