@@ -39,7 +39,8 @@ class Band:
     """Divergence of the candidate within a band: positions 64-127, probability 0.01-0.1, one stratum.
 
     Attributes:
-        by: "position", "probability", "length", "stratum".
+        by: "position", "probability", "length" (of the completion), "stratum" (of the prompt's length),
+            "prefix" (prompts that begin alike).
         label: the band in words; `low` and `high` its edges, half-open, None where it has none.
     """
 

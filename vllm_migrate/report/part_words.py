@@ -48,7 +48,8 @@ BANDS = {
     "position": "Position in the completion",
     "probability": "Probability under the reference",
     "length": "Length of the completion",
-    "stratum": "Stratum of the prompt",
+    "stratum": "Length of the prompt",
+    "prefix": "Prefix shared between prompts",
 }
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.decide.sequential import levels_of, look_sizes
 from vllm_migrate.audit.decide.statistics import FEWEST_PROMPTS
+from vllm_migrate.audit.prompts.strata import labelled
 from vllm_migrate.audit.result import AuditResult, Cause, Verdict
 
 if TYPE_CHECKING:
@@ -152,9 +153,11 @@ def _merged_trace(one: Trace, two: Trace, offset: int) -> Trace:
     probe_floors = len(one.probe_noise_floor) == len(one.probe) and len(two.probe_noise_floor) == len(
         two.probe
     )
+    prompts = (*one.prompts, *(replace(prompt, id=prompt.id + offset) for prompt in two.prompts))
+    strata = {prompt.stratum for prompt in one.prompts if prompt.stratum}
     return replace(
         one,
-        prompts=(*one.prompts, *(replace(prompt, id=prompt.id + offset) for prompt in two.prompts)),
+        prompts=labelled(prompts, len(strata)) if strata else prompts,
         rollouts=(*one.rollouts, *_moved(two.rollouts, offset)),
         noise_floor=(*one.noise_floor, *two.noise_floor) if floors else (),
         probe=(*one.probe, *_moved(two.probe, offset)),

@@ -13,6 +13,7 @@ from vllm_migrate.audit.figures.diagnostics import (
     of_top,
     top_of,
 )
+from vllm_migrate.audit.figures.strata import measure_strata
 
 if TYPE_CHECKING:
     from vllm_migrate.audit.decide.thresholds import Thresholds
@@ -47,6 +48,9 @@ def candidate_figures(
     ]
     return Figures(
         conclude_diagnostics(measured, thresholds.diagnostics),
-        measure_bands(sampler, other, prompts, lengths, seed=seed),
+        (
+            *measure_bands(sampler, other, prompts, lengths, seed=seed),
+            *measure_strata(sampler, other, prompts, trace.prompts, seed=seed),
+        ),
         measure_prompts(sampler, other, [rollout.prompt for rollout in rollouts], lengths),
     )

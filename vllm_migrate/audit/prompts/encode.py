@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.prompts.strata import length_bands, prefix_groups
+from vllm_migrate.audit.prompts.strata import labelled
 from vllm_migrate.trace.model import Prompt
 
 if TYPE_CHECKING:
@@ -33,9 +33,7 @@ def encoded(process: EngineProcess, lines: Sequence[PromptLine], strata: int) ->
         else:
             text, ids = line.text, next(texts)
         read.append((text, tuple(ids)))
-    bands = length_bands([len(ids) for _, ids in read], strata)
-    groups = prefix_groups([ids for _, ids in read])
-    return tuple(
+    prompts = [
         Prompt(
             index,
             text,
@@ -43,11 +41,10 @@ def encoded(process: EngineProcess, lines: Sequence[PromptLine], strata: int) ->
             line.columns,
             messages=line.messages,
             template_arguments=line.template_arguments,
-            stratum=bands[index],
-            group=groups[index],
         )
         for index, (line, (text, ids)) in enumerate(zip(lines, read, strict=True))
-    )
+    ]
+    return labelled(prompts, strata)
 
 
 def read_by(process: EngineProcess, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:

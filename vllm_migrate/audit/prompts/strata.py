@@ -9,12 +9,14 @@ from __future__ import annotations
 import random
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vllm_migrate.audit.prompts.rows import PromptLine
+    from vllm_migrate.trace.model import Prompt
 
 SHARED_TOKENS = 16
 """Tokens that prompts must have in common at the start to share a prefix: vLLM's usual block, the least that
@@ -93,6 +95,21 @@ def length_bands(lengths: Sequence[int], strata: int) -> list[str]:
         low = ordered[0] if number == 0 else ordered[bisect_right(ordered, edges[number - 1])]
         words.append(f"{edge} tokens" if low == edge else f"{low}-{edge} tokens")
     return [words[bisect_left(edges, length)] for length in lengths]
+
+
+def labelled(prompts: Sequence[Prompt], strata: int) -> tuple[Prompt, ...]:
+    """The prompts with their bands of lengths and the numbers of the prefixes that they share.
+
+    Args:
+        prompts: all of them, as the bands and the prefixes depend on the others.
+        strata: how many bands at most, at least 1.
+    """
+    bands = length_bands([len(prompt.token_ids) for prompt in prompts], strata)
+    groups = prefix_groups([prompt.token_ids for prompt in prompts])
+    return tuple(
+        replace(prompt, stratum=band, group=group)
+        for prompt, band, group in zip(prompts, bands, groups, strict=True)
+    )
 
 
 def prefix_groups(prompts: Sequence[Sequence[int]]) -> list[int]:
