@@ -120,6 +120,17 @@ def test_other_prompt_ids_fail_a_candidate_that_would_pass(plan):
     assert "3, 5" in invariant.note
 
 
+def test_a_template_is_told_from_a_tokenizer(plan):
+    made = evidence(
+        engine_run("candidate"), other_inputs=(3, 5), compared_inputs=PROMPTS, other_templates=(3, 5)
+    )
+    found = complete(result(Verdict.PASS), plan, made)
+    assert (found.verdict, found.reason, found.cause) == (Verdict.FAIL, "invariant", Cause.CHAT_TEMPLATE)
+    assert "2 of 20" in found.cause_evidence
+    mixed = dataclasses.replace(made, other_templates=(3,))
+    assert complete(result(Verdict.PASS), plan, mixed).cause is Cause.INPUTS
+
+
 def test_equal_prompt_ids_hold_and_change_nothing(plan):
     made = evidence(engine_run("candidate"), compared_inputs=PROMPTS)
     found = complete(result(Verdict.PASS), plan, made)

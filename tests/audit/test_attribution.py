@@ -52,6 +52,19 @@ def test_less_than_half_names_nothing_but_is_said(sides):
     assert "20.0%" in evidence
 
 
+def test_half_of_what_exceeds_rounding_will_do_for_a_candidate_that_fails():
+    """The whole distance is 0.5 nats; with rounding of 0.2, the 0.2 that go are two thirds of the rest."""
+    tried = ladder(rung(Cause.PENALTIES, 0.4))
+    assert name_cause(tried, None, Verdict.FAIL)[0] is Cause.UNEXPLAINED
+    cause, evidence = name_cause(tried, None, Verdict.FAIL, rounding=0.2)
+    assert cause is Cause.PENALTIES
+    assert "rounding makes up some 0.2000" in evidence
+    assert name_cause(tried, None, Verdict.INCONCLUSIVE, rounding=0.2)[0] is Cause.NONE
+    little = ladder(rung(Cause.PENALTIES, 0.1))
+    assert name_cause(little, None, Verdict.FAIL, rounding=0.45)[0] is Cause.UNEXPLAINED
+    assert name_cause(tried, None, Verdict.FAIL, rounding=0.6)[0] is Cause.UNEXPLAINED
+
+
 def test_a_share_that_may_be_chance_names_nothing():
     tried = ladder(rung(Cause.BATCHING, 0.6, spread=0.7, layer="path"))
     assert name_cause(tried, None, Verdict.FAIL)[0] is Cause.UNEXPLAINED

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from vllm_migrate.audit.result import Arm, AuditResult, Cause, Verdict
+from vllm_migrate.audit.result import Arm, AuditResult, Cause, Estimate, Verdict
+from vllm_migrate.audit.sections import Ladder, Rung
 from vllm_migrate.audit.sync.head_invariant import apply_head, has_float32_head
 
 
@@ -45,6 +48,38 @@ def test_one_precision_holds(head):
     judged = apply_head(result(head), head, {})
     assert judged.verdict is Verdict.PASS
     assert judged.invariants[0].holds is True
+
+
+def with_reference(other, head, **changes):
+    judged = result(head, **changes)
+    reference = replace(judged.arms[0], name="reference", settings={"head_dtype": other}, verdict=None)
+    return replace(judged, arms=(reference, *judged.arms))
+
+
+def test_a_head_that_changed_from_the_reference_has_to_be_meant():
+    judged = apply_head(with_reference("bfloat16", "float32"), "", {})
+    assert (judged.verdict, judged.reason, judged.cause) == (
+        Verdict.FAIL,
+        "invariant",
+        Cause.HEAD_PRECISION,
+    )
+    assert "--trainer-head float32" in judged.invariants[0].note
+    meant = apply_head(with_reference("bfloat16", "float32"), "float32", {})
+    assert (meant.verdict, meant.invariants[0].holds) == (Verdict.PASS, True)
+    other = apply_head(with_reference("bfloat16", "float32", cause=Cause.RAW_LOGPROBS), "", {})
+    assert other.cause is Cause.RAW_LOGPROBS
+    assert "besides" in other.cause_evidence
+
+
+def test_what_the_head_costs_is_said_where_it_was_measured():
+    rung = Rung(Cause.HEAD_PRECISION.value, "numerics", {"head_dtype": "bfloat16"}, "live", Estimate(0.6))
+    tried = replace(with_reference("bfloat16", "float32"), ladder=Ladder("mean_abs", Estimate(0.01), (rung,)))
+    assert "removes 60.0% of the difference" in apply_head(tried, "", {}).cause_evidence
+
+
+def test_equal_heads_of_the_engines_leave_the_trainers_open():
+    judged = apply_head(with_reference("bfloat16", "bfloat16"), "", {})
+    assert (judged.verdict, judged.invariants[0].holds) == (Verdict.PASS, None)
 
 
 def test_a_float32_trainer_wants_a_float32_engine():

@@ -6,7 +6,13 @@ import pytest
 from plans import a_plan
 
 from vllm_migrate.audit.cause.options import with_cause_options
-from vllm_migrate.audit.cause.steps import counterparts, rounded_settings, suspects, to_bf16
+from vllm_migrate.audit.cause.steps import (
+    counterparts,
+    rounded_settings,
+    suspects,
+    taken_defaults,
+    to_bf16,
+)
 from vllm_migrate.audit.result import Cause
 from vllm_migrate.errors import UsageError
 from vllm_migrate.workers.protocol import SamplingSettings
@@ -128,6 +134,30 @@ def test_counterparts_are_every_combination_in_sorted_order():
     assert len(found) == 3
     assert not any("prefill" in names for names in found)
     assert all(list(names) == sorted(names) for names in found)
+
+
+def test_defaults_of_the_checkpoint_may_have_been_taken_whole_or_where_nothing_was_set():
+    sampling = SamplingSettings(temperature=0.75, top_k=0)
+    shipped = {"temperature": 0.6, "top_p": 0.95, "top_k": 20}
+    assert taken_defaults(sampling, shipped) == {
+        "generation-defaults": shipped,
+        "unset-generation-defaults": {"top_p": 0.95, "top_k": 20},
+    }
+    assert taken_defaults(sampling, {"temperature": 0.75, "top_k": -1}) == {}
+    assert list(taken_defaults(sampling, {"top_k": 20})) == ["generation-defaults"]
+    assert list(taken_defaults(sampling, {"temperature": 0.6, "do_sample": True})) == ["generation-defaults"]
+
+
+def test_defaults_that_may_have_been_taken_unasked_are_tried_in_the_reference():
+    shipped = {"temperature": 0.6, "top_p": 0.9}
+    (step,) = named(steps(ON_CPU, defaults=shipped), Cause.GENERATION_CONFIG)
+    assert (step.counterpart, step.reference_only) == ("generation-defaults", True)
+    assert step.setting == {"reference_temperature": 0.6, "reference_top_p": 0.9}
+    own = dataclasses.replace(SAMPLING, temperature=0.6)
+    (asked,) = named(steps(ON_CPU, defaults=shipped, candidate_sampling=own), Cause.GENERATION_CONFIG)
+    assert not asked.counterpart
+    wanted = counterparts(SAMPLING, defaults=taken_defaults(SAMPLING, shipped))
+    assert {("generation-defaults",), ("fp32-head", "generation-defaults")} <= set(wanted)
 
 
 @pytest.mark.parametrize(

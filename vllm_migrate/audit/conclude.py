@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.cause import attribution
-from vllm_migrate.audit.cause.account import explained, raw_signature
+from vllm_migrate.audit.cause.account import explained, raw_signature, rounding
 from vllm_migrate.audit.decide.arms import Arms
 from vllm_migrate.audit.decide.comparisons import Comparisons
 from vllm_migrate.audit.decide.judge import combine
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from vllm_migrate.audit.evidence import Evidence
     from vllm_migrate.audit.plan import AuditPlan
     from vllm_migrate.trace.model import Trace
+
+_CURES: dict[Cause, dict[str, object]] = {
+    Cause.RAW_LOGPROBS: {"logprobs_mode": "processed_logprobs"},
+    Cause.GENERATION_CONFIG: {"generation_config": "vllm"},
+}
+"""Engine arguments that a cause asks for by itself."""
 
 _LOUD = 0.02  # nats; above it the reference's own noise or distance to the trainer is worth a warning
 
@@ -59,7 +65,12 @@ class Conclusion:
         verdict = candidate.verdict if candidate is not None and candidate.verdict else Verdict.INCONCLUSIVE
         checks = candidate.checks if candidate is not None else ()
         ladder = explained(self._plan, self._evidence, self._comparisons)
-        cause, evidence = attribution.name_cause(ladder, raw_signature(self._evidence), verdict)
+        cause, evidence = attribution.name_cause(
+            ladder,
+            raw_signature(self._evidence),
+            verdict,
+            rounding=rounding(self._evidence, self._comparisons),
+        )
         reward = self._reward()
         reason = self._reason(verdict, checks)
         if self._plan.require_reward and reward is not None and reward.verdict is not Verdict.PASS:
@@ -104,7 +115,7 @@ class Conclusion:
             return {}
         if remedy is not None and remedy.verdict is Verdict.PASS:
             return dict(self._plan.remedy_additions)
-        return {"logprobs_mode": "processed_logprobs"} if cause is Cause.RAW_LOGPROBS else {}
+        return dict(_CURES.get(cause, {}))
 
     def _reason(self, verdict: Verdict, checks: tuple[Check, ...]) -> str:
         if verdict is Verdict.PASS:

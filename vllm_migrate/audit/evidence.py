@@ -68,6 +68,8 @@ class Evidence:
         speed: optimisations that were tried.
         other_inputs: prompts whose text the candidate turns into other token ids than the reference.
         compared_inputs: how many were compared.
+        other_templates: those of `other_inputs` that are conversations and whose rendering by the reference
+            the candidate turns into the reference's token ids: its chat template differs, not its tokenizer.
     """
 
     trace: Trace
@@ -78,6 +80,7 @@ class Evidence:
     speed: list[SpeedRun] = field(default_factory=list)
     other_inputs: tuple[int, ...] = ()
     compared_inputs: int = 0
+    other_templates: tuple[int, ...] = ()
 
 
 def flat(rows: Iterable[Sequence[float]]) -> Floats:

@@ -9,7 +9,7 @@ from vllm_migrate.audit.arms.shared import FINISHED
 from vllm_migrate.audit.arms.sync import SYNC, finish_sync, probe_sync, take_sync
 from vllm_migrate.audit.cause.steps import candidate_sampling
 from vllm_migrate.audit.evidence import CANDIDATE, REMEDY
-from vllm_migrate.audit.prompts.encode import read_by
+from vllm_migrate.audit.prompts.encode import read_by, same_from_text
 from vllm_migrate.reward.rollouts import score_rollouts
 from vllm_migrate.workers import protocol as wire
 
@@ -78,7 +78,8 @@ def _take_candidate(shared: Shared) -> set[str]:
             shared.deliver(shared.sampled[name], kept)
             wanted.discard(name)
     if (inputs := shared.journal.find(_INPUTS)) is not None:
-        shared.measured.other_inputs, shared.measured.compared_inputs = inputs
+        measured = shared.measured
+        measured.other_inputs, measured.compared_inputs, measured.other_templates = inputs
         wanted.discard(_INPUTS)
     if LADDER in wanted and (ladder := shared.journal.find(LADDER)) is not None:
         shared.measured.ladder = ladder
@@ -124,4 +125,10 @@ def _compare_inputs(shared: Shared, process: EngineProcess) -> None:
     shared.measured.other_inputs = tuple(
         prompt.id for prompt, ids in zip(prompts, made, strict=True) if ids != prompt.token_ids
     )
-    shared.journal.keep(_INPUTS, (shared.measured.other_inputs, shared.measured.compared_inputs))
+    others = set(shared.measured.other_inputs)
+    chats = [prompt for prompt in prompts if prompt.messages and prompt.id in others]
+    shared.measured.other_templates = same_from_text(process, chats)
+    shared.journal.keep(
+        _INPUTS,
+        (shared.measured.other_inputs, shared.measured.compared_inputs, shared.measured.other_templates),
+    )

@@ -61,6 +61,7 @@ class Measured:
     speed: list[SpeedRun] = field(default_factory=list)
     other_inputs: tuple[int, ...] = ()
     compared_inputs: int = 0
+    other_templates: tuple[int, ...] = ()
     sync_probes: list[SyncProbe] = field(default_factory=list)
 
     def evidence(self, trace: Trace) -> Evidence:
@@ -74,6 +75,7 @@ class Measured:
             speed=self.speed,
             other_inputs=self.other_inputs,
             compared_inputs=self.compared_inputs,
+            other_templates=self.other_templates,
         )
 
 

@@ -41,6 +41,13 @@ def explained(plan: AuditPlan, evidence: Evidence, comparisons: Comparisons) -> 
     ).ladder(_hints(evidence, rollouts, sampling, on_probe=run.on_probe))
 
 
+def rounding(evidence: Evidence, comparisons: Comparisons) -> float:
+    """How far the reference is from the trainer's float32 forward over the ladder's kind of tokens, nats."""
+    on_probe = evidence.ladder is not None and evidence.ladder.on_probe
+    found = comparisons.probe_trainer if on_probe else comparisons.against_trainer.get(REFERENCE)
+    return 0.0 if found is None else found.metrics.mean_abs.value
+
+
 def raw_signature(evidence: Evidence) -> attribution.Signature | None:
     """Whether the candidate's logprobs are its own raw ones."""
     candidate = evidence.arms.get(CANDIDATE)

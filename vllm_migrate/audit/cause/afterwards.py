@@ -22,7 +22,7 @@ SAME_INPUTS = "same-prompt-ids"
 
 
 def complete(result: AuditResult, plan: AuditPlan, evidence: Evidence) -> AuditResult:
-    """The result with these parts; the cause may become `inputs`, the verdict FAIL for it."""
+    """The result with these parts; the cause may become what the inputs show, the verdict FAIL."""
     result = _with_inputs(result, evidence)
     result = replace(
         result,
@@ -48,13 +48,19 @@ def _with_inputs(result: AuditResult, evidence: Evidence) -> AuditResult:
     result = replace(result, invariants=(*result.invariants, invariant))
     if not count or result.verdict is None:
         return result
-    said = f"the candidate's tokenizer makes other ids of {count} of {of} prompts"
+    cause, said = Cause.INPUTS, f"the candidate's tokenizer makes other ids of {count} of {of} prompts"
+    if set(evidence.other_templates) >= set(evidence.other_inputs):
+        cause = Cause.CHAT_TEMPLATE
+        said = (
+            f"the candidate's chat template turns {count} of {of} prompts into another text; given the"
+            " reference's text, its tokenizer makes the reference's ids of them"
+        )
     if result.cause not in (Cause.NONE, Cause.UNEXPLAINED):
         return replace(
             result, verdict=Verdict.FAIL, cause_evidence=f"{result.cause_evidence}; besides, {said}"
         )
     reason = result.reason if result.verdict is Verdict.FAIL else "invariant"
-    return replace(result, verdict=Verdict.FAIL, reason=reason, cause=Cause.INPUTS, cause_evidence=said)
+    return replace(result, verdict=Verdict.FAIL, reason=reason, cause=cause, cause_evidence=said)
 
 
 def _some(ids: tuple[int, ...]) -> str:

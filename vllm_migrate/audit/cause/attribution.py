@@ -3,6 +3,11 @@
 The ladder changes one setting at a time and replays the same tokens. The cause is what removes at least half
 of the excess over the noise floor, with an interval above zero; what it leaves is reported, not hidden.
 Whatever was tried and removed less than that stands in the ladder and is not named.
+
+Two engines that round in their own ways never agree, whatever is set, and a fault that is not much larger
+than that can't remove half of the whole. Of a candidate that fails, the cause may therefore also be what
+removes half of the excess over that rounding, for which the reference's own distance to the trainer's float32
+forward stands, as it does in the margins.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 NAMED_FROM = 0.5  # share of the excess a change must remove
+_NOTABLE = 0.2  # share of all the excess without which nothing is named
 _NEGLIGIBLE = 1e-3  # nats; below it there is nothing to explain
 _CLOSE = 0.1  # the distance to raw must be below this share of the distance to the reference
 
@@ -57,7 +63,9 @@ def raw_signature(reported: Floats, raw: Floats, reference: Floats) -> Signature
     )
 
 
-def name_cause(ladder: Ladder | None, raw: Signature | None, verdict: Verdict) -> tuple[Cause, str]:
+def name_cause(
+    ladder: Ladder | None, raw: Signature | None, verdict: Verdict, *, rounding: float = 0.0
+) -> tuple[Cause, str]:
     """The cause, and one sentence of evidence with its figures.
 
     Args:
@@ -65,12 +73,13 @@ def name_cause(ladder: Ladder | None, raw: Signature | None, verdict: Verdict) -
         raw: the signature of raw logprobs; None where nothing could be tapped.
         verdict: the candidate's. On PASS there is nothing to name; where it is INCONCLUSIVE only a semantic
             cause is named, since those are no matter of degree.
+        rounding: mean |d| of the reference from the trainer's float32 forward, nats; 0 where not measured.
     """
     if verdict is Verdict.PASS:
         return Cause.NONE, ""
-    rung = main_rung(ladder)
+    rung = main_rung(ladder, rounding if verdict is Verdict.FAIL else 0.0)
     if rung is not None and ladder is not None and (verdict is Verdict.FAIL or rung.layer == "semantic"):
-        return Cause(rung.cause), _evidence(rung, ladder, raw)
+        return Cause(rung.cause), _evidence(rung, ladder, raw, rounding)
     if verdict is not Verdict.FAIL:
         return Cause.NONE, ""
     if raw is not None and raw.raw:
@@ -80,24 +89,35 @@ def name_cause(ladder: Ladder | None, raw: Signature | None, verdict: Verdict) -
     return Cause.UNEXPLAINED, f"none of the {len(ladder.rungs)} changes tried explains it{_best(ladder)}"
 
 
-def main_rung(ladder: Ladder | None) -> Rung | None:
-    """The rung that removes most of the excess over the reference, where that is at least half of it."""
-    found = [rung for rung in (() if ladder is None else ladder.rungs) if _explains(rung)]
+def main_rung(ladder: Ladder | None, rounding: float = 0.0) -> Rung | None:
+    """The rung that removes most of the excess over the reference, where that is at least half of it.
+
+    Half of what exceeds `rounding` will do, which no change removes.
+    """
+    found = [rung for rung in (() if ladder is None else ladder.rungs) if _explains(rung, rounding)]
     return max(found, key=lambda rung: rung.removed.value if rung.removed else 0.0, default=None)
 
 
-def _explains(rung: Rung) -> bool:
+def _explains(rung: Rung, rounding: float) -> bool:
     removed = rung.removed
     return (
         removed is not None
         and rung.against != "trainer"
-        and removed.value >= NAMED_FROM
         and removed.low is not None
         and removed.low > 0
+        and (removed.value >= NAMED_FROM or _of_what_exceeds(rounding, rung) >= NAMED_FROM)
     )
 
 
-def _evidence(rung: Rung, ladder: Ladder, raw: Signature | None) -> str:
+def _of_what_exceeds(rounding: float, rung: Rung) -> float:
+    """Share of what lies above the rounding that a rung removes; 0 where that is too little to name it."""
+    if rung.removed is None or rung.removed.value < _NOTABLE or rung.before is None or rung.after is None:
+        return 0.0
+    above = rung.before - rounding
+    return (rung.before - rung.after) / above if above > 0 else 0.0
+
+
+def _evidence(rung: Rung, ladder: Ladder, raw: Signature | None, rounding: float) -> str:
     removed = rung.removed
     assert removed is not None  # noqa: S101 - for the type checker: `_explains` says so
     setting = ", ".join(f"{name}={value}" for name, value in rung.setting.items())
@@ -109,6 +129,8 @@ def _evidence(rung: Rung, ladder: Ladder, raw: Signature | None) -> str:
         )
     interval = "" if removed.high is None else f" (95% interval {removed.low:.1%} to {removed.high:.1%})"
     left = "" if rung.after is None else f", leaving mean |Δlogp| {rung.after:.4f}"
+    if rounding and removed.value < NAMED_FROM:
+        left += f", of which rounding makes up some {rounding:.4f} whatever is set"
     residual = ""
     if ladder.residual is not None and len([r for r in ladder.rungs if _moved(r)]) > 1:
         residual = f"; all changes that helped together leave {max(ladder.residual.value, 0.0):.1%}"

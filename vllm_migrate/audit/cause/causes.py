@@ -50,7 +50,8 @@ ABOUT: dict[Cause, About] = {
         "Another chat template",
         "inputs",
         "the same messages render to other token ids",
-        "the messages are rendered once and both engines get those ids",
+        "the reference's rendered text is given to the candidate's tokenizer: where that makes the "
+        "reference's ids, the template is what differs",
         "pass the chat template explicitly, or render prompts before the engine",
     ),
     Cause.WEIGHTS_OR_DTYPE: About(
@@ -96,7 +97,8 @@ ABOUT: dict[Cause, About] = {
         "Defaults from generation_config.json",
         "semantic",
         "the candidate's settings are those of the checkpoint's generation_config.json",
-        "the candidate replays with the reference's settings",
+        "the candidate replays with the reference's settings; where its requests are believed to set them "
+        "already, the reference replays with those of the file, all or only the ones left unset",
         '`generation_config="vllm"`, or every sampling setting given explicitly',
     ),
     Cause.PENALTIES: About(
@@ -109,7 +111,7 @@ ABOUT: dict[Cause, About] = {
     Cause.HEAD_PRECISION: About(
         "Precision of the last projection",
         "numerics",
-        "logits lie on the lattice of bf16 numbers",
+        "the live engines' heads differ; logits lie on the lattice of bf16 numbers on one side only",
         "the head is computed in float32 in the live engines, on both sides; where the reference is only a "
         "recorded trace, in the candidate alone, judged against the trainer's float32 head",
         'float32 on every side or on none: `hf_overrides={"head_dtype": "float32"}` (0.32.0 and others with '
@@ -189,7 +191,8 @@ def page() -> str:
         "What `vllm-migrate audit` can name as the reason why a candidate differs, the `cause` of its\n"
         "report. A cause is named after an intervention: one setting is changed, the same tokens are\n"
         "replayed, and the change must remove at least half of the excess over the noise floor, with an\n"
-        "interval above zero. `ladder` in the report holds every rung that was tried, with its control,\n"
+        "interval above zero; in a candidate that fails, half of what exceeds the rounding of two\n"
+        "correct engines will do. `ladder` in the report holds every rung that was tried, with its control,\n"
         "and what is left.\n\n"
         "The rungs were run on CPUs (vLLM 0.8.5 with V0; 0.18.1 and 0.32.0). There batch size, prefill\n"
         "chunks and prefix caching change no bit; on a GPU they may.\n"

@@ -8,7 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.cause.climbed import choose
-from vllm_migrate.audit.cause.steps import FLOAT32, FP32_HEAD, NO_PENALTY, PREFILL, counterparts
+from vllm_migrate.audit.cause.steps import (
+    FLOAT32,
+    FP32_HEAD,
+    NO_PENALTY,
+    PREFILL,
+    counterparts,
+    taken_defaults,
+)
 from vllm_migrate.audit.emulated import is_emulated
 from vllm_migrate.engines.flips import CannotFlipError, flipped
 
@@ -42,6 +49,7 @@ def replay_counterparts(
 ) -> dict[tuple[str, ...], list[ReplayRecord]]:
     """The reference's logprobs of the ladder's tokens under an fp32 head, without penalty, scored by prefill.
 
+    And under the sampling defaults of the checkpoint, which the candidate may have taken unasked.
     Every combination is replayed, by the sorted names of its parts; V0's `prompt_logprobs` are processed like
     its decoded ones. Changes that can't be made in this engine are left out, and so is scoring by prefill
     where the reference is a stand-in for V0: its `prompt_logprobs` are V1's, raw ones.
@@ -49,7 +57,10 @@ def replay_counterparts(
     _, rollouts, sampling = ladder_tokens(plan, trace)
     chosen = [rollouts[index] for index in choose(rollouts)]
     found: dict[tuple[str, ...], list[ReplayRecord]] = {}
-    for names in counterparts(sampling, everything=plan.ladder == "all"):
+    defaults = taken_defaults(sampling, generation_defaults(plan.model))
+    if plan.candidate_sampling is not None:
+        defaults = {}
+    for names in counterparts(sampling, everything=plan.ladder == "all", defaults=defaults):
         if PREFILL in names and is_emulated(trace.provenance):
             continue
         if FLOAT32 in names:
@@ -58,6 +69,7 @@ def replay_counterparts(
                 found[names] = process.force(COUNTERPARTS, trace.prompts, chosen, sampling, slot=slot, top=0)
             continue
         used = replace(sampling, repetition_penalty=1.0) if NO_PENALTY in names else sampling
+        used = replace(used, **next((defaults[name] for name in names if name in defaults), {}))
         head = {"head_dtype": "float32"} if FP32_HEAD in names else {}
         with suppress(CannotFlipError), flipped(process.client, head) as before:
             if head and before == head:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vllm_migrate.workers.protocol import SamplingSettings
 
 FP32_HEAD, NO_PENALTY, PREFILL, FLOAT32 = "fp32-head", "no-penalty", "prefill", "float32"
+DEFAULTS, UNSET_DEFAULTS = "generation-defaults", "unset-generation-defaults"
 """Replays of the reference under a change of its own, for steps that concern both sides or only it."""
 
 _PENALTY = "repetition_penalty"
@@ -32,15 +33,43 @@ def candidate_sampling(plan: AuditPlan) -> SamplingSettings:
     return plan.sampling if plan.candidate_sampling is None else plan.candidate_sampling
 
 
-def counterparts(sampling: SamplingSettings, *, everything: bool = False) -> list[tuple[str, ...]]:
+def counterparts(
+    sampling: SamplingSettings, *, everything: bool = False, defaults: Iterable[str] = ()
+) -> list[tuple[str, ...]]:
     """Which changes the reference replays under, alone and in every combination; names in sorted order.
 
     With `everything` it also replays in float32, which takes a second engine: by itself only. Under a penalty
     it does not score by prefill: V0's `prompt_logprobs` apply it otherwise than its decoding does (measured).
+    `defaults` are the names of `taken_defaults`, each replayed by itself and with a float32 head.
     """
     names = [FP32_HEAD, NO_PENALTY if _penalised(sampling) else PREFILL]
     found = [chosen for size in range(1, len(names) + 1) for chosen in combinations(names, size)]
+    found += [chosen for name in defaults for chosen in ((name,), tuple(sorted((name, FP32_HEAD))))]
     return [*found, (FLOAT32,)] if everything else found
+
+
+def taken_defaults(sampling: SamplingSettings, defaults: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What requests would sample with that left settings to the checkpoint's generation_config.json.
+
+    Args:
+        sampling: the settings the reference's tokens were drawn with.
+        defaults: of that file.
+
+    Returns:
+        By counterpart, the settings that become others: `DEFAULTS` where requests set none at all,
+        `UNSET_DEFAULTS` where they leave only those that are neutral in `sampling`, as a server fills in what
+        a request does not name. Empty ones are left out, and of two equal ones the second.
+    """
+    given, neutral = asdict(sampling), asdict(type(sampling)())
+    other = {n: defaults[n] for n in _SET_PER_REQUEST if n in defaults and _differs(defaults[n], given[n])}
+    unset = {name: value for name, value in other.items() if not _differs(given[name], neutral[name])}
+    found = {DEFAULTS: other, UNSET_DEFAULTS: {} if unset == other else unset}
+    return {name: values for name, values in found.items() if values}
+
+
+def _differs(one: Any, other: Any) -> bool:
+    """Whether two values of a setting mean something else; a top-k of 0 and of -1 are both none."""
+    return bool((one or 0) != (other or 0)) and not (one in (0, -1) and other in (0, -1))
 
 
 def _penalised(sampling: SamplingSettings) -> bool:
@@ -78,7 +107,7 @@ def suspects(
     """
     everything = plan.ladder == "all"
     on_cpu = settings.get("device") == "cpu"
-    steps = [*_semantic(plan, settings, defaults)]
+    steps = [*_semantic(plan, settings, sampling, defaults)]
     if _penalised(sampling) and not any(s.cause is Cause.PENALTIES for s in steps):
         steps.append(
             Step(
@@ -127,7 +156,12 @@ def to_fp16(value: float) -> float:
     return float(struct.unpack("<e", struct.pack("<e", value))[0])
 
 
-def _semantic(plan: AuditPlan, settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Step]:
+def _semantic(
+    plan: AuditPlan,
+    settings: Mapping[str, Any],
+    sampling: SamplingSettings,
+    defaults: Mapping[str, Any],
+) -> list[Step]:
     """What a logprob means: the mode, where it is taken from, and the settings of the requests."""
     mode = str(settings.get("logprobs_mode", ""))
     processed = {"logprobs_mode": "processed_logprobs"}
@@ -147,6 +181,17 @@ def _semantic(plan: AuditPlan, settings: Mapping[str, Any], defaults: Mapping[st
         )
     if plan.candidate_sampling is not None:
         steps += _sampling_steps(asdict(plan.candidate_sampling), asdict(plan.sampling), defaults)
+    else:
+        steps += [
+            Step(
+                Cause.GENERATION_CONFIG,
+                {f"reference_{key}": value for key, value in values.items()},
+                counterpart=name,
+                control="",
+                reference_only=True,
+            )
+            for name, values in taken_defaults(sampling, defaults).items()
+        ]
     return steps
 
 

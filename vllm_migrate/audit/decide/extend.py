@@ -143,6 +143,7 @@ def merged(one: Evidence, two: Evidence) -> Evidence:
         timing=timing,
         ladder=None,
         other_inputs=(*one.other_inputs, *(prompt + offset for prompt in two.other_inputs)),
+        other_templates=(*one.other_templates, *(prompt + offset for prompt in two.other_templates)),
         compared_inputs=one.compared_inputs + two.compared_inputs,
     )
 

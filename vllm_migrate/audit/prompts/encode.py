@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from vllm_migrate.audit.process import EngineProcess
     from vllm_migrate.audit.prompts.rows import PromptLine
 
+_AS_IT_IS = "{{ messages[0]['content'] }}"
+"""A chat template that adds nothing."""
+
 
 def encoded(process: EngineProcess, lines: Sequence[PromptLine], strata: int) -> tuple[Prompt, ...]:
     """The prompts with token ids, bands of lengths and shared prefixes.
@@ -57,6 +60,26 @@ def read_by(process: EngineProcess, prompts: Sequence[Prompt]) -> list[tuple[int
     texts = iter(process.tokenize([prompt.text for prompt in prompts if not prompt.messages]))
     chats = iter(_rendered(process, [prompt for prompt in prompts if prompt.messages]))
     return [tuple(next(chats)[1] if prompt.messages else next(texts)) for prompt in prompts]
+
+
+def same_from_text(process: EngineProcess, prompts: Sequence[Prompt]) -> tuple[int, ...]:
+    """Which conversations another engine turns into the same token ids once their rendered text is given.
+
+    Args:
+        process: that engine.
+        prompts: conversations with the text that was rendered from them.
+    """
+    chats = [
+        {
+            "messages": [{"role": "user", "content": prompt.text}],
+            "arguments": {"chat_template": _AS_IT_IS},
+        }
+        for prompt in prompts
+    ]
+    made = process.render(chats)
+    return tuple(
+        prompt.id for prompt, (_, ids) in zip(prompts, made, strict=True) if tuple(ids) == prompt.token_ids
+    )
 
 
 def _rendered(process: EngineProcess, prompts: Sequence[PromptLine | Prompt]) -> list[tuple[str, list[int]]]:

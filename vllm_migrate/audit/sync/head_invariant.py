@@ -1,7 +1,9 @@
-"""Whether engine and trainer compute the last projection in one precision.
+"""Whether the engines and the trainer compute the last projection in one precision.
 
 A head in float32 pays on both sides or on none: in trials, float32 in the engine alone took its mean distance
 to a bfloat16 trainer from 2.1e-3 to 2.9e-3 nats, on both sides to 5e-4. So the remedy is float32 on both.
+Figures as small as these are within the margins, so the precision gates by itself, as the live engines tell
+it. Where the trainer's is not known it is taken to be what the reference's was.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
-from vllm_migrate.audit.evidence import CANDIDATE
+from vllm_migrate.audit.evidence import CANDIDATE, REFERENCE
 from vllm_migrate.audit.result import Cause
 from vllm_migrate.audit.sections import Advice, Invariant
 from vllm_migrate.audit.verdict import Verdict
@@ -43,8 +45,7 @@ def apply_head(result: AuditResult, trainer: str, arguments: Mapping[str, Any]) 
         return result
     distance = None if candidate.against_trainer is None else candidate.against_trainer.mean_abs.value
     if not trainer:
-        note = f"the engine's head is {engine}; --trainer-head says what the trainer's is"
-        return _with(result, Invariant(NAME, None, value=distance, note=note))
+        return _by_reference(result, engine, distance)
     note = f"the engine's head is {engine}, the trainer's {trainer}"
     held = engine == trainer
     result = _with(result, Invariant(NAME, held, value=distance, note=note))
@@ -61,6 +62,39 @@ def apply_head(result: AuditResult, trainer: str, arguments: Mapping[str, Any]) 
         settings={**result.settings, **settings},
         advice=(Advice(title, note, settings), *result.advice),
     )
+
+
+def _by_reference(result: AuditResult, engine: str, distance: float | None) -> AuditResult:
+    """The result where only the two engines' heads are known: a head that changed has to be meant."""
+    reference = next((arm for arm in result.arms if arm.name == REFERENCE), None)
+    other = "" if reference is None else str(reference.settings.get("head_dtype") or "")
+    if not other or other == engine:
+        note = f"the engine's head is {engine}; --trainer-head says what the trainer's is"
+        return _with(result, Invariant(NAME, None, value=distance, note=note))
+    note = f"the candidate's head is {engine}, the reference's {other}"
+    asked = f"{note}; if the trainer's is {engine}, too, say --trainer-head {engine}"
+    result = _with(result, Invariant(NAME, holds=False, value=distance, note=asked))
+    if result.verdict is None:
+        return result
+    first = result.cause is Cause.NONE
+    title = f"Compute the head in {other} as the reference does, or in {engine} in the trainer as well"
+    return replace(
+        result,
+        verdict=Verdict.FAIL,
+        reason=result.reason if result.verdict is Verdict.FAIL else "invariant",
+        cause=Cause.HEAD_PRECISION if first else result.cause,
+        cause_evidence=f"{note}{_share(result)}" if first else f"{result.cause_evidence}; besides, {note}",
+        advice=(Advice(title, asked, {}), *result.advice),
+    )
+
+
+def _share(result: AuditResult) -> str:
+    """What the ladder measured of it, in words."""
+    rungs = () if result.ladder is None else result.ladder.rungs
+    rung = next((r for r in rungs if r.cause == Cause.HEAD_PRECISION.value and r.removed), None)
+    if rung is None or rung.removed is None:
+        return ""
+    return f"; the reference's precision in the candidate removes {rung.removed.value:.1%} of the difference"
 
 
 def _with(result: AuditResult, invariant: Invariant) -> AuditResult:
