@@ -229,3 +229,75 @@ def test_samples_of_an_engine_that_nobody_cuts_short_are_complete(tmp_path):
     """
     assert "VM405" not in codes(tmp_path, train=train, sample=sample)
     assert "VM405" in codes(tmp_path, other="async def stop(engine):\n    await engine.pause_generation()\n")
+
+
+CONFIG = """
+    from dataclasses import dataclass, field
+
+    @dataclass
+    class EngineConfig:
+        model: str = "m"
+        num_lookahead_slots: int = field(default=0)
+        learning_rate: float = 0.1
+
+    @dataclass
+    class Other:
+        num_lookahead_slots_of_mine: int = 0
+"""
+OPTIONS = """
+    import argparse
+
+    def read():
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--model", default="m")
+        parser.add_argument("--use-v2-block-manager", action="store_true")
+        return parser.parse_args()
+"""
+TAKES_FIELDS = """
+    from dataclasses import asdict
+
+    from vllm import LLM
+
+    from config import EngineConfig
+
+    def build(config: EngineConfig):
+        return LLM(**asdict(config))
+"""
+TAKES_OPTIONS = """
+    from vllm import EngineArgs
+
+    from options import read
+
+    def build():
+        return EngineArgs.from_cli_args(read())
+"""
+
+
+def test_fields_of_another_file_s_dataclass_reach_an_engine(tmp_path):
+    files, found = rewritten(tmp_path, config=CONFIG, run=TAKES_FIELDS)
+    assert found["VM201"] is Safety.UNSAFE
+    assert "    num_lookahead_slots:" not in files["config.py"]
+    assert "learning_rate" in files["config.py"]
+    assert "num_lookahead_slots_of_mine" in files["config.py"]
+    assert files["run.py"] == dedent(TAKES_FIELDS).lstrip()
+
+
+def test_options_of_another_file_s_parser_reach_an_engine(tmp_path):
+    files, found = rewritten(tmp_path, options=OPTIONS, run=TAKES_OPTIONS)
+    assert found["VM201"] is Safety.UNSAFE
+    assert "block-manager" not in files["options.py"]
+    assert '"--model"' in files["options.py"]
+
+
+def test_a_field_handed_over_by_itself_is_told_where_it_is_declared(tmp_path):
+    run = TAKES_FIELDS.replace("**asdict(config)", '"m", num_lookahead_slots=config.num_lookahead_slots')
+    for name, text in (("config", CONFIG), ("run", run)):
+        (tmp_path / f"{name}.py").write_text(dedent(text).lstrip())
+    found = scan([tmp_path], Config()).findings
+    assert [(str(one.path), one.code) for one in found] == [("config.py", "VM201"), ("run.py", "VM201")]
+
+
+def test_fields_that_reach_no_engine_are_nobody_s_business(tmp_path):
+    run = TAKES_FIELDS.replace("LLM(**asdict(config))", 'LLM("m"), asdict(config)')
+    _, found = rewritten(tmp_path, config=CONFIG, run=run)
+    assert "VM201" not in found

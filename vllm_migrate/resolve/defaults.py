@@ -8,6 +8,7 @@ told and never edited.
 from __future__ import annotations
 
 import ast
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,9 @@ from vllm_migrate.resolve.meaning import Kind
 from vllm_migrate.resolve.vocabulary import ENGINE_ARGUMENTS, SAMPLING, owner_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from vllm_migrate.files.located import Call
+    from vllm_migrate.files.located import Call, FileFacts
     from vllm_migrate.files.positions import SourceText
     from vllm_migrate.resolve.calls import CallReader
     from vllm_migrate.resolve.names import Names
@@ -27,9 +28,36 @@ if TYPE_CHECKING:
 
 _AS_DICT = frozenset({"asdict", "vars", "to_dict", "model_dump", "dict"})
 _PARSED = frozenset({"parse_args", "parse_known_args", "parse_intermixed_args"})
-_FROM_OPTIONS = frozenset({"vllm.EngineArgs.from_cli_args", "vllm.AsyncEngineArgs.from_cli_args"})
-_TAKE_DEFAULTS = ENGINE_ARGUMENTS | {SAMPLING} | _FROM_OPTIONS
+FROM_OPTIONS = frozenset({"vllm.EngineArgs.from_cli_args", "vllm.AsyncEngineArgs.from_cli_args"})
+TAKE_DEFAULTS = ENGINE_ARGUMENTS | {SAMPLING} | FROM_OPTIONS
 _DEEPEST = 4
+
+
+_AS_MAPPING = re.compile(
+    r"\*\*.*(?:\basdict\(|\bvars\(|__dict__|\.to_dict\(|\.model_dump\(|\.dict\()", re.DOTALL
+)
+_ATTRIBUTE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+
+
+def calls_with_objects(file: FileFacts, matters: Callable[[str], bool]) -> list[Call]:
+    """The calls that take their arguments, or one that matters, from an object's fields.
+
+    Args:
+        file: as it was read.
+        matters: whether something may be found in an engine argument of that name.
+    """
+    return [call for call in file.calls if _takes_object(file, call, matters)]
+
+
+def _takes_object(file: FileFacts, call: Call, matters: Callable[[str], bool]) -> bool:
+    if call.dead or call.target not in TAKE_DEFAULTS:
+        return False
+    if call.target in FROM_OPTIONS or (call.open_ended and _AS_MAPPING.search(file.text(call.span))):
+        return True
+    return any(
+        _ATTRIBUTE.fullmatch(one.value.source.strip()) is not None and matters(one.name)
+        for one in call.arguments
+    )
 
 
 class DefaultReader:
@@ -45,15 +73,33 @@ class DefaultReader:
         """The defaults that reach a constructor of vLLM's, each once."""
         found: dict[tuple[Span, str], Argument] = {}
         for node, call in zip(self._calls.nodes, calls, strict=True):
-            if call.target in _TAKE_DEFAULTS:
+            if call.target in TAKE_DEFAULTS:
                 for one in self._of_call(node, call):
                     found.setdefault((one.span, one.name), one)
         return tuple(found.values())
 
+    def of_others(self, fields: Mapping[tuple[str, str], tuple[str, str]]) -> Iterator[Argument]:
+        """The defaults that reach a constructor in another file.
+
+        Args:
+            fields: the class that declares each field, "" for an option, and its name: what takes it, and the
+                name that it is taken by.
+        """
+        for class_ in self._syntax.all(ast.ClassDef):
+            for field in class_.body:
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                    taken = fields.get((class_.name, field.target.id))
+                    if taken is not None:
+                        yield self._place(field, taken[1], taken[0], dead=False)
+        for name, option in self._options.items():
+            taken = fields.get(("", name))
+            if taken is not None:
+                yield self._option(option, taken[1], taken[0], dead=False)
+
     def _of_call(self, node: ast.Call, call: Call) -> Iterator[Argument]:
-        if call.target in _FROM_OPTIONS:
+        if call.target in FROM_OPTIONS:
             for name, option in self._options.items() if node.args else ():
-                yield self._option(option, name, "engine", call)
+                yield self._option(option, name, "engine", dead=call.dead)
             return
         owner = owner_of(call.target)
         for keyword in node.keywords:
@@ -61,11 +107,11 @@ class DefaultReader:
             if keyword.arg is None:
                 source = self._as_dict(value, 0)
                 for name, place in self._fields(source).items() if source is not None else ():
-                    yield self._place(place, name, owner, call)
+                    yield self._place(place, name, owner, dead=call.dead)
             elif isinstance(value, ast.Attribute):
                 field = self._fields(value.value).get(value.attr)
                 if field is not None:
-                    yield self._place(field, keyword.arg, owner, call)
+                    yield self._place(field, keyword.arg, owner, dead=call.dead)
 
     def _as_dict(self, node: ast.expr, depth: int) -> ast.expr | None:
         """The object whose fields a mapping holds: `asdict(x)`, `vars(x)`, `x.__dict__`."""
@@ -131,9 +177,9 @@ class DefaultReader:
 
     # Places
 
-    def _place(self, place: ast.AnnAssign | ast.Call, name: str, owner: str, call: Call) -> Argument:
+    def _place(self, place: ast.AnnAssign | ast.Call, name: str, owner: str, *, dead: bool) -> Argument:
         if isinstance(place, ast.Call):
-            return self._option(place, name, owner, call)
+            return self._option(place, name, owner, dead=dead)
         value = self._calls.value(place.value) if place.value is not None else Value("")
         value_span = self._text.span(place.value) if place.value is not None else None
         spans = (self._text.span(place), self._text.span(place.target), value_span)
@@ -142,9 +188,9 @@ class DefaultReader:
         if isinstance(class_, ast.ClassDef):
             fields = [one for one in class_.body if isinstance(one, ast.AnnAssign)]
             declared = Declaration(self._text.span(place), class_.name, fields.index(place))
-        return self._told(owner, name, value, spans, call, declared)
+        return self._told(owner, name, value, spans, declared, dead=dead)
 
-    def _option(self, option: ast.Call, name: str, owner: str, call: Call) -> Argument:
+    def _option(self, option: ast.Call, name: str, owner: str, *, dead: bool) -> Argument:
         default = next((k.value for k in option.keywords if k.arg == "default"), None)
         value = self._calls.value(default) if default is not None else Value("")
         value_span = self._text.span(default) if default is not None else None
@@ -152,19 +198,20 @@ class DefaultReader:
         spans = (self._text.span(option), self._text.span(named), value_span)
         alone = isinstance(self._syntax.parents.get(option), ast.Expr)
         declared = Declaration(self._text.span(option)) if alone else None
-        return self._told(owner, name, value, spans, call, declared)
+        return self._told(owner, name, value, spans, declared, dead=dead)
 
     @staticmethod
-    def _told(  # noqa: PLR0917 (what there is to tell)
+    def _told(
         owner: str,
         name: str,
         value: Value,
         spans: tuple[Span, Span, Span | None],
-        call: Call,
         declared: Declaration | None,
+        *,
+        dead: bool,
     ) -> Argument:
         span, name_span, value_span = spans
         return Argument(
             owner, name, value, Form.KEY, span, name_span, value_span,
-            certainty=Certainty.LIKELY, dead=call.dead, fixed=True, declared=declared,
+            certainty=Certainty.LIKELY, dead=dead, fixed=True, declared=declared,
         )  # fmt: skip

@@ -75,6 +75,7 @@ class ProjectIndex:
     def __init__(self, tables: IndexTables) -> None:
         self._tables = tables
         self._configurations: tuple[Configuration, ...] = ()
+        self._fields: Mapping[PurePosixPath, Mapping[tuple[str, str], tuple[str, str]]] = {}
 
     def learn(self, configurations: Iterable[Configuration]) -> None:
         """Take on which settings the project's modules hand on as keywords, once they are read."""
@@ -83,6 +84,14 @@ class ProjectIndex:
     def reached(self, path: PurePosixPath) -> dict[tuple[str, ...], str]:
         """Which mappings of a file of settings are handed on, and what takes them."""
         return reached(self._configurations, path) if self._configurations else {}
+
+    def learn_fields(self, fields: Mapping[PurePosixPath, Mapping[tuple[str, str], tuple[str, str]]]) -> None:
+        """Take on which fields and options reach a constructor in another file; see `flow/elsewhere.py`."""
+        self._fields = fields
+
+    def fields(self, path: PurePosixPath) -> Mapping[tuple[str, str], tuple[str, str]]:
+        """The fields and options of a file that reach a constructor in another one, with what takes them."""
+        return self._fields.get(path, {})
 
     @property
     def names(self) -> frozenset[str]:

@@ -68,7 +68,13 @@ def read_python(
     references = ReferenceReader(syntax, names, text, gates, reader)
     attributes = insides.attributes()
     variables = EnvironmentReader(syntax, names, text, gates, reader).variables()
-    defaults = DefaultReader(syntax, names, text, reader).read(calls)
+    default_reader = DefaultReader(syntax, names, text, reader)
+    defaults = default_reader.read(calls)
+    taken_elsewhere = index.fields(path) if index is not None else {}
+    if taken_elsewhere:
+        known = {(one.span, one.name) for one in defaults}
+        others = default_reader.of_others(taken_elsewhere)
+        defaults = (*defaults, *(one for one in others if (one.span, one.name) not in known))
     if defaults:
         arguments = tuple(sorted((*arguments, *defaults), key=lambda a: a.span))
     commands = CommandReader(syntax, text, gates, reader).read()

@@ -90,6 +90,7 @@ def read_project(
         index.learn(
             one for file in found.values() for inside in file.running for one in inside.configurations
         )
+        _add_fields(found, sources, index, target)
         settings |= {file for file in sources if file.kind in SETTINGS and index.reached(file.relative)}
     started = _programs(found.values())
     settings |= {
@@ -123,6 +124,38 @@ def read_project(
         keeps_logprobs=bool(facts) and keeps_logprobs([sources[f] for f in sources if f.kind in _CODE]),
         unreached=dead,
     )
+
+
+def _add_fields(
+    found: dict[SourceFile, FileFacts],
+    sources: Mapping[SourceFile, bytes],
+    index: ProjectIndex,
+    target: Target,
+) -> None:
+    """Read files again, or at all, whose fields and options reach an engine that another file builds."""
+    from vllm_migrate.facts.loader import load_facts  # noqa: PLC0415 - loaded where there is something to judge
+    from vllm_migrate.facts.model import Subject  # noqa: PLC0415 - same
+    from vllm_migrate.resolve.defaults import calls_with_objects  # noqa: PLC0415 - same
+
+    def matters(name: str) -> bool:
+        return load_facts().on_target(Subject.ENGINE_ARGUMENT, name, target) is not None
+
+    takes = [
+        facts
+        for facts in found.values()
+        if facts.kind is FileKind.PYTHON and calls_with_objects(facts, matters)
+    ]
+    if not takes:
+        return
+    from vllm_migrate.resolve.flow.elsewhere import fields_elsewhere  # noqa: PLC0415 - few projects do so
+
+    python = {file.relative: text for file, text in sources.items() if file.kind is FileKind.PYTHON}
+    fields = fields_elsewhere(takes, python, matters)
+    index.learn_fields(fields)
+    for file in sources if fields else ():
+        if file.relative in fields and file.kind is FileKind.PYTHON:
+            # A file that can't be read was not followed into.
+            found[file] = read_file(file.relative, file.kind, sources[file], index, target)
 
 
 def _programs(code: Iterable[FileFacts]) -> tuple[Program, ...]:
