@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rule_support import by_code, find
 
 from vllm_migrate.edits.model import Level
-from vllm_migrate.files.prefilter import worth_parsing
+from vllm_migrate.files.located import Use
+from vllm_migrate.files.prefilter import trains, worth_parsing
 
 _LAZY = "from __future__ import annotations\n"
 
@@ -48,3 +51,48 @@ def test_a_module_that_is_imported_by_its_name_is_followed(importer: str) -> Non
     assert [one.level for one in find(by_code("VM302"), text)] == [Level.ERROR]
     assert worth_parsing(text.encode())
     assert not worth_parsing(text.replace('"vllm"', '"other"').replace("vllm", "v").encode())
+
+
+@pytest.mark.parametrize(
+    ("walk", "advice"),
+    [
+        (
+            "x = llm.llm_engine.model_executor.cache_config.block_size",
+            "llm.llm_engine.vllm_config.cache_config.block_size",
+        ),
+        ("del llm.llm_engine.model_executor", "leave it out of the del"),
+        ("del llm.llm_engine.model_executor.driver_worker", "leave it out of the del"),
+        ("x = llm.llm_engine.model_executor", "hand llm on in its place"),
+    ],
+)
+def test_what_to_do_about_a_walk_depends_on_what_is_done_with_it(walk: str, advice: str) -> None:
+    (found,) = find(by_code("VM501"), f"from vllm import LLM\n\n\ndef f(llm: LLM):\n    {walk}\n")
+    assert found.advice.startswith(advice)
+
+
+def test_metrics_that_are_read_are_reported_where_they_are_read() -> None:
+    head = 'from vllm import LLM\n\nllm = LLM("m")\nfor output in llm.generate(["a"]):\n'
+    asked = "    assert output.metrics\n"
+    read = "    print(output.metrics.arrival_time)\n"
+    assert len(find(by_code("VM403"), head + asked)) == 1
+    (found,) = find(by_code("VM403"), head + asked + read)
+    assert found.span.start == len(head + asked) + len("    print(")
+
+
+def test_what_a_docstring_shows_trains_nothing() -> None:
+    shown = b'"""Call `loss.backward()` first."""\n# optimizer.step() second\n'
+    assert not trains(shown)
+    assert trains(shown + b"loss.backward()\n")
+
+
+def test_an_engine_that_answers_requests_gets_a_note_where_others_train() -> None:
+    text = (
+        "from vllm import AsyncEngineArgs, AsyncLLMEngine\n\n\ndef serve(out):\n"
+        '    AsyncLLMEngine.from_engine_args(AsyncEngineArgs("m"))\n'
+        "    return out.outputs[0].logprobs\n"
+    )
+    trained = Use(trains=True, takes_logprobs=True, reads_logprobs=True)
+    (served,) = find(by_code("VM701"), text, use=trained)
+    assert served.level is Level.NOTE
+    (synced,) = find(by_code("VM701"), text, use=replace(trained, syncs_weights=True))
+    assert synced.level is Level.WARNING

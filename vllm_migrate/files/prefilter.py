@@ -37,6 +37,8 @@ _PACKAGES = (
     (b"trl", re.compile(_IMPORT % b"trl"), re.compile((_IMPORT + _STRING + _LATE) % ((b"trl",) * 3))),
 )
 _TRAINS = (b".backward(", b"optimizer.step(", b"optim.step(")
+_TEXT = re.compile(rb"(?s:\"\"\".*?\"\"\"|\'\'\'.*?\'\'\')|#[^\n]*")
+"""Docstrings and comments, which train nothing; roughly, as a mark inside a string may open one."""
 _TAKES = re.compile(rb"""(?:\.|["'])(?:cumulative_logprob|(?:prompt_)?logprobs)\b(?!\s*=[^=])""")
 # {"token_ids": ..., "logprobs": ...}: a sample of a rollout as data. Scores of choices have no ids of tokens
 # beside them.
@@ -90,7 +92,10 @@ def _on_a_line(word: bytes, pattern: re.Pattern[bytes], source: bytes) -> bool:
 
 def trains(source: bytes) -> bool:
     """Whether it trains a model."""
-    return any(word in source for word in _TRAINS)
+    if not any(word in source for word in _TRAINS):
+        return False
+    code = _TEXT.sub(b"", source)
+    return any(word in code for word in _TRAINS)
 
 
 def takes_logprobs(source: bytes) -> bool:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import Certainty
 from vllm_migrate.rules.backstop.absent import is_expected, is_made, level_of, sentence
 from vllm_migrate.rules.backstop.instead import NOTHING, of_name
@@ -54,6 +55,7 @@ class GoneName(Rule):
             ),
         ),
         Example(before="from vllm import envs\n\nkey = envs.compute_hash()\n"),
+        Example(before="from vllm import envs\n\nnew = envs.VLLM_USE_V1\n"),
         Example(
             before=(
                 "import vllm.model_executor.layers.pooler\n\n\n"
@@ -113,8 +115,15 @@ class GoneName(Rule):
             use.span,
             sentence(use.qualified, absence, context.api),
             level=level,
-            advice=of_name(use.qualified, context) or NOTHING,
+            advice=_of_variable(use.qualified, context) or of_name(use.qualified, context) or NOTHING,
         )
+
+
+def _of_variable(qualified: str, context: Context) -> str:
+    """What is known of the environment variable behind a name of `vllm.envs`."""
+    module, _, name = qualified.rpartition(".")
+    known = context.facts.on_target(Subject.VARIABLE, name, context.target) if module == "vllm.envs" else None
+    return f"{known[0].because}: do without it" if known is not None else ""
 
 
 def _is_ours(module: str) -> bool:

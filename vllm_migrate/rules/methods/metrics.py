@@ -27,7 +27,8 @@ class RequestMetrics(Rule):
     """`output.metrics` of a finished request is read.
 
     ## What it does
-    Finds reads of `metrics` on what `generate()` and `chat()` return.
+    Finds reads of `metrics` on what `generate()` and `chat()` return. Where a file reads them and also asks
+    if there are any (`assert output.metrics`), only the reads are reported.
 
     ## Why it matters
     On V1 it is None unless the engine keeps statistics, which `LLM` doesn't by default: reading a time from
@@ -48,6 +49,9 @@ class RequestMetrics(Rule):
     examples = (
         Example(before=_READ),
         Example(
+            before=f'{_BUILD}\nfor output in llm.generate(["a"]):\n    assert output.metrics\n',
+        ),
+        Example(
             before=f'{_BUILD}\nfor output in llm.generate(["a"]):\n    print(output.outputs)\n',
             unchanged=True,
         ),
@@ -64,12 +68,16 @@ class RequestMetrics(Rule):
         change = context.facts.change(Subject.ATTRIBUTE, name, context.source, context.target)
         if change is None:
             return
-        for attribute in file.attributes:
-            if (
-                attribute.owner == "vllm.RequestOutput"
-                and attribute.name == "metrics"
-                and not attribute.assigned
-            ):
+        read = [
+            attribute
+            for attribute in file.attributes
+            if attribute.owner == "vllm.RequestOutput"
+            and attribute.name == "metrics"
+            and not attribute.assigned
+        ]
+        asked = [attribute for attribute in read if _is_asked_for(file, attribute)]
+        for attribute in read:
+            if attribute not in asked or len(asked) == len(read):
                 yield make_finding(
                     self,
                     file,
@@ -79,6 +87,17 @@ class RequestMetrics(Rule):
                     level=Level.WARNING if _is_handed_on(file, attribute) else None,
                     certainty=attribute.certainty,
                 )
+
+
+def _is_asked_for(file: FileFacts, attribute: Attribute) -> bool:
+    """Whether it is only asked if there are any: `assert output.metrics`, `if output.metrics is None:`."""
+    source = file.source
+    line = source.rfind(b"\n", 0, attribute.span.start) + 1
+    before = source[line : attribute.span.start].strip()
+    after = source[attribute.span.end :].lstrip(b" \t")
+    return before in (b"assert", b"if", b"elif", b"if not") and after.startswith(
+        (b"\n", b"\r", b":", b",", b"is ", b"and ")
+    )
 
 
 def _is_handed_on(file: FileFacts, attribute: Attribute) -> bool:

@@ -8,7 +8,7 @@ from vllm_migrate.edits.model import Level, ReplaceText, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import FileKind, Span
 from vllm_migrate.rules.base import Example, Rule
-from vllm_migrate.rules.engines import built, is_rl
+from vllm_migrate.rules.engines import answers_requests, built, is_rl
 from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, is_passed_on, setting
 
@@ -38,6 +38,13 @@ _SCORES = (
     "    for output in llm.generate(prompts, SamplingParams(temperature=0.0, logprobs=5)):\n"
     '        file.write(json.dumps({"choices": list(output.outputs[0].logprobs[0])}))\n'
 )
+_SHAPES = frozenset(
+    {
+        *("repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "logits_processors"),
+        *("guided_decoding", "structured_outputs", "bad_words", "allowed_token_ids"),
+    }
+)
+"""What changes the distribution of greedy sampling. `min_tokens` takes out but the end of a text."""
 _OFF = "enable_prefix_caching=False, async_scheduling=False, seed=1"
 
 
@@ -53,14 +60,16 @@ class RawLogprobs(Rule):
     ## Why it matters
     V1 returns log-probabilities before temperature, penalties, top-k and top-p. The importance ratio is
     then wrong on every token from the first step on, clipping sets in where the policy hasn't moved, and
-    nothing raises. At temperature 1 without truncation and penalties both are the same.
+    nothing raises. At temperature 1 without truncation and penalties both are the same, and so they are at
+    temperature 0 without penalties: a file that samples only so, and trains nothing, is not reported.
 
     ## Fix safety
     Safe where the argument was not written and rollout log-probabilities are used for training. Unsafe for
     a server, which others may ask too, and where min_p and top_p are used together: V1 applies them in
     another order. A value that somebody wrote is reported, never overwritten. In code that doesn't train
     this is a note, and left alone but for code that collects rollouts: where samples are written to a file
-    with their tokens and log-probabilities, for a trainer elsewhere, the edit is offered as unsafe.
+    with their tokens and log-probabilities, for a trainer elsewhere, the edit is offered as unsafe. So it is
+    for an asynchronous engine whose weights nobody changes, which answers requests.
     """
 
     code = "VM701"
@@ -87,7 +96,8 @@ class RawLogprobs(Rule):
             after=f'{_COLLECTOR}    llm = LLM("m", logprobs_mode="processed_logprobs")\n{_KEEP}',
             unsafe=True,
         ),
-        Example(before=f'{_COLLECTOR}    llm = LLM("m")\n{_SCORES}'),
+        Example(before=f'{_COLLECTOR}    llm = LLM("m")\n{_SCORES.replace("0.0", "0.7")}'),
+        Example(before=f'{_COLLECTOR}    llm = LLM("m")\n{_SCORES}', unchanged=True),
         Example(
             before=f'{_HEAD}    llm = LLM("m", {_OFF}, logprobs_mode="processed_logprobs")\n{_TRAINER}',
             unchanged=True,
@@ -140,7 +150,9 @@ class RawLogprobs(Rule):
                 )
             if both:
                 message += "; min_p and top_p are used together, which V1 applies in another order"
-            if not is_rl(use):
+            if not is_rl(use) and _draws_nothing(file):
+                continue
+            if not is_rl(use) or answers_requests(call, use):
                 yield make_finding(
                     self,
                     file,
@@ -193,6 +205,21 @@ def _asks_for_none(file: FileFacts) -> bool:
         not file.use.takes_logprobs
         and any(call.target == "vllm.SamplingParams" for call in file.calls)
         and not any(a.owner == "sampling" and a.name.endswith("logprobs") for a in file.arguments)
+    )
+
+
+def _draws_nothing(file: FileFacts) -> bool:
+    """Whether all sampling in this file is greedy without penalties: V0's log-probabilities are raw, too.
+
+    V0 set the temperature of a greedy request to 1 and its top_p, top_k and min_p to nothing.
+    """
+    calls = [call for call in file.calls if call.target == "vllm.SamplingParams" and not call.dead]
+    return bool(calls) and all(
+        not call.open_ended
+        and (temperature := call.argument("temperature")) is not None
+        and temperature.value.literal in (0, 0.0)
+        and not any(argument.name in _SHAPES for argument in call.arguments)
+        for call in calls
     )
 
 

@@ -165,6 +165,18 @@ class DriverWorkerChain(Rule):
         ),
         Example(
             before=(
+                "from vllm import LLM\n\n\ndef blocks(llm: LLM):\n"
+                "    return llm.llm_engine.model_executor.cache_config.num_gpu_blocks\n"
+            ),
+        ),
+        Example(
+            before=(
+                "from vllm import LLM\n\n\ndef close(llm: LLM):\n"
+                "    del llm.llm_engine.model_executor.driver_worker\n"
+            ),
+        ),
+        Example(
+            before=(
                 "from vllm import LLM\n\n\ndef head(llm: LLM):\n"
                 "    return llm.llm_engine.model_executor.driver_worker.model_runner.model.lm_head\n"
             ),

@@ -20,7 +20,7 @@ def advice(file: FileFacts, chain: Chain) -> str:
 
     A call on the model, or something of the model's, is done by a function of the model; the executor's
     `collective_rpc` is the engine's; what belongs to a worker is done by a method of a worker extension;
-    and what only V0's executor had is left out.
+    a configuration is the engine's own; and what only V0's executor had is left out, as is what is deleted.
     """
     attributes = chain.attributes
     engine, is_async = _engine(chain)
@@ -32,6 +32,15 @@ def advice(file: FileFacts, chain: Chain) -> str:
         return f"{awaited}{engine}{written}" + (
             "" if is_async else ", awaited where the engine is asynchronous"
         )
+    if file.source[chain.statement.start : chain.statement.end].startswith(b"del "):
+        return (
+            "leave it out of the del: V1's engine has no such attribute, and ends its processes when it is "
+            "itself deleted"
+        )
+    configuration = next((index for index, name in enumerate(attributes) if name.endswith("_config")), None)
+    if configuration is not None and "driver_worker" not in attributes and "model_runner" not in attributes:
+        path = ".".join((_outer(chain), "vllm_config", *attributes[configuration:])) + called
+        return f"{path}: V1's engine keeps the configurations"
     if "model_runner" in attributes:
         return _of_the_worker(chain, engine, called, is_async=is_async) + _STAYS
     if attributes[-1] == "model_executor" and not call:
@@ -55,6 +64,12 @@ def _engine(chain: Chain) -> tuple[str, bool]:
     if chain.attributes[0] in ("llm_engine", "model_executor"):
         return root, False
     return root, chain.attributes[0] == "engine"
+
+
+def _outer(chain: Chain) -> str:
+    """The expression of the engine that has `vllm_config`: of an `LLM` it is its `llm_engine`."""
+    root = " ".join(chain.root.split())
+    return f"{root}.llm_engine" if chain.attributes[0] == "llm_engine" else root
 
 
 def _of_the_worker(chain: Chain, engine: str, called: str, *, is_async: bool) -> str:
