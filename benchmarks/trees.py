@@ -55,6 +55,17 @@ def fetch_wheel(row: Mapping[str, str], target: Path) -> None:
             archive.extractall(target)
 
 
+def fetch_commit(row: Mapping[str, str], target: Path) -> None:
+    """The tree of one commit, without its history."""
+    for command in (
+        ["init", "--quiet"],
+        ["fetch", "--quiet", "--depth", "1", row["git"], row["version"]],
+        ["checkout", "--quiet", "FETCH_HEAD"],
+    ):
+        subprocess.run(["git", "-C", str(target), *command], check=True)  # noqa: S607 - git is whichever is installed
+    shutil.rmtree(target / ".git")
+
+
 def fetch_missing(
     description: str, rows: list[dict[str, str]], fetch: Callable[[Mapping[str, str], Path], None]
 ) -> None:

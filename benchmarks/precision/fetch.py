@@ -2,9 +2,10 @@
 
     python benchmarks/precision/fetch.py FOLDER [--only NAME ...]
 
-Every release of `releases.toml` becomes FOLDER/NAME-VERSION. pip downloads it and compares the SHA-256 before
-anything is unpacked; what is there already stays. Of a source archive pip asks the build backend for its
-metadata, which fails for one that wants torch: its unpacked tree is taken nevertheless, as it is.
+Every release of `releases.toml` becomes FOLDER/NAME-VERSION; what is there already stays. pip downloads it
+and compares the SHA-256 before anything is unpacked; where a release has `git`, the tree of its commit is
+fetched. Of a source archive pip asks the build backend for its metadata, which fails for one that wants
+torch: its unpacked tree is taken nevertheless, as it is.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from trees import download, fetch_missing, fetch_wheel, read_rows
+from trees import download, fetch_commit, fetch_missing, fetch_wheel, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,10 @@ def releases() -> list[dict[str, str]]:
 
 
 def fetch(row: Mapping[str, str], target: Path) -> None:
-    """Unpack a release of either kind."""
+    """Unpack a release of whichever kind."""
+    if "git" in row:
+        fetch_commit(row, target)
+        return
     if row.get("kind") != "source":
         fetch_wheel(row, target)
         return

@@ -8,15 +8,13 @@ before it is unpacked, or the tree of a commit. What is there already stays. Not
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from trees import fetch_missing, fetch_wheel, read_rows
+from trees import fetch_commit, fetch_missing, fetch_wheel, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,17 +28,6 @@ def repositories() -> list[dict[str, str]]:
 def fetch(row: Mapping[str, str], target: Path) -> None:
     """Unpack a repository of either kind."""
     (fetch_commit if "git" in row else fetch_wheel)(row, target)
-
-
-def fetch_commit(row: Mapping[str, str], target: Path) -> None:
-    """The tree of one commit, without its history."""
-    for command in (
-        ["init", "--quiet"],
-        ["fetch", "--quiet", "--depth", "1", row["git"], row["version"]],
-        ["checkout", "--quiet", "FETCH_HEAD"],
-    ):
-        subprocess.run(["git", "-C", str(target), *command], check=True)  # noqa: S607 - git is whichever is installed
-    shutil.rmtree(target / ".git")
 
 
 if __name__ == "__main__":
