@@ -84,7 +84,8 @@ def traces(draw):
     rollouts, floor = draw(rollouts_with_floor(len(prompts)))
     probe, probe_floor = draw(rollouts_with_floor(len(prompts)))
     free, _ = draw(rollouts_with_floor(len(prompts)))
-    return Trace(draw(PROVENANCE), prompts, rollouts, floor, probe, probe_floor, free)
+    greedy, _ = draw(rollouts_with_floor(len(prompts)))
+    return Trace(draw(PROVENANCE), prompts, rollouts, floor, probe, probe_floor, free, greedy)
 
 
 @given(trace=traces())

@@ -173,6 +173,7 @@ def _arms(plan: AuditPlan, theirs: Trace, ours: Trace) -> dict[str, EngineRun]:
     candidate.replay = [_record(rollout) for rollout in ours.rollouts]
     candidate.probe = [_record(rollout) for rollout in ours.probe]
     candidate.rollouts = ours.free
+    candidate.greedy = ours.greedy
     candidate.trainer = _trainer(ours.free)
     reference.trainer = _trainer(ours.rollouts)
     reference.trainer_probe = _trainer(ours.probe)

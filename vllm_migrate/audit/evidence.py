@@ -41,6 +41,7 @@ class EngineRun:
         engine: the engine's name in the catalogue; `arguments` those given to `LLM(...)`.
         replay: the reference's tokens forced through it, one record a rollout of the reference.
         probe: the same for the semantic probe's tokens.
+        greedy: what it completes greedily, one completion for each of the reference's greedy ones.
         rollouts: what it sampled itself; `rewards` one each where there is a reward function.
         trainer: the trainer's forward over those rollouts; `trainer_probe` over the probe's, for the
             reference.
@@ -57,6 +58,7 @@ class EngineRun:
     trainer: list[ReplayRecord] = field(default_factory=list)
     trainer_probe: list[ReplayRecord] = field(default_factory=list)
     note: str = ""
+    greedy: tuple[Rollout, ...] = ()
 
 
 @dataclass(slots=True)

@@ -45,6 +45,7 @@ PARITY_RECIPE: dict[str, Any] = {
 
 PROBE_TEMPERATURE, PROBE_TOP_P, PROBE_REPETITION_PENALTY = 0.7, 0.9, 1.1
 PROBE_PROMPTS = 16
+GREEDY_PROMPTS = 16
 FEWEST_WITH_TOP = 8
 
 # Arguments of the candidate that change numbers and that V0 knows as well: the reference gets them too, so
@@ -88,6 +89,7 @@ class AuditPlan:
             that would end beyond `time_budget`, seconds.
         reference: a recorded trace to use in V0's place, an expired one where `allow_expired`;
             `save_reference` where to record one, which expires after `expires_days` (0: never).
+        greedy: on how many prompts both sides also complete greedily, to say where they part.
         redact: keep texts and tokens out of the trace that is saved and out of the result.
         strata: how many bands of lengths the prompts are labelled with.
         resume: directory for what is finished, None for one in the cache; `fresh` not to continue from there.
@@ -123,6 +125,7 @@ class AuditPlan:
     earn_speed: bool = False
     allow_expired: bool = False
     expires_days: int = DEFAULT_DAYS
+    greedy: int = GREEDY_PROMPTS
     redact: bool = False
     strata: int = 4
     resume: Path | None = None
@@ -153,6 +156,11 @@ def probe_profile(sampling: SamplingSettings) -> SamplingSettings:
         min_p=0.0,
         repetition_penalty=PROBE_REPETITION_PENALTY,
     )
+
+
+def greedy_profile(sampling: SamplingSettings) -> SamplingSettings:
+    """The most likely token each time, of the distribution that penalties leave."""
+    return replace(sampling, temperature=0.0, top_p=1.0, top_k=-1, min_p=0.0)
 
 
 def prompts_with_top(prompts: int, samples: int) -> int:

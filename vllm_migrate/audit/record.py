@@ -149,6 +149,7 @@ def candidate_trace(plan: AuditPlan, evidence: Evidence) -> Trace:
         _replayed(trace.rollouts, run.replay, reference.trainer),
         probe=_replayed(trace.probe, run.probe, reference.trainer_probe),
         free=_scored(run),
+        greedy=run.greedy,
     )
 
 

@@ -9,7 +9,7 @@ import typer
 
 from vllm_migrate.audit.arguments import parse_arguments
 from vllm_migrate.audit.cause.options import with_cause_options
-from vllm_migrate.audit.plan import AuditPlan, build_plan
+from vllm_migrate.audit.plan import GREEDY_PROMPTS, AuditPlan, build_plan
 from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.audit.redact import redacted_result
 from vllm_migrate.audit.run import INTERRUPTED, not_judged, run_audit
@@ -64,6 +64,7 @@ def audit(
     plan_only: audit_options.PlanOnly = False,
     detect: audit_options.Detect = 0.005,
     detect_reward: audit_options.DetectReward = 0.02,
+    greedy: live_options.Greedy = GREEDY_PROMPTS,
     ladder: audit_options.Ladder = audit_options.LadderMode.AUTO,
     earn_speed: audit_options.EarnSpeed = False,
     v1_sampling: audit_options.V1Sampling = None,
@@ -145,7 +146,7 @@ def audit(
             trainer_head="" if trainer_head is None else trainer_head.value,
         )
         plan = replace(plan, expires_days=expires_days, allow_expired=allow_expired, redact=redact)
-        plan = check_support(replace(plan, resume=resume, fresh=fresh, strata=max(1, strata)))
+        plan = check_support(replace(plan, resume=resume, fresh=fresh, strata=max(1, strata), greedy=greedy))
         if plan_only:
             print_plan(plan, detect=detect, detect_reward=detect_reward)
             raise typer.Exit

@@ -50,6 +50,15 @@ ClipRange = Annotated[float, typer.Option(help="Your objective's clip range.", r
 ClipRangeHigh = Annotated[
     float | None, typer.Option(help="Its upper side, where it differs.", rich_help_panel=FIGURES)
 ]
+Greedy = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=0,
+        help="Complete N prompts greedily on both sides, too, to say where they part; 0 for none.",
+        rich_help_panel=FIGURES,
+    ),
+]
 Reward = Annotated[
     str | None,
     typer.Option(help="Reward function in TRL's form, file.py:function.", rich_help_panel=REWARD),

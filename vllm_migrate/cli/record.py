@@ -11,7 +11,7 @@ import typer
 
 from vllm_migrate.audit.arguments import parse_arguments
 from vllm_migrate.audit.figures.metrics import ClipRange
-from vllm_migrate.audit.plan import build_plan
+from vllm_migrate.audit.plan import GREEDY_PROMPTS, build_plan
 from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.audit.record import following_plan
 from vllm_migrate.audit.record import record as record_trace
@@ -51,6 +51,7 @@ def record(
         Path | None,
         typer.Option(help="Record a candidate: replay this reference's tokens through V1, for `compare`."),
     ] = None,
+    greedy: live_options.Greedy = GREEDY_PROMPTS,
     expires_days: live_options.ExpiresDays = DEFAULT_DAYS,
     allow_expired: live_options.AllowExpired = False,
     redact: live_options.Redact = False,
@@ -94,6 +95,7 @@ def record(
     plan = replace(
         plan, expires_days=expires_days, redact=redact, resume=resume, fresh=fresh, strata=max(1, strata)
     )
+    plan = replace(plan, greedy=greedy)
     plan = check_support(plan)
     if not quiet:
         for warning in plan.warnings:

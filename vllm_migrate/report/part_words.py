@@ -31,7 +31,9 @@ _DIAGNOSTICS = {
     "confident_disagreement": "confident disagreement",
     "length_shift": "length shift",
     "finish_length_shift": "shift of completions cut by length",
-    "greedy_first_divergence": "first divergence under greedy",
+    "served_prompt_logprobs": "prompt logprobs, server to trainer's raw ones",
+    "greedy_identical": "greedy completions that are the same",
+    "greedy_first_divergence": "first divergence under greedy, median",
 }
 HOW = {
     "live": "in the running engine",

@@ -104,6 +104,7 @@ class Trace:
         noise_floor: logprobs of the A/A replay, aligned with `rollouts`; empty where there was none.
         probe: rollouts under the semantic probe's profile, on some of the prompts.
         probe_noise_floor: aligned with `probe`.
+        greedy: the engine's greedy completions of some of the prompts, one each.
         free: what the engine sampled itself, where `rollouts` are another engine's tokens.
     """
 
@@ -114,3 +115,4 @@ class Trace:
     probe: tuple[Rollout, ...] = ()
     probe_noise_floor: tuple[tuple[float, ...], ...] = ()
     free: tuple[Rollout, ...] = ()
+    greedy: tuple[Rollout, ...] = ()

@@ -19,7 +19,7 @@ from vllm_migrate.trace.model import SCHEMA, Prompt, Provenance, Rollout, Trace
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MAIN, PROBE, FREE = "main", "probe", "free"  # which part of the trace a row belongs to
+MAIN, PROBE, FREE, GREEDY = "main", "probe", "free", "greedy"  # which part of the trace a row belongs to
 _EXTRA = ("raw", "trainer", "trainer_raw")
 _LONGEST_METADATA = 2**31 - 1  # bytes; Arrow's own limit of 100 MB would refuse many long prompts
 _SCHEMA_KEY = b"vllm-migrate.schema"
@@ -48,13 +48,14 @@ def write_trace(trace: Trace, path: Path) -> None:
         }
     except (TypeError, ValueError) as error:
         raise InputError(f"can't write a trace: {error}") from None
-    rows = trace.rollouts + trace.probe + trace.free
+    parts = ((MAIN, trace.rollouts), (PROBE, trace.probe), (FREE, trace.free), (GREEDY, trace.greedy))
+    rows = [rollout for _, rollouts in parts for rollout in rollouts]
+    profiles = [profile for profile, rollouts in parts for _ in rollouts]
     floors: tuple[tuple[float, ...] | None, ...] = (
         *(trace.noise_floor or (None,) * len(trace.rollouts)),
         *(trace.probe_noise_floor or (None,) * len(trace.probe)),
-        *((None,) * len(trace.free)),
+        *((None,) * (len(trace.free) + len(trace.greedy))),
     )
-    profiles = [MAIN] * len(trace.rollouts) + [PROBE] * len(trace.probe) + [FREE] * len(trace.free)
     table = pa.table(
         {
             "profile": pa.array(profiles, pa.string()),
@@ -124,9 +125,10 @@ def _assemble(table: pa.Table, metadata: dict[bytes, bytes]) -> Trace:
     rollouts, noise_floor = _profile(columns, MAIN)
     probe, probe_noise_floor = _profile(columns, PROBE)
     free, _ = _profile(columns, FREE)
-    if len(rollouts) + len(probe) + len(free) != table.num_rows:
+    greedy, _ = _profile(columns, GREEDY)
+    if len(rollouts) + len(probe) + len(free) + len(greedy) != table.num_rows:
         raise ValueError("a row of an unknown profile")
-    return Trace(provenance, prompts, rollouts, noise_floor, probe, probe_noise_floor, free)
+    return Trace(provenance, prompts, rollouts, noise_floor, probe, probe_noise_floor, free, greedy)
 
 
 def _profile(
@@ -163,7 +165,12 @@ def _check(trace: Trace) -> None:
         ValueError: they don't.
     """
     known = {prompt.id for prompt in trace.prompts}
-    parts = ((trace.rollouts, trace.noise_floor), (trace.probe, trace.probe_noise_floor), (trace.free, ()))
+    parts = (
+        (trace.rollouts, trace.noise_floor),
+        (trace.probe, trace.probe_noise_floor),
+        (trace.free, ()),
+        (trace.greedy, ()),
+    )
     for rollouts, floor in parts:
         for index, rollout in enumerate(rollouts):
             tokens = len(rollout.token_ids)

@@ -28,6 +28,7 @@ def redacted(trace: Trace) -> Trace:
         rollouts=tuple(map(_rollout, trace.rollouts)),
         probe=tuple(map(_rollout, trace.probe)),
         free=tuple(map(_rollout, trace.free)),
+        greedy=tuple(map(_rollout, trace.greedy)),
     )
 
 

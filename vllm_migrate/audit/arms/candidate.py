@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.arms.experiment import LADDER, SPEED, experiment
@@ -9,6 +10,7 @@ from vllm_migrate.audit.arms.shared import FINISHED
 from vllm_migrate.audit.arms.sync import SYNC, finish_sync, probe_sync, take_sync
 from vllm_migrate.audit.cause.steps import candidate_sampling
 from vllm_migrate.audit.evidence import CANDIDATE, REMEDY
+from vllm_migrate.audit.plan import greedy_profile
 from vllm_migrate.audit.prompts.encode import read_by, same_from_text
 from vllm_migrate.reward.rollouts import score_rollouts
 from vllm_migrate.workers import protocol as wire
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from vllm_migrate.audit.evidence import EngineRun
     from vllm_migrate.audit.process import EngineProcess
     from vllm_migrate.engines.environment import EngineEnvironment
+    from vllm_migrate.trace.model import Rollout
 
 _REMEDY_SLOT = "remedy"
 _INPUTS = "inputs"  # name of the finished part in the journal, beside those of the arms
@@ -108,11 +111,25 @@ def _replay_and_sample(
     run.rollouts = process.sample(
         run.name, trace.prompts, sampling, samples=plan.samples, seed=plan.seed, slot=slot
     )
+    if run.name == CANDIDATE:
+        run.greedy = _greedy(shared, process, slot)
     if plan.reward is not None and run.name == CANDIDATE:
         run.rewards = score_rollouts(plan.reward, trace.prompts, run.rollouts)
     shared.journal.keep(run.name, run)
     shared.measured.arms[run.name] = run
     shared.deliver(shared.sampled[run.name], run)
+
+
+def _greedy(shared: Shared, process: EngineProcess, slot: str) -> tuple[Rollout, ...]:
+    """Greedy completions of the prompts that the reference completed greedily."""
+    plan, trace = shared.plan, shared.reference.result()
+    wanted = {rollout.prompt for rollout in trace.greedy} if plan.greedy else set()
+    prompts = [prompt for prompt in trace.prompts if prompt.id in wanted]
+    if not prompts:
+        return ()
+    profile = greedy_profile(candidate_sampling(plan))
+    made = process.sample(CANDIDATE, prompts, profile, samples=1, seed=plan.seed, slot=slot)
+    return tuple(replace(rollout, prompt=prompts[rollout.prompt].id) for rollout in made)
 
 
 def _compare_inputs(shared: Shared, process: EngineProcess) -> None:

@@ -9,7 +9,7 @@ from vllm_migrate.audit.arms.shared import FINISHED
 from vllm_migrate.audit.arms.sync import probe_sync, take_sync
 from vllm_migrate.audit.cause.replay import replay_counterparts
 from vllm_migrate.audit.evidence import NOISE_FLOOR, REFERENCE
-from vllm_migrate.audit.plan import PROBE_PROMPTS, prompts_with_top
+from vllm_migrate.audit.plan import PROBE_PROMPTS, greedy_profile, prompts_with_top
 from vllm_migrate.audit.prompts.encode import encoded
 from vllm_migrate.audit.provenance import provenance_of
 from vllm_migrate.errors import VllmMigrateError
@@ -104,7 +104,11 @@ def _sample_reference(shared: Shared, process: EngineProcess, run: EngineRun, mo
     if plan.probe is not None:
         some = prompts[:PROBE_PROMPTS]
         probe = process.sample(REFERENCE, some, plan.probe, samples=plan.samples, seed=plan.seed)
-    trace = Trace(provenance_of(plan, run, model=model_hash), prompts, rollouts, probe=probe)
+    greedy: tuple[Rollout, ...] = ()
+    if some := prompts[: plan.greedy]:
+        greedy = process.sample(REFERENCE, some, greedy_profile(plan.sampling), samples=1, seed=plan.seed)
+    made = provenance_of(plan, run, model=model_hash)
+    trace = Trace(made, prompts, rollouts, probe=probe, greedy=greedy)
     shared.journal.keep(REFERENCE, trace)
     shared.deliver(shared.reference, trace)
 

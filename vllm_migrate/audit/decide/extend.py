@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.decide.sequential import levels_of, look_sizes
 from vllm_migrate.audit.decide.statistics import FEWEST_PROMPTS
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     Gather = Callable[[AuditPlan, Trace | None], Evidence]
     Conclude = Callable[[AuditPlan, Evidence], AuditResult]
 
+_FIRST_ONLY: dict[str, Any] = {"ladder": "none", "sync_probe": "none", "earn_speed": False, "greedy": 0}
 _SEED_STEP = 1_000_003  # keeps the seeds of one look's requests apart from those of the next
 
 
@@ -102,7 +103,7 @@ def _block_plan(plan: AuditPlan, look: int, start: int, stop: int) -> AuditPlan:
     """The plan of one look: its prompts alone, and only the first explains."""
     seed = plan.seed if plan.reference is not None else plan.seed + look * _SEED_STEP
     block = replace(plan, prompts=plan.prompts[start:stop], seed=seed, save_reference=None)
-    return block if look == 0 else replace(block, ladder="none", sync_probe="none", earn_speed=False)
+    return block if look == 0 else replace(block, **_FIRST_ONLY)
 
 
 def part_of(trace: Trace, start: int, stop: int) -> Trace:
@@ -123,6 +124,7 @@ def part_of(trace: Trace, start: int, stop: int) -> Trace:
         rollouts=taken(trace.rollouts),
         noise_floor=tuple(trace.noise_floor[index] for index in main) if trace.noise_floor else (),
         probe=taken(trace.probe),
+        greedy=taken(trace.greedy),
         probe_noise_floor=tuple(trace.probe_noise_floor[i] for i in probe) if trace.probe_noise_floor else (),
     )
 
@@ -162,6 +164,7 @@ def _merged_trace(one: Trace, two: Trace, offset: int) -> Trace:
         rollouts=(*one.rollouts, *_moved(two.rollouts, offset)),
         noise_floor=(*one.noise_floor, *two.noise_floor) if floors else (),
         probe=(*one.probe, *_moved(two.probe, offset)),
+        greedy=(*one.greedy, *_moved(two.greedy, offset)),
         probe_noise_floor=(*one.probe_noise_floor, *two.probe_noise_floor) if probe_floors else (),
     )
 
@@ -177,6 +180,7 @@ def _merged_run(one: EngineRun, two: EngineRun, offset: int) -> EngineRun:
         replay=[*one.replay, *two.replay],
         probe=[*one.probe, *two.probe],
         rollouts=(*one.rollouts, *_moved(two.rollouts, offset)),
+        greedy=(*one.greedy, *_moved(two.greedy, offset)),
         rewards=[*one.rewards, *two.rewards],
         trainer=[*one.trainer, *two.trainer],
         trainer_probe=[*one.trainer_probe, *two.trainer_probe],

@@ -13,6 +13,7 @@ from vllm_migrate.audit.figures.diagnostics import (
     of_top,
     top_of,
 )
+from vllm_migrate.audit.figures.greedy import of_greedy
 from vllm_migrate.audit.figures.strata import measure_strata
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def candidate_figures(
         *of_tokens(sampler, other, prompts, seed=seed),
         *of_top(*top_of(rollouts, candidate.replay), seed=seed),
         *of_rollouts(rollouts, candidate.rollouts, seed=seed),
+        *of_greedy(trace.greedy, candidate.greedy, seed=seed),
     ]
     return Figures(
         conclude_diagnostics(measured, thresholds.diagnostics),
