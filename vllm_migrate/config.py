@@ -7,11 +7,12 @@ misspelt `ignore` would otherwise switch nothing off without anybody noticing.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.errors import ConfigError
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

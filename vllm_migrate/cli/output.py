@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
 from vllm_migrate.report.style import Style, style_for, terminal_width
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from typing import TextIO

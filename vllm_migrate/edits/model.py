@@ -7,9 +7,11 @@ text edit says which bytes become which. Nothing here reads or writes a file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
+
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath

@@ -7,7 +7,6 @@ it is handed out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits import model as edits
@@ -15,6 +14,7 @@ from vllm_migrate.edits.model import Finding, Safety, Splice
 from vllm_migrate.edits.splice import OverlapError, apply_splices
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.located import FileFacts, FileKind, Span
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

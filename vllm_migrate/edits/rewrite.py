@@ -11,7 +11,7 @@ next check still finds them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.diagnostic import REFUSED, Diagnostic
@@ -19,6 +19,7 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.located import FileKind
 from vllm_migrate.files.shell_lines import joined_line
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

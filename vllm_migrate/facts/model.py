@@ -7,9 +7,11 @@ release (a removed argument) are the same kind of row.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

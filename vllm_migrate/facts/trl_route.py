@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.facts.source import pinned
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from packaging.version import Version

@@ -8,13 +8,13 @@ unreadable or oversized file, a loop of links) is returned with its reason. What
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.ignore import Ignores
 from vllm_migrate.files.kinds import HEAD_BYTES, kind_by_name, kind_of
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

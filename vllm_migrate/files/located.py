@@ -6,11 +6,13 @@ rule serves a Python keyword, a dictionary entry, a YAML key and a command-line 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.kinds import FileKind as FileKind  # noqa: PLC0414, TC001 - handed on with the facts
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,7 +47,7 @@ class Form(str, Enum):
     FLAG = "flag"  # --name value on a command line, also inside a Python argument list
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclasses.dataclass(frozen=True, slots=True, order=True)  # compared too often for `values.dataclass`
 class Span:
     """A half-open range of byte offsets, `[start, end)`."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import gc
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.positions import SourceText, UnreadableTextError, python_encoding
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath

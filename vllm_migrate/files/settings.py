@@ -7,7 +7,7 @@ once for all of them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from vllm_migrate.files.shell import script_facts
 from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.files.text import newline_of, shown
 from vllm_migrate.files.yaml_commands import command_flags, flat
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.flags import takes_value
 from vllm_migrate.files.located import UNRESOLVED, Argument, Span, Value
 from vllm_migrate.files.shell_flags import flags_among, server_flags_from
 from vllm_migrate.files.shell_words import Word
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

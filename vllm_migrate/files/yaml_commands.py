@@ -7,7 +7,7 @@ A container's command may be split: Kubernetes' `args` follow its `command`, com
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
@@ -17,6 +17,7 @@ from vllm_migrate.files.shell_words import words_within
 from vllm_migrate.files.word_lists import Item, Server, flags_in, server_in
 from vllm_migrate.files.yaml_places import items_span
 from vllm_migrate.files.yaml_values import literal
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,9 @@ And what else any text for a terminal needs.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from typing import TextIO

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.located import Argument, Certainty, Span, Variable
 from vllm_migrate.files.word_lists import Item, Server, flags_in, server_in
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.located import Certainty
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     import ast

@@ -7,11 +7,11 @@ Why it matters, Fix safety), its examples are its tests, and both together are i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from vllm_migrate.facts.model import Target
 from vllm_migrate.files.located import FileKind
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,11 +5,11 @@ What a position means is read from the API of the source and of the target, as e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import RemoveArgument, RenameArgument
 from vllm_migrate.files.located import UNRESOLVED, Span
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

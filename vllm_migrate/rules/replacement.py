@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import AddArgument, RenameArgument, ReplaceText
@@ -12,6 +11,7 @@ from vllm_migrate.edits.settings import toml_value
 from vllm_migrate.facts.model import Remedy
 from vllm_migrate.files.located import UNRESOLVED, FileKind, Form, Span
 from vllm_migrate.rules.removal import remove_argument, written_as_toml
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from vllm_migrate.edits.model import Edit

@@ -7,7 +7,7 @@ can't be judged becomes a diagnostic and never ends the run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.diagnostic import UNPARSABLE, UNREADABLE, Diagnostic
@@ -17,6 +17,7 @@ from vllm_migrate.files.adapters import read_file
 from vllm_migrate.files.discover import TOO_LARGE, discover, given_file
 from vllm_migrate.rules.reading import Project, names_vllm, read_project
 from vllm_migrate.rules.subprojects import locked, nearest, shows_v0, subprojects
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.located import UNRESOLVED
 from vllm_migrate.files.python import parse_python
+from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
