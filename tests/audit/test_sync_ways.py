@@ -29,6 +29,18 @@ def test_none_probes_nothing():
     assert cases("none", generation="v1", caching=True, way=SyncWay("reload")) == ()
 
 
+def test_own_is_the_users_way_and_what_may_stand_in_for_it():
+    def own(way, **more):
+        return [case.way for case in cases("own", generation="v1", caching=True, way=way, **more)]
+
+    reset = SyncWay(wire.RELOAD, clear=True)
+    assert own(reset) == [reset]
+    assert own(SyncWay(wire.IN_PLACE, clear=True)) == [SyncWay(wire.IN_PLACE, clear=True), reset]
+    assert cases("own", generation="v1", caching=True, way=None) == cases(
+        "auto", generation="v1", caching=True, way=None
+    )
+
+
 def test_auto_covers_the_pause_modes_with_and_without_clearing():
     found = cases("auto", generation="v1", caching=True, way=None)
     ways = {case.way for case in found}

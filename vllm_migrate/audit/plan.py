@@ -81,7 +81,8 @@ class AuditPlan:
             code that scores with `prompt_logprobs`.
         ladder: "auto" (what has a chance to explain an excess), "all" or "none".
         earn_speed: whether to try the optimisations that parity turns off.
-        sync_probe: which weight updates to try in the live engine: "auto", "all" or "none".
+        sync_probe: which weight updates to try in the live engine: "auto", "own", "all" or
+            "none".
         sync_way: how the user's code brings in weights, None where that is not known; its invariants gate.
         trainer_head: precision of the trainer's head, "" where that is not known.
         thresholds: the margins; `levels` the error probabilities of this look.

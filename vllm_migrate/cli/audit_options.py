@@ -40,6 +40,7 @@ class SyncProbing(str, Enum):
     """Which weight updates are tried in the candidate's live engine."""
 
     AUTO = "auto"
+    OWN = "own"
     ALL = "all"
     NONE = "none"
 
@@ -192,7 +193,7 @@ TrainerHead = Annotated[
 SyncProbe = Annotated[
     SyncProbing,
     typer.Option(
-        help="Weight updates to try in the live engine: the usual ones, all, or none.",
+        help="Weight updates to try in the live engine: the usual ones, your own, all, or none.",
         rich_help_panel=_SYNC,
     ),
 ]

@@ -45,7 +45,7 @@ class SyncProbe:
 
     Args:
         model: directory of the checkpoint.
-        level: "auto", "all" or "none".
+        level: "auto", "own", "all" or "none".
         way: the user's own way, where it is known.
         seed: of the noise.
     """

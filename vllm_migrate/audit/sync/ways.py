@@ -9,7 +9,7 @@ from vllm_migrate.workers import sync_protocol as wire
 
 RESET = "+reset"
 FLOAT32 = "float32"
-LEVELS = ("auto", "all", "none")
+LEVELS = ("auto", "own", "all", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,8 @@ def cases(level: str, *, generation: str, caching: bool, way: SyncWay | None) ->
     """What to probe in one engine.
 
     Args:
-        level: "auto" for what user code does most, "all" for every mode the protocol knows, "none".
+        level: "auto" for what user code does most, "own" for the user's own way alone where that is known,
+            "all" for every mode the protocol knows, "none".
         generation: "v0" or "v1".
         caching: whether the engine was started with prefix caching.
         way: the user's own way, probed in any case unless `level` is "none".
@@ -92,6 +93,10 @@ def cases(level: str, *, generation: str, caching: bool, way: SyncWay | None) ->
     offered = wire.MODES if generation == "v1" else _OF_V0
     if way is not None and way.mode in offered:
         add(way.mode, clear=way.clear)
+        if level == "own":
+            if way.mode in {wire.IN_PLACE, wire.TRANSFER}:  # what stands in where it can't be tried
+                add(plain, clear=way.clear)
+            return tuple(wanted)
     add(plain, clear=False)
     add(plain, clear=True)
     if caching:
