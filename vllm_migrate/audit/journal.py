@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import vllm_migrate
+from vllm_migrate.audit.executors.executor import Scale
 from vllm_migrate.engines.paths import cache_root
 from vllm_migrate.errors import InputError, UsageError
 from vllm_migrate.trace.packed import UnreadableError, fingerprint, read_packed, write_packed
@@ -136,7 +137,9 @@ def audit_key(plan: AuditPlan, engines: tuple[object, ...]) -> str:
     Files are known by name, size and time of change: reading a large checkpoint would take as long as
     starting an engine.
     """
-    judged = replace(plan, resume=None, fresh=False, save_reference=None, warnings=(), redact=False)
+    judged = replace(
+        plan, resume=None, fresh=False, save_reference=None, warnings=(), redact=False, scale=Scale()
+    )
     files = [*plan.model.iterdir()] if plan.model.is_dir() else []
     files += [path for path in (plan.reference, None if plan.reward is None else plan.reward.file) if path]
     own = Path(vllm_migrate.__file__).parent

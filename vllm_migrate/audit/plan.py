@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.decide.judge import ONE_LOOK, Levels
 from vllm_migrate.audit.decide.thresholds import Thresholds, load_thresholds
+from vllm_migrate.audit.executors.executor import Scale
 from vllm_migrate.errors import UsageError
 from vllm_migrate.trace.expiry import DEFAULT_DAYS
 
@@ -81,8 +82,7 @@ class AuditPlan:
             code that scores with `prompt_logprobs`.
         ladder: "auto" (what has a chance to explain an excess), "all" or "none".
         earn_speed: whether to try the optimisations that parity turns off.
-        sync_probe: which weight updates to try in the live engine: "auto", "own", "all" or
-            "none".
+        sync_probe: which weight updates to try in the live engine: "auto", "all" or "none".
         sync_way: how the user's code brings in weights, None where that is not known; its invariants gate.
         trainer_head: precision of the trainer's head, "" where that is not known.
         thresholds: the margins; `levels` the error probabilities of this look.
@@ -93,6 +93,7 @@ class AuditPlan:
         greedy: on how many prompts both sides also complete greedily, to say where they part.
         redact: keep texts and tokens out of the trace that is saved and out of the result.
         strata: how many bands of lengths the prompts are labelled with.
+        scale: where the engines run, and how many share the prompts.
         resume: directory for what is finished, None for one in the cache; `fresh` not to continue from there.
     """
 
@@ -129,6 +130,7 @@ class AuditPlan:
     greedy: int = GREEDY_PROMPTS
     redact: bool = False
     strata: int = 4
+    scale: Scale = field(default_factory=Scale)
     resume: Path | None = None
     fresh: bool = False
 

@@ -16,12 +16,12 @@ from vllm_migrate.audit.conclude import conclude
 from vllm_migrate.audit.decide.costs import remember
 from vllm_migrate.audit.decide.extend import run_looks
 from vllm_migrate.audit.emulated import EMULATED, apply_stand_in, emulated_plan, stand_in
+from vllm_migrate.audit.executors.opening import opened
 from vllm_migrate.audit.gather import IncompleteError, gather, without_verdict
 from vllm_migrate.audit.journal import Journal, open_journal
 from vllm_migrate.audit.result import AuditResult, Cause
 from vllm_migrate.audit.sync.head_invariant import apply_head
 from vllm_migrate.audit.sync.invariants import apply_findings, conclude_sync
-from vllm_migrate.engines import registry
 from vllm_migrate.errors import InputError, UsageError, VllmMigrateError
 from vllm_migrate.reward.load import Texts, score
 from vllm_migrate.trace.checkpoint import read_vocabulary
@@ -31,6 +31,7 @@ from vllm_migrate.workers import protocol as wire
 
 if TYPE_CHECKING:
     from vllm_migrate.audit.evidence import Evidence
+    from vllm_migrate.audit.executors.executor import Executor
     from vllm_migrate.audit.plan import AuditPlan
     from vllm_migrate.audit.process import Progress
     from vllm_migrate.engines.environment import EngineEnvironment
@@ -103,10 +104,16 @@ def _run(plan: AuditPlan, progress: Progress) -> AuditResult:
         score(plan.reward, Texts((), (), (), {}))
     if plan.save_reference is not None and not plan.save_reference.absolute().parent.is_dir():
         raise UsageError(f"no directory to write {plan.save_reference} in")
+    with opened(plan) as (executor, possible):
+        result = _run_in(executor, possible, progress)
+    return replace(result, warnings=(*result.warnings, *executor.notes))
+
+
+def _run_in(executor: Executor, plan: AuditPlan, progress: Progress) -> AuditResult:
     trace = None if plan.reference is None else read_trace(plan.reference)
     emulated = plan.v0 == EMULATED
-    v0 = None if trace is not None or emulated else registry.require(plan.v0)
-    v1 = registry.require(plan.v1)
+    v0 = None if trace is not None or emulated else executor.require(plan.v0)
+    v1 = executor.require(plan.v1)
     if v0 is not None and v0.generation != "v0":
         raise UsageError(f"--v0 {plan.v0} has vLLM {v0.version}, a V1 engine; the reference must be V0")
     if v1.generation != "v1":
@@ -114,10 +121,12 @@ def _run(plan: AuditPlan, progress: Progress) -> AuditResult:
     if emulated and trace is None:
         v0 = stand_in(v1)
     if plan.extend:
-        return _extended(plan, v0, v1, trace, progress)
+        return _extended(plan, v0, v1, trace, progress, executor)
     journal = open_journal(plan, tuple(engine for engine in (v0, v1) if engine is not None))
     try:
-        evidence = gather(plan, v0=v0, v1=v1, trace=trace, journal=journal, progress=progress)
+        evidence = gather(
+            plan, v0=v0, v1=v1, trace=trace, journal=journal, progress=progress, executor=executor
+        )
         if plan.save_reference is not None:
             saved = redacted(evidence.trace) if plan.redact else evidence.trace
             write_trace(saved, plan.save_reference)
@@ -130,12 +139,13 @@ def _run(plan: AuditPlan, progress: Progress) -> AuditResult:
     return replace(result, warnings=(*result.warnings, *journal.notes))
 
 
-def _extended(
+def _extended(  # noqa: PLR0917 - what one look needs
     plan: AuditPlan,
     v0: EngineEnvironment | None,
     v1: EngineEnvironment,
     trace: Trace | None,
     progress: Progress,
+    executor: Executor,
 ) -> AuditResult:
     """Look until decided; every look has a journal of its own, so that a rerun continues with it."""
     engines = tuple(engine for engine in (v0, v1) if engine is not None)
@@ -145,7 +155,9 @@ def _extended(
         place = plan.resume and plan.resume / f"look-{len(journals) + 1}"
         journal = open_journal(replace(of_look, resume=place), engines)
         journals.append(journal)
-        return gather(of_look, v0=v0, v1=v1, trace=part, journal=journal, progress=progress)
+        return gather(
+            of_look, v0=v0, v1=v1, trace=part, journal=journal, progress=progress, executor=executor
+        )
 
     try:
         evidence, result = run_looks(plan, trace, look, concluded)

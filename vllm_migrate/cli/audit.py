@@ -9,6 +9,7 @@ import typer
 
 from vllm_migrate.audit.arguments import parse_arguments
 from vllm_migrate.audit.cause.options import with_cause_options
+from vllm_migrate.audit.executors.opening import scale_of
 from vllm_migrate.audit.plan import GREEDY_PROMPTS, AuditPlan, build_plan
 from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.audit.redact import redacted_result
@@ -72,6 +73,10 @@ def audit(
     trainer_head: audit_options.TrainerHead = None,
     sync_probe: audit_options.SyncProbe = audit_options.SyncProbing.AUTO,
     sync: audit_options.SyncWay = None,
+    executor: audit_options.Executor = audit_options.ExecutorName.LOCAL,
+    replicas: audit_options.Replicas = None,
+    ray_address: audit_options.RayAddress = "",
+    replica_cpus: audit_options.ReplicaCpus = None,
     reward: live_options.Reward = None,
     require_reward: live_options.RequireReward = False,
     reference: audit_options.Reference = None,
@@ -145,7 +150,10 @@ def audit(
             sync_way=None if way is None else parse_way(way),
             trainer_head="" if trainer_head is None else trainer_head.value,
         )
-        plan = replace(plan, expires_days=expires_days, allow_expired=allow_expired, redact=redact)
+        scale = scale_of(executor.value, replicas, address=ray_address, cpus=replica_cpus)
+        plan = replace(
+            plan, scale=scale, expires_days=expires_days, allow_expired=allow_expired, redact=redact
+        )
         plan = check_support(replace(plan, resume=resume, fresh=fresh, strata=max(1, strata), greedy=greedy))
         if plan_only:
             print_plan(plan, detect=detect, detect_reward=detect_reward)

@@ -11,6 +11,7 @@ import typer
 from vllm_migrate.cli.live_options import FIGURES, TRACES
 
 _ENGINES, _CODE, _CAUSE, _TRAINER, _SYNC = "Engines", "Your code", "Cause", "Trainer", "Weight sync"
+_SCALE = "Scale-out"
 
 
 class LadderMode(str, Enum):
@@ -40,9 +41,15 @@ class SyncProbing(str, Enum):
     """Which weight updates are tried in the candidate's live engine."""
 
     AUTO = "auto"
-    OWN = "own"
     ALL = "all"
     NONE = "none"
+
+
+class ExecutorName(str, Enum):
+    """Where the engines run."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 Model = Annotated[Path | None, typer.Option(help="Directory of the checkpoint.")]
@@ -193,7 +200,7 @@ TrainerHead = Annotated[
 SyncProbe = Annotated[
     SyncProbing,
     typer.Option(
-        help="Weight updates to try in the live engine: the usual ones, your own, all, or none.",
+        help="Weight updates to try in the live engine: the usual ones, all, or none.",
         rich_help_panel=_SYNC,
     ),
 ]
@@ -209,4 +216,27 @@ Reference = Annotated[
 ]
 SaveReference = Annotated[
     Path | None, typer.Option(help="Record the reference here.", rich_help_panel=TRACES)
+]
+Executor = Annotated[
+    ExecutorName,
+    typer.Option(
+        help="Where the engines run: this machine, or a Ray cluster (pip install 'vllm-migrate\\[ray]').",
+        rich_help_panel=_SCALE,
+    ),
+]
+Replicas = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="With ray: engines that share each arm's prompts; 1 by default.", rich_help_panel=_SCALE
+    ),
+]
+RayAddress = Annotated[
+    str,
+    typer.Option(
+        help="With ray: of the cluster; else this machine's, else a new one here.", rich_help_panel=_SCALE
+    ),
+]
+ReplicaCpus = Annotated[
+    int | None,
+    typer.Option(min=1, help="With ray: processors for each replica; 1 by default.", rich_help_panel=_SCALE),
 ]
