@@ -31,6 +31,7 @@ _COMMANDS = {
     "rule": "Explain a rule, or list them all.",
     "engines": "Install, list, examine and remove the engines that `audit` runs.",
     "audit": "Replay the same prompts through V0 and V1, and judge V1.",
+    "reward": "Ask a reward whether it can be trained against.",
     "record": "Record V0's side of an audit once, or a candidate's replay of it.",
     "compare": "Judge a recorded candidate against a recorded reference, without an engine.",
 }

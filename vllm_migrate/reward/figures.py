@@ -1,0 +1,44 @@
+"""Figures with intervals that the probes share.
+
+Samples of one prompt are not independent: prompts are resampled, not samples.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vllm_migrate.audit.figures.distributions import beta_quantile
+from vllm_migrate.audit.verdict import Estimate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RESAMPLES = 1000
+
+
+def share(hits: int, total: int) -> Estimate:
+    """A share with its exact two-sided 95% interval (C. Clopper and E. Pearson, 1934); [0, 1] of nothing."""
+    low = beta_quantile(0.025, hits, total - hits + 1) if hits else 0.0
+    high = beta_quantile(0.975, hits + 1, total - hits) if hits < total else 1.0
+    return Estimate(hits / total if total else 0.0, low, high)
+
+
+def clustered_mean(values: NDArray[np.float64], groups: NDArray[np.int64], *, seed: int = 0) -> Estimate:
+    """Mean over samples with a 95% percentile interval, prompts resampled with replacement.
+
+    Args:
+        values: shape (samples,), finite.
+        groups: the prompt of each, shape (samples,).
+        seed: of the resampling.
+    """
+    if not len(values):
+        return Estimate(float("nan"))
+    _, index = np.unique(groups, return_inverse=True)
+    sums = np.bincount(index, weights=values)
+    counts = np.bincount(index).astype(np.float64)
+    draw = np.random.default_rng(seed).integers(len(sums), size=(RESAMPLES, len(sums)))
+    means = sums[draw].sum(axis=1) / counts[draw].sum(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Estimate(float(values.mean()), float(low), float(high))
