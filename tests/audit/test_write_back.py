@@ -180,6 +180,70 @@ def test_trl_configurations_have_no_such_field(project):
     assert "GRPOConfig has no such field" in made.manual[0]
 
 
+def test_what_has_a_field_of_trl_is_written_by_that_name(project):
+    project({"train.py": "from trl import GRPOConfig\nGRPOConfig('out', use_vllm=True)\n"})
+    made = plan_write_back(["train.py"], {"max_model_len": 512, "dtype": "float32"}, V1)
+    assert changed(made) == {
+        "train.py": (
+            "from trl import GRPOConfig\nGRPOConfig('out', use_vllm=True, vllm_max_model_length=512)\n"
+        )
+    }
+    assert made.manual[0].startswith("dtype='float32': GRPOConfig has no such field")  # gone since TRL 0.19
+    project(
+        {"train.py": "from trl import GRPOConfig\nfrom x import o\nGRPOConfig('o', use_vllm=True, **o)\n"}
+    )
+    made = plan_write_back(["train.py"], {"max_model_len": 512}, V1)
+    assert made.plans == ()
+    assert made.manual[0].startswith("vllm_max_model_length=512: add it to the engine's settings")
+
+
+COMPOSE = "services:\n  vllm:\n    image: vllm/vllm-openai:v0.8.5\n    command: "
+TWO = "--logprobs-mode=processed_logprobs", "--no-enable-prefix-caching"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("--model m --seed 1\n", f"{TWO[0]} {TWO[1]} --model m --seed 1\n"),
+        ('"--model m --seed 1"\n', f'"{TWO[0]} {TWO[1]} --model m --seed 1"\n'),
+        ("vllm serve m --seed 1\n", f"vllm serve m {TWO[0]} {TWO[1]} --seed 1\n"),
+        (">\n      --model m\n      --seed 1\n", f">\n      {TWO[0]} {TWO[1]} --model m\n      --seed 1\n"),
+        ('["--model", "m"]\n', f'["{TWO[0]}", "{TWO[1]}", "--model", "m"]\n'),
+        ("['--seed', '1']\n", f"['{TWO[0]}', '{TWO[1]}', '--seed', '1']\n"),
+        (
+            "\n      # the model\n      - --model\n      - m\n      - --seed=1\n",
+            (
+                f"\n      # the model\n      - {TWO[0]}\n      - {TWO[1]}\n      - --model\n      - m\n"
+                "      - --seed=1\n"
+            ),
+        ),
+        (
+            "\r\n      - vllm\r\n      - serve\r\n      - m\r\n      - --seed=1\r\n",
+            (
+                "\r\n      - vllm\r\n      - serve\r\n      - m\r\n"
+                f"      - {TWO[0]}\r\n      - {TWO[1]}\r\n      - --seed=1\r\n"
+            ),
+        ),
+    ],
+)
+def test_servers_of_a_compose_file_get_flags_as_their_words_are_written(tmp_path, monkeypatch, before, after):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "compose.yaml").write_bytes(f"{COMPOSE}{before}".encode())
+    made = plan_write_back(["compose.yaml"], FOUND, V1)
+    assert [plan.after.decode() for plan in made.plans] == [f"{COMPOSE}{after}"]
+    assert made.manual == ()
+    write(made, allow_dirty=True)
+    assert plan_write_back(["compose.yaml"], FOUND, V1).present == tuple(FOUND)
+
+
+def test_a_flag_that_needs_quotes_is_left_to_a_person(project):
+    project({"compose.yaml": f"{COMPOSE}--model m --seed 1\n"})
+    made = plan_write_back(["compose.yaml"], {"hf_overrides": {"head_dtype": "float32"}}, V1)
+    assert made.plans == ()
+    assert "--hf-overrides" in made.manual[0]
+    assert "compose.yaml:4 by hand" in made.manual[0]
+
+
 def test_the_ordinal_finds_a_construction_whose_line_has_moved(project):
     project({"train.py": "from vllm import LLM\na = LLM('m', seed=1)\n\n\nb = LLM('m', seed=2)\n"})
     made = plan_write_back(["train.py:2"], {"logprobs_mode": "processed_logprobs"}, V1, ordinal=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -12,9 +13,11 @@ from vllm_migrate.files.located import Span
 
 if TYPE_CHECKING:
     from vllm_migrate.edits.model import Edit
-    from vllm_migrate.files.located import Call
+    from vllm_migrate.files.located import Argument, Call
     from vllm_migrate.files.yaml_tree import YamlNode
 
+_PLAIN_FLAG = re.compile(r"--[\w-]+(?:=[\w.+-]+)?")
+_ITEM = re.compile(rb"[ ]*-[ ]+")
 _PLAIN_WORDS = frozenset({"", "null", "true", "false", "yes", "no", "on", "off", "~"})
 
 
@@ -53,6 +56,36 @@ def yaml_key(source: bytes, mapping: YamlNode, name: str, value: object) -> Edit
 def server_flag(server: Span, name: str, value: object) -> Edit:
     """The edit that gives a server's command one more flag, behind the word that names the server."""
     return ReplaceText(Span(server.end, server.end), f" {flag(name, value)}")
+
+
+def flag_before(source: bytes, argument: Argument, name: str, value: object) -> Edit | None:
+    """The edit that gives a command within YAML or TOML one more flag, in front of one that it has.
+
+    Words written one by one (`["--seed", "1"]`, or an item a line) get one more word; a command in one text
+    gets it there. None where the word would need quotes that the text around it may give another meaning.
+
+    Args:
+        source: of the file.
+        argument: a flag of the command.
+        name: of the setting.
+        value: its value.
+    """
+    word = flag(name, value).replace(" ", "=", 1)
+    if not _PLAIN_FLAG.fullmatch(word):
+        return None
+    if argument.items is None:
+        return ReplaceText(Span(argument.span.start, argument.span.start), f"{word} ")
+    start = argument.span.start
+    line = source.rfind(b"\n", 0, start) + 1
+    before = source[line:start]
+    if _ITEM.fullmatch(before):
+        line_end = "\r\n" if source[line:].split(b"\n", 1)[0].endswith(b"\r") else "\n"
+        return ReplaceText(Span(line, line), f"{before.decode()}{word}{line_end}")
+    if argument.items.start > start or before.rstrip().endswith(b"-"):
+        return None  # `- - --seed`: an item among items, whose line says more than itself
+    quote = source[start : start + 1].decode("latin-1")
+    quote = quote if quote in "\"'" else ""
+    return ReplaceText(Span(start, start), f"{quote}{word}{quote}, ")
 
 
 def flag(name: str, value: object) -> str:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from vllm_migrate.errors import FactsError
 from vllm_migrate.facts.loader import load_facts
 from vllm_migrate.facts.model import Subject
+from vllm_migrate.facts.surface.store import load_surface
 from vllm_migrate.facts.trl_route import trl_route
 from vllm_migrate.resolve.flow.values import Scalar
 
@@ -64,6 +66,25 @@ def engine_of(given: Iterable[Given], site: Site, tree: Tree, target: Target) ->
     if route.target >= _MODE_SINCE:
         said = f"TRL {route.target}, which takes vLLM {target.version}, asks for processed logprobs by itself"
         yield "logprobs_mode", Scalar("processed_logprobs", site.place, (said,)), "", site.place
+
+
+def field_of(name: str, owner: str, tree: Tree, target: Target) -> str | None:
+    """The field of a configuration that sets an engine argument, None where there is none.
+
+    It has to be one of the TRL release that takes the target's vLLM: what was a field when the project was
+    written may be gone there.
+
+    Args:
+        name: of the engine argument.
+        owner: the configuration, such as "trl.GRPOConfig".
+        tree: the project, whose pins say which TRL it uses.
+        target: the vLLM.
+    """
+    try:
+        known = load_surface("trl", str(_route(tree, target).target)).parameters(owner) or ()
+    except FactsError:
+        return None
+    return next((field for field, engine in ENGINE.items() if engine == name and field in known), None)
 
 
 def sampling_of(given: Iterable[Given], site: Site, tree: Tree, target: Target) -> Iterator[Given]:

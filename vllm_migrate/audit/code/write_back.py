@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vllm_migrate.audit.code.from_code import Found, find, found_again
 from vllm_migrate.audit.code.sites import changed_tree
 from vllm_migrate.audit.code.taken import Fate
+from vllm_migrate.audit.code.trl import field_of
 from vllm_migrate.edits import settings as adding
 from vllm_migrate.edits.apply import write_atomically
 from vllm_migrate.edits.diff import unified_diff
@@ -20,6 +21,7 @@ from vllm_migrate.edits.git import refuse_uncommitted
 from vllm_migrate.edits.model import Finding, Level, Safety
 from vllm_migrate.edits.plan import FilePlan, plan_file
 from vllm_migrate.files.adapters import read_file
+from vllm_migrate.files.kinds import SETTINGS
 from vllm_migrate.files.located import Certainty, FileKind, Form
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.audit.code.taken import Setting
     from vllm_migrate.edits.model import Edit
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.located import Argument, FileFacts
     from vllm_migrate.resolve.flow.values import Place, Table
 
 _CODE = "AUDIT"
@@ -142,8 +144,10 @@ def _finding(facts: FileFacts, name: str, edit: Edit) -> Finding:
 def _edit(found: Found, name: str, value: object) -> tuple[FileFacts, Edit] | None:
     """The file and the edit that adds a setting; None where a person has to."""
     site = found.site
-    if site.owner != "engine":
+    field = name if site.owner == "engine" else field_of(name, site.owner, found.tree, found.target)
+    if field is None:
         return None
+    name = field
     if site.call is None:
         return _beside(found, name, value)
     loaded = [table for table in found.answers.mapping(site.place.path, site.call) if table.yaml is not None]
@@ -178,7 +182,7 @@ def _beside(found: Found, name: str, value: object) -> tuple[FileFacts, Edit] | 
         before = [span for span in facts.servers if span.start < arguments[0].span.start]
         if before:
             return facts, adding.server_flag(before[-1], name, value)
-        return None
+        return _in_command(facts, arguments, name, value)
     sure = next((one for one in arguments if one.certainty is Certainty.CERTAIN), None)
     if facts.kind is not FileKind.YAML or sure is None:
         return None
@@ -187,18 +191,33 @@ def _beside(found: Found, name: str, value: object) -> tuple[FileFacts, Edit] | 
     return (facts, edit) if edit is not None else None
 
 
+def _in_command(
+    facts: FileFacts, arguments: Sequence[Argument], name: str, value: object
+) -> tuple[FileFacts, Edit] | None:
+    """One more flag of a command that stands in YAML or TOML, as in a compose file."""
+    own = next((one for one in arguments if not one.fixed), None)
+    if facts.kind not in SETTINGS or own is None:
+        return None
+    edit = adding.flag_before(facts.source, own, name, value)
+    return (facts, edit) if edit is not None else None
+
+
 def _by_hand(found: Found, name: str, value: object, reason: str) -> str:
     site = found.site
-    if site.owner.startswith("trl."):
+    field = name if site.owner == "engine" else field_of(name, site.owner, found.tree, found.target)
+    if field is None:
         return (
-            f"{name}={value!r}: {site.what} has no such field; the TRL release that takes this vLLM decides"
+            f"{name}={value!r}: {site.what} has no such field in the TRL release that takes this vLLM, which"
+            " decides it by itself"
         )
     where = (
         "add the flag"
         if site.call is None and site.what == "vllm serve"
         else "add it to the engine's settings"
     )
-    written = adding.flag(name, value) if where == "add the flag" else f"{name}={adding.python_source(value)}"
+    written = (
+        adding.flag(name, value) if where == "add the flag" else f"{field}={adding.python_source(value)}"
+    )
     why = f" ({reason})" if reason else ""
     return f"{written}: {where} of {site.place} by hand{why}"
 
