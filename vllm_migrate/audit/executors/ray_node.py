@@ -51,6 +51,7 @@ class Replica:
         self._progress = ("", 0, 0)
         self._client: EngineClient | None = None
         self._ended = False
+        self._at_work = False
         self._lock = threading.Lock()
 
     def call(self, operation: str, args: dict[str, Any], slot: str, seconds: float) -> dict[str, Any]:
@@ -62,6 +63,11 @@ class Replica:
             return {ERROR: _plain(error)}
         except Exception as error:  # noqa: BLE001 - whatever it is must reach the other side as a plain value
             return {ERROR: _plain(EngineError(f"{type(error).__name__}: {error}"))}
+        finally:
+            with self._lock:
+                self._at_work = False
+                if self._ended and self._client is not None:
+                    self._client.close()
 
     def progress(self) -> tuple[str, int, int]:
         """The operation at work, how much of it is done, of how much."""
@@ -71,8 +77,10 @@ class Replica:
         """End the engine's process; whoever waits for an answer gets an error."""
         with self._lock:
             self._ended = True
-            if self._client is not None:
-                self._client.kill()
+            if self._client is not None and self._at_work:
+                self._client.kill()  # the thread that waits for it closes it
+            elif self._client is not None:
+                self._client.close()
 
     def _started(self) -> EngineClient:
         with self._lock:
@@ -82,6 +90,7 @@ class Replica:
                 engine = self._environment()
                 self._client = EngineClient(engine, name=self._name, progress=self._note)
                 self._client.start()
+            self._at_work = True
             return self._client
 
     def _note(self, operation: str, done: int, total: int) -> None:
