@@ -8,7 +8,7 @@ import pytest
 
 from vllm_migrate.facts.loader import load_facts
 from vllm_migrate.facts.model import Effect, Subject
-from vllm_migrate.rules.changes import READ_ELSEWHERE, finders, pages
+from vllm_migrate.rules.changes import NOT_IN_CODE, READ_ELSEWHERE, finders, pages
 from vllm_migrate.rules.registry import all_rules
 
 _DOCS = Path(__file__).parents[2] / "docs" / "changes"
@@ -27,6 +27,15 @@ def test_every_row_is_in_one_table() -> None:
 
 def test_rows_that_rules_read_elsewhere_are_there() -> None:
     assert set(READ_ELSEWHERE) <= set(_FACTS)
+
+
+def test_what_breaks_or_changes_silently_is_found_measured_or_out_of_reach_with_a_reason() -> None:
+    unseen = {
+        fact.id
+        for fact in _FACTS.values()
+        if fact.effect in (Effect.CRASH, Effect.SILENT) and not finders(fact) and not fact.audit
+    }
+    assert unseen == set(NOT_IN_CODE)
 
 
 def test_what_is_named_as_a_finder_is_a_rule() -> None:

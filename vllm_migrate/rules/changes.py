@@ -41,21 +41,38 @@ _PAGES: Mapping[str, tuple[str, tuple[Subject, ...]]] = {
 READ_ELSEWHERE: Mapping[str, str] = {
     "async-engine-engine": "VM590",
     "async-generate-positional": "VM402",
+    "apply-model-on-v1": "VM507",
     "attributes-of-sampling-params": "VM303",
     "chat-positional": "VM402",
     "engine-names-are-v1": "VM590",
+    "external-launcher": "VM705",
     "engine-processor": "VM590",
     "engine-scheduler": "VM590",
     "generate-needs-prompts": "VM401",
     "generate-positional": "VM402",
     "last-release-with-v0": "VM901",
     "llm-positional": "VM402",
+    "quantised-weight-update": "VM510",
     "request-guided-backend": "VM307",
     "sampling-params-positional": "VM304",
+    "sleep-level-2": "VM508",
+    "update-while-generating": "VM509",
     "watermarking-field": "VM304",
     "weight-update-keeps-the-cache": "VM706",
 }
 """Rows whose rules read what they find from signatures, surfaces or other rows."""
+
+NOT_IN_CODE: Mapping[str, str] = {
+    "engine-chosen-by-features": "which engine a release chose was decided by model and machine",
+    "float32-matmul-precision": "0.13 alone had other values, and refused those of today",
+    "generation-config-fields": "the checkpoint's generation_config.json says which defaults it has",
+    "lora-same-id": "V0 kept the old adapter, too; whether an id comes again is known when it runs",
+    "min-tokens-and-stop-strings": "V1 alone before 0.10.1, which is no target",
+    "openai-best-of": "OpenAI's own API has the field, and a client does not say whose server it asks",
+    "rank-of-ties": "which tokens tie is known when it runs",
+    "sleep-and-the-cache": "V1 alone before 0.10.1, which is no target",
+}
+"""Rows that crash or change silently and that no rule finds: why no code can show them."""
 
 _EFFECTS = {
     Effect.CRASH: "crash",
@@ -157,7 +174,9 @@ def _tool(fact: Fact) -> str:
     if fact.audit:
         said.append("audit")
     if not said:
-        said.append("nothing to repair" if fact.effect is Effect.NONE else "reported here only")
+        reason = NOT_IN_CODE.get(fact.id)
+        here = f"reported here only: {_cell(reason)}" if reason else "reported here only"
+        said.append("nothing to repair" if fact.effect is Effect.NONE else here)
     return ", ".join(said)
 
 

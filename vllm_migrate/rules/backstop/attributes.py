@@ -30,7 +30,8 @@ class GoneAttribute(Rule):
     ## What it does
     Looks up what code reads from and sets on `SamplingParams`, `RequestOutput` and `CompletionOutput`, and
     what it reaches inside an engine (`llm.llm_engine.scheduler_config`), in the API of the target, as it was
-    extracted from its wheel. What another rule has reported is left out.
+    extracted from its wheel. What another rule has reported is left out. An engine's `tokenizer` is found, too:
+    V0 held a group of tokenizers there.
 
     ## Why it matters
     Reading the field raises an AttributeError. Setting one raises nothing and does nothing, which is a
@@ -48,6 +49,9 @@ class GoneAttribute(Rule):
     backstop = True
     examples = (
         Example(before='from vllm import LLM\n\nllm = LLM("m")\nlimit = llm.llm_engine.scheduler_config\n'),
+        Example(
+            before='from vllm import LLM\n\nllm = LLM("m")\nids = llm.llm_engine.tokenizer.encode("a")\n'
+        ),
         Example(
             before='from vllm import LLM\n\nllm = LLM("m")\nlimit = llm.llm_engine.model_config\n',
             unchanged=True,
@@ -80,6 +84,8 @@ class GoneAttribute(Rule):
         """Yield attributes the target lacks."""
         for chain in file.chains:
             yield from self._inside(file, chain, context)
+            if "tokenizer" in chain.attributes:
+                yield from self._tokenizer(file, chain, context)
         for attribute in file.attributes:
             name = f"{attribute.owner}.{attribute.name}"
             absence = context.api.name(name)
@@ -99,6 +105,23 @@ class GoneAttribute(Rule):
                     advice=f"do without it, or use {meant} if that is meant" if meant else "do without it",
                     certainty=attribute.certainty,
                 )
+
+    def _tokenizer(self, file: FileFacts, chain: Chain, context: Context) -> Iterator[Finding]:
+        """A walk to V0's group of tokenizers, which V1's engine does not have."""
+        name = "LLMEngine.tokenizer"
+        change = context.facts.change(Subject.ATTRIBUTE, name, context.source, context.target)
+        to = ("tokenizer",) if chain.owner.endswith("LLMEngine") else ("llm_engine", "tokenizer")
+        if change is None or chain.attributes[: len(to)] != to or chain.patched:
+            return
+        yield make_finding(
+            self,
+            file,
+            chain.span,
+            f"{'.'.join((chain.root, *chain.attributes))}: {change.fact.because}",
+            fact=change.fact,
+            advice=f"{chain.root}.get_tokenizer()",
+            certainty=chain.certainty,
+        )
 
     def _inside(self, file: FileFacts, chain: Chain, context: Context) -> Iterator[Finding]:
         """The first step of a walk into an engine that leads nowhere on the target."""

@@ -8,7 +8,7 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line, since
-from vllm_migrate.rules.logits.plan import Plan
+from vllm_migrate.rules.logits.plan import RUNNER, Plan
 from vllm_migrate.rules.logits.sites import NAME, read_sites
 
 if TYPE_CHECKING:
@@ -35,6 +35,12 @@ _BODY = (
     "    return llm.generate(prompts, SamplingParams(max_tokens=8, {request}))\n"
 )
 
+_INTERFACE = "vllm.v1.sample.logits_processor."
+_OF_V1 = (
+    "from vllm.v1.sample.logits_processor import LogitsProcessor\n\n\n"
+    "class Ban(LogitsProcessor):\n    def apply(self, logits):\n        return logits\n"
+)
+
 
 class PerRequestLogitsProcessors(Rule):
     """Functions that change the logits are given with a request, which the V1 engine doesn't take.
@@ -43,7 +49,8 @@ class PerRequestLogitsProcessors(Rule):
     Finds `SamplingParams(logits_processors=[...])` and `params.logits_processors = [...]`. A processor that
     only bans, shifts or lets through fixed tokens becomes `logit_bias` or `allowed_token_ids`. Any other one
     that can be made from a function or class of a module gets an `AdapterLogitsProcessor` of its own, which
-    the engine is built with and which each request chooses, with its arguments, by `extra_args`.
+    the engine is built with and which each request chooses, with its arguments, by `extra_args`. Processors
+    that are an engine's already, by V1's first interface, are named where the target may refuse them.
 
     ## Why it matters
     `SamplingParams(...)` raises a TypeError; an assignment raises nothing and changes nothing, so that the
@@ -104,10 +111,18 @@ class PerRequestLogitsProcessors(Rule):
             ),
             unchanged=True,
         ),
+        Example(before=_OF_V1, source="0.18.1"),
+        Example(before=_OF_V1, source="0.18.1", target="0.29.0", unchanged=True),
+        Example(
+            before=f'import os\n\nos.environ["VLLM_USE_V2_MODEL_RUNNER"] = "0"\n{_OF_V1}',
+            source="0.18.1",
+            unchanged=True,
+        ),
     )
 
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
-        """Yield where processors are given with a request."""
+        """Yield where processors are given with a request, and those of an engine that the target refuses."""
+        yield from self._refused(file, context)
         found = context.facts.on_target(Subject.SAMPLING_ARGUMENT, NAME, context.target)
         if found is None or NAME.encode() not in file.source:
             return
@@ -133,4 +148,25 @@ class PerRequestLogitsProcessors(Rule):
                 advice=advice,
                 precondition=_SAME,
                 certainty=site.certainty,
+            )
+
+    def _refused(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield the processors of the first model runner's interface, where the target has a second one."""
+        made = [c for c in file.classes if any(n.startswith(_INTERFACE) for n, _ in c.bases)]
+        name = "v2-runner-logits-processors"
+        found = context.facts.on_target(Subject.BEHAVIOUR, name, context.target) if made else None
+        kept = context.mentions is not None and context.mentions.any_of(RUNNER)
+        if found is None or kept or RUNNER.encode() in file.source:
+            return
+        fact, state = found
+        for one in made:
+            yield make_finding(
+                self,
+                file,
+                one.name_span,
+                f"{one.name} is refused{since(state)} where the second model runner runs: {fact.because}",
+                fact=fact,
+                level=Level.WARNING,
+                safety=Safety.MANUAL,
+                advice=fact.advice,
             )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _HOME = "vllm.v1.sample.logits_processor"
 _BASE = "AdapterLogitsProcessor"
-_RUNNER = "VLLM_USE_V2_MODEL_RUNNER"
+RUNNER = "VLLM_USE_V2_MODEL_RUNNER"
 
 
 class Plan:
@@ -113,10 +113,10 @@ class Plan:
         listed = ", ".join(p.adapter for p in adapters)
         code = "".join(f"\n\n{p.code}" for p in adapters)
         edits: list[Edit] = []
-        if self._other_runner and _RUNNER.encode() not in self._file.source:
+        if self._other_runner and RUNNER.encode() not in self._file.source:
             has_os = any(i.module == "os" and not i.name and i.alias == "os" for i in self._file.imports)
             environment = "os.environ" if has_os else "environ"
-            code = f'\n{environment}["{_RUNNER}"] = "0"  # the V2 runner takes other processors\n{code}'
+            code = f'\n{environment}["{RUNNER}"] = "0"  # the V2 runner takes other processors\n{code}'
             edits += [] if has_os else [AddImport("os", "environ")]
         near = next((i.statement for i in self._file.imports if i.module == "vllm" and not i.guarded), None)
         edits.append(AddImport(_HOME, _BASE, near))
@@ -158,4 +158,4 @@ class Plan:
         )
 
     def _runner(self) -> str:
-        return f", and set {_RUNNER}=0 on GPUs" if self._other_runner else ""
+        return f", and set {RUNNER}=0 on GPUs" if self._other_runner else ""

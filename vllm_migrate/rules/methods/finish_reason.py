@@ -53,12 +53,17 @@ class FinishReason(Rule):
     examples = (
         Example(before=_TRAIN.format(test='!= "length"')),
         Example(before=_TRAIN.format(test='== "stop"'), unchanged=True),
+        Example(before=_TRAIN.format(test='!= "length"'), source="v1@0.11.0"),
         Example(before=_TRAIN.format(test='!= "length"'), unchanged=True, source="v1@0.18.1"),
     )
 
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield comparisons with "length"."""
-        change = context.facts.change(Subject.BEHAVIOUR, "aborted-output", context.source, context.target)
+        changes = (
+            context.facts.change(Subject.BEHAVIOUR, name, context.source, context.target)
+            for name in ("aborted-output", "finish-reasons")
+        )
+        change = next((one for one in changes if one is not None), None)
         places = {
             a.span: a.certainty
             for a in file.attributes

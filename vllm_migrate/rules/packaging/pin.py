@@ -6,12 +6,15 @@ import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, ReplaceText, Safety
+from vllm_migrate.facts.model import Engine, Subject
 from vllm_migrate.files.located import FileKind, PinForm
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from packaging.version import Version
 
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.files.located import FileFacts, Pin
@@ -27,7 +30,8 @@ class VllmPin(Rule):
     ## What it does
     Rewrites the version of vLLM in requirements, pyproject.toml, setup.py, setup.cfg, `pip install` and the
     tags of vLLM's own images: an exact pin becomes the target, a range starts there. Images that others
-    build around vLLM are named. Exact pins of torch, transformers and others beside it are named in a note.
+    build around vLLM are named. Exact pins of torch, transformers and others beside it are named in a note,
+    and a requirement on TRL that allows only releases that don't take the target's vLLM.
 
     ## Why it matters
     The environment would keep the V0 release, in which the rewritten code doesn't run.
@@ -84,6 +88,9 @@ class VllmPin(Rule):
             unsafe=True,
         ),
         Example(before="docker run verlai/verl:app-verl0.4-vllm0.8.5\n", file_name="run.sh"),
+        Example(before="trl[vllm]==0.17.0\n", file_name="requirements.txt"),
+        Example(before="trl[vllm]>=0.17.0\n", unchanged=True, file_name="requirements.txt"),
+        Example(before="trl==0.17.0\n", unchanged=True, file_name="requirements.txt"),
         Example(before="vllm>=0.8.5\n", unchanged=True, file_name="requirements.txt"),
         Example(before="vllm\n", unchanged=True, file_name="requirements.txt"),
     )
@@ -103,6 +110,7 @@ class VllmPin(Rule):
             ):
                 excluded = True
                 yield self._outdated(file, pin, context)
+        yield from self._trl(file, context)
         for pin in file.pins if excluded else ():
             if canonicalize_name(pin.package) in _COMPANIONS and "==" in pin.specifier:
                 yield make_finding(
@@ -114,6 +122,33 @@ class VllmPin(Rule):
                     safety=Safety.MANUAL,
                     advice=f"let the requirements of vllm=={context.target.version} decide, or check them",
                 )
+
+    def _trl(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Requirements on TRL, beside vLLM, that keep out the release whose vLLM is nearest to the target."""
+        beside = any(pin.package in _ENGINES for pin in file.pins)
+        found = [p for p in file.pins if p.package == "trl" and (beside or "vllm" in p.extras)]
+        for pin in found:
+            route = context.trl
+            if route.target <= route.source or _admits(pin.specifier, str(route.target)):
+                continue
+            fact = next(f for f in context.facts.about(Subject.BEHAVIOUR) if f.name == "trl-vllm-versions")
+            state = fact.at(route.target, Engine.V1)
+            taken = state.holds if state is not None else ""
+            short = (
+                ""
+                if _admits(taken, context.target.version)
+                else f"; none is known for {context.target.version}"
+            )
+            yield make_finding(
+                self,
+                file,
+                pin.span,
+                f"trl{pin.specifier} excludes {route.target}, which takes vLLM {taken}{short}",
+                fact=fact,
+                level=Level.NOTE,
+                safety=Safety.MANUAL,
+                advice=f"trl>={route.target}, whose arguments VM601 and VM602 compare with the code",
+            )
 
     def _outdated(self, file: FileFacts, pin: Pin, context: Context) -> Finding:
         target = context.target.version
@@ -135,10 +170,14 @@ class VllmPin(Rule):
 
 
 def _allows(specifier: str, context: Context) -> bool:
+    return _admits(specifier, context.target.version)
+
+
+def _admits(specifier: str, version: Version | str) -> bool:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - as above
 
     try:
-        return SpecifierSet(specifier).contains(context.target.version, prereleases=True)
+        return SpecifierSet(specifier).contains(version, prereleases=True)
     except InvalidSpecifier:
         return True
 

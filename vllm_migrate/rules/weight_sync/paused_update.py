@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from vllm_migrate.edits.model import Level, Safety
-from vllm_migrate.facts.model import Engine
+from vllm_migrate.facts.model import Engine, Subject
 from vllm_migrate.rules.base import Example, Rule
-from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.finding import make_finding, since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,9 @@ class PausedUpdate(Rule):
 
     ## What it does
     Writes out the pause and the resumption that the target offers, with the names of the code. A pause that
-    keeps the cache (`clear_cache=False`) before a weight update is reported.
+    keeps the cache (`clear_cache=False`) before a weight update is reported, and so is a reset of the cache
+    of an engine that is never paused, without `reset_running_requests=True`: it is refused, with a warning
+    in the log, while any request holds a block.
 
     ## Why it matters
     A request that is running during the update is sampled by two policies, and by keys and values of the
@@ -62,6 +64,13 @@ class PausedUpdate(Rule):
             ),
             unchanged=True,
         ),
+        Example(
+            before=f"{_HEAD}    await engine.reset_prefix_cache()\n",
+        ),
+        Example(
+            before=f"{_HEAD}    await engine.reset_prefix_cache(reset_running_requests=True)\n",
+            unchanged=True,
+        ),
         Example(before=_HEAD + _UPDATE, unchanged=True, target="0.11.0"),
         Example(
             before=(
@@ -92,6 +101,7 @@ class PausedUpdate(Rule):
                     f"await {engine}.resume_generation() after it",
                     certainty=update.certainty,
                 )
+        yield from self._refused(file, context)
         if not file.updates:
             return
         for call in file.calls:
@@ -112,3 +122,27 @@ class PausedUpdate(Rule):
                     advice=f"leave clear_cache out, or await {call.receiver}.reset_prefix_cache() after it",
                     certainty=call.certainty,
                 )
+
+    def _refused(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield resets of the prefix cache that running requests keep from happening."""
+        change = context.facts.change(
+            Subject.BEHAVIOUR, "refused-cache-reset", context.source, context.target
+        )
+        for call in file.calls if change is not None and not context.project.pauses else ():
+            if (
+                change is None
+                or not call.target.endswith("AsyncLLMEngine.reset_prefix_cache")
+                or call.dead
+                or call.positional
+                or call.argument("reset_running_requests") is not None
+            ):
+                continue
+            yield make_finding(
+                self,
+                file,
+                call.span,
+                f"{file.text(call.callee)}() may do nothing{since(change.after)}: {change.fact.because}",
+                fact=change.fact,
+                advice=f"await {file.text(call.callee)}(reset_running_requests=True), or pause first",
+                certainty=call.certainty,
+            )

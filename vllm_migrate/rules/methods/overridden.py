@@ -1,0 +1,230 @@
+"""VM411: a method of vLLM's is overridden or replaced, and the target calls it otherwise."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.facts.model import Subject
+from vllm_migrate.files.python import parse_python
+from vllm_migrate.resolve.syntax import FUNCTIONS
+from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.finding import make_finding, since
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.facts.model import Fact, State
+    from vllm_migrate.files.located import FileFacts, Span
+    from vllm_migrate.files.python import ParsedPython
+    from vllm_migrate.resolve.syntax import Function
+    from vllm_migrate.rules.base import Context
+
+_COMPUTE = "compute_logits"
+_METADATA = "sampling_metadata"
+_LAYER = "from vllm.model_executor.layers.logits_processor import LogitsProcessor\n\n\n"
+_MODEL = "from torch import nn\nfrom vllm.config import VllmConfig\n\n\nclass Policy(nn.Module):\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Signature:
+    """What a function of the user's takes, but for `self`."""
+
+    names: frozenset[str]
+    needed: tuple[str, ...]
+    keywords: bool
+    places: bool
+
+
+class OverriddenMethod(Rule):
+    """A method of a vLLM class is overridden or replaced by one with the parameters of another release.
+
+    ## What it does
+    Compares the parameters of methods in classes that derive from vLLM's, and of functions that are assigned
+    over vLLM's methods, with those that the method has on the target. `compute_logits` with sampling metadata
+    is found in every class of code that uses vLLM, and where it is called.
+
+    ## Why it matters
+    It is vLLM that calls such a method: a parameter that is needed and no longer given, or given and not
+    taken, raises a TypeError in the engine's process. A parameter with a default is a warning, because not
+    every caller gives it.
+
+    ## Fix safety
+    Left to a person: what the method does with its parameters is its author's affair.
+    """
+
+    code = "VM411"
+    name = "overridden-method"
+    summary = "a method that vLLM calls has the parameters of another release"
+    level = Level.ERROR
+    safety = Safety.MANUAL
+    examples = (
+        Example(
+            before=(
+                f"{_LAYER}def in_float32(self, hidden_states, lm_head, embedding_bias):\n"
+                "    return hidden_states.float() @ lm_head.weight.float().t()\n\n\n"
+                "LogitsProcessor._get_logits = in_float32\n"
+            ),
+        ),
+        Example(
+            before=(
+                f"{_LAYER}class Scaled(LogitsProcessor):\n"
+                "    def forward(self, lm_head, hidden_states, sampling_metadata, embedding_bias=None):\n"
+                "        return super().forward(lm_head, hidden_states) / 2\n"
+            ),
+        ),
+        Example(
+            before=(
+                f"{_MODEL}    def compute_logits(self, hidden_states, sampling_metadata):\n"
+                "        return self.logits_processor(self.lm_head, hidden_states, sampling_metadata)\n"
+            ),
+        ),
+        Example(
+            before=(
+                f"{_LAYER}def in_float32(self, hidden_states, lm_head, *others, **more):\n"
+                "    return hidden_states.float() @ lm_head.weight.float().t()\n\n\n"
+                "LogitsProcessor._get_logits = in_float32\n"
+            ),
+            unchanged=True,
+        ),
+        Example(
+            before=(
+                f"{_MODEL}    def compute_logits(self, hidden_states, sampling_metadata=None):\n"
+                "        return self.logits_processor(self.lm_head, hidden_states)\n"
+            ),
+            unchanged=True,
+        ),
+    )
+
+    def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
+        """Yield the methods whose parameters don't fit, and calls of `compute_logits` with one too many."""
+        replaced = [r for r in file.references if r.context == "assign" and not r.dead]
+        computes = _COMPUTE.encode() in file.source and _METADATA.encode() in file.source
+        if not (file.classes or replaced or computes):
+            return
+        parsed = parse_python(file.path, file.source)
+        told: set[Span] = set()
+        for qualified, function in _overriding(file, parsed, {r.span: r.qualified for r in replaced}):
+            finding = self._compared(file, parsed, qualified, function, context)
+            if finding is not None:
+                told.add(finding.span)
+                yield finding
+        found = context.facts.on_target(Subject.BEHAVIOUR, "compute-logits", context.target)
+        if computes and found is not None:
+            for finding in self._with_metadata(file, parsed, *found):
+                if finding.span not in told:
+                    yield finding
+
+    def _compared(
+        self, file: FileFacts, parsed: ParsedPython, qualified: str, function: Function, context: Context
+    ) -> Finding | None:
+        surface = context.api.surface
+        now = surface.parameters(qualified)
+        before = context.api.at(str(context.source.version)).parameters(qualified)
+        if now is None or before is None or list(now) == list(before):
+            return None
+        own = _signature(function)
+        listed = _named(now)
+        missing = [n for n in own.needed if n not in listed and n in _named(before)]
+        given = [n for n in listed if n not in before and n not in own.names and not own.keywords]
+        if not missing and (not given or own.places):
+            return None
+        row = next(filter(None, (_row(qualified, n, context) for n in (*missing, *given))), None)
+        if missing:
+            said = f"{_and(missing)} of {qualified}() is no longer given"
+            told = f"vLLM calls {function.name} without, which raises"
+            advice = f"give {_and(missing)} a default, or take ({', '.join(['self', *now])})"
+        else:
+            said = f"{qualified}() takes {_and(given)}, too"
+            told = f"where vLLM gives it, {function.name} raises"
+            advice = f"take {', '.join(f'{n}={now[n]}' if now[n] else n for n in given)} as well"
+        return make_finding(
+            self,
+            file,
+            _head(file, parsed, function),
+            f"{said}{since(row[1]) if row else ''}: {told}",
+            fact=row[0] if row else None,
+            level=Level.ERROR if missing or any(not now[n] for n in given) else Level.WARNING,
+            advice=row[0].advice if row and row[0].advice else advice,
+        )
+
+    def _with_metadata(
+        self, file: FileFacts, parsed: ParsedPython, fact: Fact, state: State
+    ) -> Iterator[Finding]:
+        for node in ast.walk(parsed.module):
+            if isinstance(node, FUNCTIONS) and node.name == _COMPUTE:
+                if _METADATA not in _signature(node).needed:
+                    continue
+                span = _head(file, parsed, node)
+            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == _COMPUTE:
+                named = [getattr(one, "attr", getattr(one, "id", "")) for one in node.args[1:]]
+                if not any(_METADATA in name for name in named) and all(
+                    k.arg != _METADATA for k in node.keywords
+                ):
+                    continue
+                span = parsed.text.span(node)
+            else:
+                continue
+            yield make_finding(
+                self, file, span, f"{_COMPUTE} with {_METADATA}{since(state)}: {fact.because}",
+                fact=fact, advice=fact.advice,
+            )  # fmt: skip
+
+
+def _overriding(
+    file: FileFacts, parsed: ParsedPython, replaced: Mapping[Span, str]
+) -> Iterator[tuple[str, Function]]:
+    """The user's functions that stand in for methods of vLLM's, with what those are called."""
+    derived = {one.span: [name for name, _ in one.bases if name.startswith("vllm.")] for one in file.classes}
+    functions = {n.name: n for n in ast.walk(parsed.module) if replaced and isinstance(n, FUNCTIONS)}
+    for node in ast.walk(parsed.module):
+        if isinstance(node, ast.ClassDef) and derived:
+            for base in derived.get(parsed.text.span(node), ()):
+                for method in node.body:
+                    if isinstance(method, FUNCTIONS) and not method.name.startswith("__"):
+                        yield f"{base}.{method.name}", method
+        elif isinstance(node, ast.Assign) and replaced and isinstance(node.value, ast.Name):
+            function = functions.get(node.value.id)
+            for target in node.targets if function is not None else ():
+                qualified = replaced.get(parsed.text.span(target))
+                if qualified and function is not None:
+                    yield qualified, function
+
+
+def _signature(function: Function) -> _Signature:
+    given = function.args
+    places = [a.arg for a in (*given.posonlyargs, *given.args)]
+    with_default = places[len(places) - len(given.defaults) :] if given.defaults else []
+    static = any(getattr(d, "id", "") == "staticmethod" for d in function.decorator_list)
+    own = places if static else places[1:]
+    keyword_only = [a.arg for a in given.kwonlyargs]
+    needed = [n for n in own if n not in with_default]
+    needed += [a for a, d in zip(keyword_only, given.kw_defaults, strict=True) if d is None]
+    return _Signature(
+        frozenset((*own, *keyword_only)), tuple(needed), given.kwarg is not None, given.vararg is not None
+    )
+
+
+def _named(parameters: Mapping[str, str]) -> list[str]:
+    return [name for name in parameters if name[:1] not in ("*", "/")]
+
+
+def _row(qualified: str, parameter: str, context: Context) -> tuple[Fact, State] | None:
+    """The row on a parameter of a method that users override."""
+    owner, _, method = qualified.rpartition(".")
+    name = f"{owner.rpartition('.')[2]}.{method}.{parameter}"
+    return context.facts.on_target(Subject.METHOD_ARGUMENT, name, context.target)
+
+
+def _head(file: FileFacts, parsed: ParsedPython, function: Function) -> Span:
+    """A function's name and what stands before it on its line."""
+    whole = parsed.text.span(function)
+    after = file.source.index(function.name.encode(file.encoding), whole.start) + len(function.name)
+    return type(whole)(whole.start, after)
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else names[0]
