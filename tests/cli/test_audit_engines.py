@@ -39,6 +39,14 @@ def run(tmp_path, start):
         (("--v0-python", "absent"), "is no Python interpreter that runs here"),
         (("--v0", "v0@0.8.5", "--v0-python", "old"), "--v0 and --v0-python exclude each other"),
         (("--v1", "v1", "--v1-python", "new"), "--v1 and --v1-python exclude each other"),
+        (
+            ("--v1-python", "new", "--v1-url", "http://localhost:1"),
+            "--v1-python and --v1-url exclude each other",
+        ),
+        (("--v1-url", "localhost:8000"), "--v1-url localhost:8000 is no server's address"),
+        (("--v0-python", "old", "--v1-url", "http://127.0.0.1:9"), "nothing answers at http://127.0.0.1:9"),
+        (("--v1-url", "http://127.0.0.1:9", "--v1-args", "seed=1"), "can't reach a server that runs already"),
+        (("--v1-url", "http://127.0.0.1:9", "--earn-speed"), "--earn-speed needs forced replay"),
     ],
 )
 def test_an_engine_that_can_not_play_its_side_is_refused_in_one_line(run, arguments, says):
@@ -53,5 +61,5 @@ def test_the_help_has_a_panel_of_engines(start):
     done = start("audit", "--help")
     assert done.returncode == 0
     panel = done.stdout.partition("Engines")[2].partition("Your code")[0]
-    for option in ("--v0 ", "--v1 ", "--v0-python", "--v1-python", "--v0-args", "--v1-args"):
+    for option in ("--v0 ", "--v1 ", "--v0-python", "--v1-python", "--v1-url", "--v0-args", "--v1-args"):
         assert option in panel

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # for `served`
+
 from vllm_migrate.engines import registry
 from vllm_migrate.engines.environment import EngineEnvironment
 

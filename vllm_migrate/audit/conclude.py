@@ -14,6 +14,7 @@ from vllm_migrate.audit.decide.statistics import FEWEST_PROMPTS, smallest_detect
 from vllm_migrate.audit.evidence import CANDIDATE, NOISE_FLOOR, REFERENCE, REMEDY
 from vllm_migrate.audit.figures.reported import candidate_figures
 from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Remedy, Reward, Verdict
+from vllm_migrate.engines.endpoint.find import is_url
 from vllm_migrate.reward.forced import prefer_forced, sequence_weights
 from vllm_migrate.reward.histogram import reward_bins
 from vllm_migrate.reward.shift import reward_shift
@@ -167,7 +168,7 @@ class Conclusion:
             self._warnings.append(
                 f"{prompts} prompts are too few to conclude; give at least {FEWEST_PROMPTS}"
             )
-        if not self._plan.remedy_additions:
+        if not self._plan.remedy_additions and not is_url(self._plan.v1):
             self._warnings.append("no remedy arm: the candidate already has the parity recipe")
         if self._comparisons.floor is not None and self._comparisons.floor.metrics.mean_abs.value > _LOUD:
             value = self._comparisons.floor.metrics.mean_abs.value

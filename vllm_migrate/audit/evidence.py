@@ -44,7 +44,10 @@ class EngineRun:
         greedy: what it completes greedily, one completion for each of the reference's greedy ones.
         rollouts: what it sampled itself; `rewards` one each where there is a reward function.
         trainer: the trainer's forward over those rollouts; `trainer_probe` over the probe's, for the
-            reference.
+            reference, and over `probe_rollouts`.
+        probe_rollouts: what it sampled itself under the semantic probe's profile, where nothing can be forced
+            through it.
+        prompt_scores: its `prompt_logprobs` of the reference's tokens, in the same case.
     """
 
     name: str
@@ -57,6 +60,8 @@ class EngineRun:
     rewards: list[float] = field(default_factory=list)
     trainer: list[ReplayRecord] = field(default_factory=list)
     trainer_probe: list[ReplayRecord] = field(default_factory=list)
+    probe_rollouts: tuple[Rollout, ...] = ()
+    prompt_scores: list[ReplayRecord] = field(default_factory=list)
     note: str = ""
     greedy: tuple[Rollout, ...] = ()
 

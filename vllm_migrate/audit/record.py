@@ -14,6 +14,8 @@ from vllm_migrate.audit.journal import open_journal
 from vllm_migrate.audit.plan import build_plan
 from vllm_migrate.audit.provenance import provenance_of
 from vllm_migrate.engines import registry
+from vllm_migrate.engines.endpoint.api import FORCED
+from vllm_migrate.engines.endpoint.find import DEVICE
 from vllm_migrate.errors import InputError, UsageError
 from vllm_migrate.trace.checkpoint import hash_parts
 from vllm_migrate.trace.digest import tokens_digest
@@ -117,6 +119,8 @@ def _candidate(plan: AuditPlan, progress: Progress) -> Trace:
     engine = registry.require(plan.v1)
     if engine.generation != "v1":
         raise UsageError(f"--engine {plan.v1} is a {engine.generation.upper()} engine; --follow needs V1")
+    if engine.device == DEVICE:
+        raise UsageError(f"--follow needs forced replay: {FORCED}")
     assert plan.reference is not None  # noqa: S101 - for the type checker; `record` comes here only then
     reference = read_trace(plan.reference)
     journal = open_journal(plan, (engine,))

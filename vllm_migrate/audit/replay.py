@@ -18,11 +18,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.arms.candidate import run_candidate
+from vllm_migrate.audit.arms.endpoint import forward_environment, run_endpoint
 from vllm_migrate.audit.arms.reference import run_noise_floor, run_reference
 from vllm_migrate.audit.arms.shared import Shared
 from vllm_migrate.audit.arms.trainer import run_trainer
 from vllm_migrate.audit.evidence import NOISE_FLOOR
 from vllm_migrate.audit.journal import Journal
+from vllm_migrate.engines.endpoint.find import DEVICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +80,8 @@ class Replay:
             VllmMigrateError: the first error of any arm; no engine is left running.
         """
         shared = self._shared
-        one_gpu = any(engine is not None and engine.device != "cpu" for engine in (self._v0, self._v1))
+        devices = {engine.device for engine in (self._v0, self._v1) if engine is not None}
+        one_gpu = bool(devices - {"cpu", DEVICE})
         arms_at_once = shared.executor.arms_at_once or (1 if one_gpu else 2)
         with ThreadPoolExecutor(max_workers=arms_at_once) as pool:
             futures = [pool.submit(shared.guarded, task) for task in self._tasks()]
@@ -110,11 +113,12 @@ class Replay:
             only = v1 is None
             tasks.append(partial(run_reference, shared, v0, model_hash=self._model_hash, only_reference=only))
         if v1 is not None:
-            tasks.append(partial(run_candidate, shared, v1))
+            candidate = run_endpoint if v1.device == DEVICE else run_candidate
+            tasks.append(partial(candidate, shared, v1))
         if v0 is not None:
             tasks.append(partial(run_noise_floor, shared, v0))
         if v1 is not None:
-            tasks.append(partial(run_trainer, shared, v1))
+            tasks.append(partial(run_trainer, shared, forward_environment(v0, v1)))
         return tasks
 
     def _complete_trace(self) -> Trace:

@@ -16,6 +16,7 @@ from vllm_migrate.audit.conclude import conclude
 from vllm_migrate.audit.decide.costs import remember
 from vllm_migrate.audit.decide.extend import run_looks
 from vllm_migrate.audit.emulated import EMULATED, apply_stand_in, emulated_plan, stand_in
+from vllm_migrate.audit.endpoint import apply_endpoint, endpoint_plan
 from vllm_migrate.audit.executors.opening import opened
 from vllm_migrate.audit.gather import IncompleteError, gather, without_verdict
 from vllm_migrate.audit.journal import Journal, open_journal
@@ -94,7 +95,7 @@ def not_judged(plan: AuditPlan | None, reason: str, message: str, hint: str = ""
 
 
 def _run(plan: AuditPlan, progress: Progress) -> AuditResult:
-    plan = emulated_plan(plan)
+    plan = endpoint_plan(emulated_plan(plan))
     if not (plan.model / "config.json").is_file():
         raise InputError(
             f"no model at {plan.model}: config.json is missing",
@@ -181,6 +182,7 @@ def concluded(plan: AuditPlan, evidence: Evidence) -> AuditResult:
     result = conclude(plan, evidence, read_vocabulary(plan.model))
     result = apply_findings(result, conclude_sync(evidence.sync, plan.sync_way))
     result = apply_head(result, plan.trainer_head, plan.candidate_args)
+    result = apply_endpoint(result, plan, evidence)
     result = complete(result, plan, evidence)
     result = apply_stand_in(result, plan, evidence.trace.provenance)
     timing = {**evidence.timing, "statistics": round(time.monotonic() - started, 3)}

@@ -37,6 +37,7 @@ def audit(
     v1: audit_options.V1 = "v1",
     v0_python: audit_options.V0Python = None,
     v1_python: audit_options.V1Python = None,
+    v1_url: audit_options.V1Url = None,
     v0_args: audit_options.V0Arguments = None,
     v1_args: audit_options.V1Arguments = None,
     seed: audit_options.Seed = 0,
@@ -99,7 +100,8 @@ def audit(
         v1 = engine_of(context, "v1", v1, v1_python)
         raise typer.Exit(apply_report(apply_from, from_code, v1, writing))
     try:
-        v0, v1 = engine_of(context, "v0", v0, v0_python), engine_of(context, "v1", v1, v1_python)
+        v0 = engine_of(context, "v0", v0, v0_python)
+        v1 = engine_of(context, "v1", v1, v1_python, v1_url)
         if model is None:
             raise UsageError("--model is missing", hint="the directory of the checkpoint")
         check_apply(writing, from_code)

@@ -76,6 +76,14 @@ V1Python = Annotated[
         metavar="PATH", help="An interpreter of yours with vLLM for the candidate.", rich_help_panel=_ENGINES
     ),
 ]
+V1Url = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="A running vLLM or TRL server as the candidate, http://host:port; judged by its own tokens.",
+        rich_help_panel=_ENGINES,
+    ),
+]
 V0Arguments = Annotated[
     list[str] | None,
     typer.Option(help="LLM arguments of the reference: JSON object or key=value.", rich_help_panel=_ENGINES),

@@ -11,6 +11,7 @@ from packaging.version import Version
 from vllm_migrate.engines import catalogue
 from vllm_migrate.engines.catalogue import FIRST_V1_ONLY, EngineSpec, parse_spec
 from vllm_migrate.engines.devices import default_device
+from vllm_migrate.engines.endpoint.find import endpoint, is_url
 from vllm_migrate.engines.environment import EngineEnvironment, read_manifest, write_manifest
 from vllm_migrate.engines.interpreter import SCHEME, ask, engine_at
 from vllm_migrate.engines.paths import engines_root
@@ -35,14 +36,17 @@ def find(name: str, device: str | None = None) -> EngineEnvironment | None:
     """An installed engine by spec or by the name it was registered under; None where there is none.
 
     Args:
-        name: "v0", "v1@0.18.1", "0.18.1", a registered name, or "python:" with an interpreter's path.
+        name: "v0", "v1@0.18.1", "0.18.1", a registered name, "python:" with an interpreter's path, or the URL
+            of a running server.
         device: "cpu" or "cuda"; None prefers a GPU's engine where there is a GPU, and else takes what is
             there.
 
     Raises:
         UsageError: the name is none of these.
-        ProvisionError: the interpreter does not run, or has no vLLM.
+        EngineError: the interpreter does not run or has no vLLM; no server answers.
     """
+    if is_url(name):
+        return endpoint(name)
     if name.startswith(SCHEME):
         return engine_at(Path(name.removeprefix(SCHEME)))
     registered = engines_root() / name

@@ -21,7 +21,7 @@ _AGAINST = {"reference": "V0's tokens", "trainer": "trainer", "probe": "semantic
 _SHOWN_CHECKS = 6
 _ARM_WIDTH = 13
 _ENGINE_WIDTH = 12
-_RUNNERS = {"v0": "V0", "v1-model-runner": "V1", "v2-model-runner": "V1r2"}
+_RUNNERS = {"v0": "V0", "v1-model-runner": "V1", "v2-model-runner": "V1r2", "endpoint": "URL"}
 _LEGEND = (
     "|Δ|: |Δlogp| to the reference on its tokens, nats; trainer: mean |Δlogp| to the"
     " trainer's forward on the arm's own tokens"

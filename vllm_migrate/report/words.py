@@ -108,6 +108,8 @@ def engine_label(arm: Arm) -> str:
         return f"emulated V0 (V1 {arm.version})"
     if ".v1." in arm.engine_class:
         family = "V1"
+    elif arm.runner == "endpoint":
+        return f"{arm.engine_class} (vLLM {arm.version or 'of an unknown version'})"
     elif arm.runner == "v0":
         family = "V0"
     else:

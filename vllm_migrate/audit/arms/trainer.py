@@ -17,7 +17,7 @@ _TRAINER = "trainer"
 
 
 def run_trainer(shared: Shared, environment: EngineEnvironment) -> None:
-    """The trainer's forward over every arm's own tokens, in V1's environment: it has transformers."""
+    """The trainer's forward over every arm's own tokens, in an engine's environment: it has transformers."""
     plan = shared.plan
     names = (CANDIDATE, REMEDY) if plan.remedy_additions else (CANDIDATE,)
     kept = {name: shared.journal.find(f"{_TRAINER}.{name}") for name in (REFERENCE, *names)}
@@ -53,7 +53,9 @@ def _score(shared: Shared, process: EngineProcess | None, kept: dict[str, Any]) 
         if run is None:
             continue
         if kept.get(name) is not None:
-            run.trainer = kept[name]
+            run.trainer, run.trainer_probe = kept[name]
         elif process is not None:
             run.trainer = process.force(_TRAINER, trace.prompts, run.rollouts, plan.sampling)
-            shared.journal.keep(f"{_TRAINER}.{name}", run.trainer)
+            if plan.probe is not None and run.probe_rollouts:
+                run.trainer_probe = process.force(_TRAINER, trace.prompts, run.probe_rollouts, plan.probe)
+            shared.journal.keep(f"{_TRAINER}.{name}", (run.trainer, run.trainer_probe))

@@ -12,6 +12,7 @@ from vllm_migrate.audit.decide.judge import Gate, compare, judge
 from vllm_migrate.audit.evidence import CANDIDATE, NOISE_FLOOR, REFERENCE, REMEDY, flat, prompts_of, reported
 from vllm_migrate.audit.result import AuditResult, Cause, Verdict
 from vllm_migrate.audit.sections import Advice, Invariant, SettingRow, SpeedOption
+from vllm_migrate.engines.endpoint.client import RUNNER
 
 if TYPE_CHECKING:
     from vllm_migrate.audit.cause.evidence import SpeedRun
@@ -73,12 +74,14 @@ def settings_table(result: AuditResult, plan: AuditPlan, evidence: Evidence) -> 
     arms = {arm.name: arm.settings for arm in result.arms}
     reference, candidate = arms.get(REFERENCE, {}), arms.get(CANDIDATE, {})
     remedy = arms.get(REMEDY, {})
+    served = any(arm.name == CANDIDATE and arm.runner == RUNNER for arm in result.arms)  # and tells little
     ladder = evidence.ladder
     tried = {key for step in ladder.steps.values() for key in step.setting} if ladder is not None else set()
     touched = [
         name
         for name in dict.fromkeys((*reference, *candidate, *plan.candidate_args))
-        if reference.get(name) != candidate.get(name) or name in tried or name in plan.remedy_additions
+        if (reference.get(name) != candidate.get(name) or name in tried or name in plan.remedy_additions)
+        and (name in candidate or name in plan.candidate_args or not served)
     ]
     return tuple(
         SettingRow(

@@ -10,7 +10,7 @@ from vllm_migrate.audit.evidence import REFERENCE, flat, prompts_of, reported, s
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vllm_migrate.audit.evidence import EngineRun, Evidence
+    from vllm_migrate.audit.evidence import Evidence
     from vllm_migrate.audit.plan import AuditPlan
     from vllm_migrate.trace.model import Rollout
     from vllm_migrate.workers.protocol import ReplayRecord
@@ -22,7 +22,8 @@ class Comparisons:
     Attributes:
         floor: the reference against itself; `probe_floor` the same over the semantic probe's tokens.
         against_reference: by arm, its forced replay of the reference's tokens; None where there is none.
-        against_probe: the same over the semantic probe's tokens.
+        against_probe: the same over the semantic probe's tokens; for an arm that nothing can be forced
+            through, the trainer's forward over what it sampled itself under the probe's profile.
         against_trainer: by arm, the trainer's forward over its own tokens.
         probe_trainer: the trainer's forward over the probe's tokens.
 
@@ -39,8 +40,13 @@ class Comparisons:
         self.against_reference = {
             name: self.replayed(trace.rollouts, run.replay) for name, run in arms.items()
         }
-        self.against_probe = {name: self.replayed(trace.probe, run.probe) for name, run in arms.items()}
-        self.against_trainer = {name: self._with_trainer(run) for name, run in arms.items()}
+        self.against_probe = {
+            name: self._own(run.probe_rollouts, run.trainer_probe)
+            if run.probe_rollouts
+            else self.replayed(trace.probe, run.probe)
+            for name, run in arms.items()
+        }
+        self.against_trainer = {name: self._own(run.rollouts, run.trainer) for name, run in arms.items()}
         reference = arms.get(REFERENCE)
         self.probe_trainer = (
             None if reference is None else self.replayed(trace.probe, reference.trainer_probe)
@@ -64,15 +70,16 @@ class Comparisons:
         """`forced`, from the records of a replay."""
         return self.forced(rollouts, [record.logprobs for record in records])
 
-    def _with_trainer(self, run: EngineRun) -> Comparison | None:
-        if not run.rollouts or len(run.trainer) != len(run.rollouts):
+    def _own(self, rollouts: Sequence[Rollout], trainer: Sequence[ReplayRecord]) -> Comparison | None:
+        """What an arm sampled itself, against the trainer's forward over it."""
+        if not rollouts or len(trainer) != len(rollouts):
             return None
         return compare(
-            flat(rollout.logprobs for rollout in run.rollouts),
-            reported(run.trainer),
-            prompts_of(run.rollouts),
+            flat(rollout.logprobs for rollout in rollouts),
+            reported(trainer),
+            prompts_of(rollouts),
             clip=self._plan.clip,
             policy_is_other=True,
             seed=self._plan.seed,
-            sequences=sequences_of(run.rollouts),
+            sequences=sequences_of(rollouts),
         )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.engines import registry
 from vllm_migrate.engines.client import EngineClient
+from vllm_migrate.engines.endpoint.client import EndpointClient
+from vllm_migrate.engines.endpoint.find import DEVICE
 
 if TYPE_CHECKING:
     from vllm_migrate.audit.executors.executor import Report
@@ -31,8 +33,10 @@ class LocalExecutor:
     def client(
         self, environment: EngineEnvironment, *, replica: int, name: str, report: Report
     ) -> EngineCalls:
-        """A process of this machine."""
+        """A process of this machine, or what speaks to a server that runs already."""
         del replica  # there is one
+        if environment.device == DEVICE:
+            return EndpointClient(environment, name=name, progress=report)
         return EngineClient(environment, name=name, progress=report)
 
     def close(self) -> None:
