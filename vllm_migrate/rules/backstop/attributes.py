@@ -30,8 +30,8 @@ class GoneAttribute(Rule):
     ## What it does
     Looks up what code reads from and sets on `SamplingParams`, `RequestOutput` and `CompletionOutput`, and
     what it reaches inside an engine (`llm.llm_engine.scheduler_config`), in the API of the target, as it was
-    extracted from its wheel. What another rule has reported is left out. An engine's `tokenizer` is found, too:
-    V0 held a group of tokenizers there.
+    extracted from its wheel. What another rule has reported is left out. An engine's `tokenizer` is
+    found, too: V0 held a group of tokenizers there.
 
     ## Why it matters
     Reading the field raises an AttributeError. Setting one raises nothing and does nothing, which is a
