@@ -48,6 +48,8 @@ def test_share_and_median_are_over_prompts():
     found = figures(same, same, soon, later, later)
     assert found["greedy_identical"].estimate.value == pytest.approx(0.4)
     assert found["greedy_identical"].note == "2 of 5 prompts"
+    assert found["greedy_identical"].estimate.low == pytest.approx(0.0527, abs=1e-4)  # Clopper and Pearson
+    assert found["greedy_identical"].estimate.high == pytest.approx(0.8534, abs=1e-4)
     assert found["greedy_first_divergence"].estimate.value == 3.0
     assert found["greedy_first_divergence"].note == "of 3 that part: at 1, 3, 3"
     assert found["greedy_first_divergence"].estimate.low == 1.0

@@ -126,6 +126,14 @@ def test_the_figures_are_those_of_this_bug(default_audit):
     assert candidate["tokens"] == remedy["tokens"] > 3000
 
 
+def test_raw_logprobs_do_not_change_what_is_sampled_greedily(default_audit):
+    """All the modes do is say other numbers of the same choice: most greedy completions stay the same."""
+    document, *_ = default_audit
+    found = {entry["metric"]: entry for entry in document["diagnostics"]}
+    assert found["greedy_identical"]["note"].endswith(" of 16 prompts")
+    assert found["greedy_identical"]["estimate"]["value"] >= 0.75
+
+
 def test_the_recorded_reference_serves_without_v0_and_the_parity_recipe_passes(default_audit, tmp_path):
     *_, reference = default_audit
     report = tmp_path / "report.json"

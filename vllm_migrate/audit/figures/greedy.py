@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.audit.decide.statistics import RESAMPLES
-from vllm_migrate.audit.figures.diagnostics import Measured, measure
+from vllm_migrate.audit.decide.statistics import RESAMPLES, clopper_pearson_upper
+from vllm_migrate.audit.figures.diagnostics import Measured
 from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.trace.redact import NO_TOKEN
 
@@ -50,16 +50,21 @@ def of_greedy(reference: Sequence[Rollout], candidate: Sequence[Rollout], *, see
         return []
     found = [first_difference(one, two) for one, two in pairs]
     parted = np.array([position for position in found if position is not None], dtype=np.float64)
-    same = np.array([[float(position is None), 1.0] for position in found])
-    share = measure(
+    median = _median(parted, seed)
+    return [_share(len(found) - len(parted), len(found)), *([] if median is None else [median])]
+
+
+def _share(same: int, prompts: int) -> Measured:
+    """The share with its exact interval: one completion a prompt, so that they are independent."""
+    low = 1 - clopper_pearson_upper(prompts - same, prompts, 0.025)
+    high = clopper_pearson_upper(same, prompts, 0.025)
+    return Measured(
         "greedy_identical",
-        same,
-        lambda sums: sums[:, 0] / sums[:, 1],
-        unit="share of completions",
-        note=f"{len(found) - len(parted)} of {len(found)} prompts",
-        seed=seed,
+        Estimate(same / prompts, low, high),
+        np.zeros(0),
+        "share of completions",
+        f"{same} of {prompts} prompts",
     )
-    return [figure for figure in (share, _median(parted, seed)) if figure is not None]
 
 
 def _median(parted: np.ndarray, seed: int) -> Measured | None:
