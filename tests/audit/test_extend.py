@@ -10,7 +10,8 @@ import pytest
 from plans import a_plan, numbered
 
 from vllm_migrate.audit.conclude import conclude
-from vllm_migrate.audit.decide.extend import merged, part_of, run_looks
+from vllm_migrate.audit.decide.extend import looks_of, merged, part_of, run_looks
+from vllm_migrate.audit.decide.more_samples import with_samples
 from vllm_migrate.audit.evidence import EngineRun, Evidence
 from vllm_migrate.audit.result import Verdict
 from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace
@@ -37,7 +38,7 @@ class Engines:
             rollouts = tuple(
                 Rollout(i, k, tuple(range(TOKENS)), tuple(-generator.exponential(size=TOKENS)), "t", "stop")
                 for i in range(len(prompts))
-                for k in range(SAMPLES)
+                for k in range(plan.samples)
             )
             trace = Trace(MADE, prompts, rollouts, tuple(r.logprobs for r in rollouts))
 
@@ -114,3 +115,46 @@ def test_parts_of_a_trace_make_the_whole_again():
     assert {rollout.prompt for rollout in two.trace.rollouts} == set(range(12))
     again = merged(one, two)
     assert again.trace == whole.trace
+
+
+def test_where_prompts_run_out_their_samples_are_doubled():
+    engines = Engines(0.02 / np.sqrt(2 / np.pi))
+    evidence, result = run_looks(plan_of(20, most_samples=14), None, engines, judged)
+    assert [(len(plan.prompts), plan.samples) for plan in engines.plans] == [
+        (10, 4),
+        (10, 4),
+        (20, 4),
+        (20, 6),
+    ]
+    assert len({plan.seed for plan in engines.plans}) == 4
+    assert {plan.ladder for plan in engines.plans[1:]} == {"none"}
+    assert result.prompts == 20
+    assert evidence.trace.provenance.samples == MADE.samples * 3
+    said = [(rollout.prompt, rollout.sample) for rollout in evidence.trace.rollouts]
+    assert said == [(prompt, sample) for prompt in range(20) for sample in range(14)]
+    line = "looked 4 of at most 4 times, at 20 of 20 prompts with 14 samples of each"
+    assert any(line in warning for warning in result.warnings)
+
+
+def test_what_samples_decide_is_decided_before_the_last_of_them():
+    engines = Engines(0.5)
+    _, result = run_looks(plan_of(8, most_samples=256), None, engines, judged)
+    assert result.verdict is Verdict.FAIL
+    assert 1 < len(engines.plans) < 7
+
+
+def test_more_samples_stay_with_what_was_measured_of_them():
+    one, two = (Engines(0.0)(plan_of(5, seed=seed, samples=2), None) for seed in (1, 2))
+    both = with_samples(one, two)
+    logprobs = [rollout.logprobs for rollout in both.trace.rollouts]
+    assert [tuple(record.logprobs) for record in both.arms["candidate"].replay] == logprobs
+    assert list(both.trace.noise_floor) == logprobs
+    assert sorted(logprobs) == sorted(r.logprobs for e in (one, two) for r in e.trace.rollouts)
+    assert len(both.trace.prompts) == 5
+    assert both.timing["candidate.load"] == 2.0
+
+
+def test_too_few_prompts_and_recorded_ones_get_no_more_samples():
+    assert len(looks_of(plan_of(6, most_samples=64), None)) == 1
+    trace = Engines(0.01)(plan_of(32), None).trace
+    assert not any(look.again for look in looks_of(plan_of(32, most_samples=64), trace))

@@ -82,12 +82,13 @@ class AuditPlan:
             code that scores with `prompt_logprobs`.
         ladder: "auto" (what has a chance to explain an excess), "all" or "none".
         earn_speed: whether to try the optimisations that parity turns off.
-        sync_probe: which weight updates to try in the live engine: "auto", "all" or "none".
+        sync_probe: which weight updates to try in the live engine: "auto", "own", "all" or
+            "none".
         sync_way: how the user's code brings in weights, None where that is not known; its invariants gate.
         trainer_head: precision of the trainer's head, "" where that is not known.
         thresholds: the margins; `levels` the error probabilities of this look.
         extend: whether to look several times, on more prompts each, until decided; no further look begins
-            that would end beyond `time_budget`, seconds.
+            that would end beyond `time_budget`, seconds. Where prompts run out, up to `most_samples` of each.
         reference: a recorded trace to use in V0's place, an expired one where `allow_expired`;
             `save_reference` where to record one, which expires after `expires_days` (0: never).
         greedy: on how many prompts both sides also complete greedily, to say where they part.
@@ -118,6 +119,7 @@ class AuditPlan:
     levels: Levels = ONE_LOOK
     extend: bool = False
     time_budget: float | None = None
+    most_samples: int = 0
     sync_probe: str = "auto"
     sync_way: SyncWay | None = None
     trainer_head: str = ""

@@ -63,6 +63,7 @@ def audit(
     profile: audit_options.Profile = None,
     extend_until_decided: audit_options.ExtendUntilDecided = False,
     time_budget: audit_options.TimeBudget = None,
+    most_samples: audit_options.MostSamples = None,
     plan_only: audit_options.PlanOnly = False,
     detect: audit_options.Detect = 0.005,
     detect_reward: audit_options.DetectReward = 0.02,
@@ -137,7 +138,9 @@ def audit(
             warnings=code.warnings,
             may_lack_prompts=plan_only,
         )
-        plan = with_looks(plan, extend=extend_until_decided, time_budget=time_budget)
+        plan = with_looks(
+            plan, extend=extend_until_decided, time_budget=time_budget, most_samples=most_samples
+        )
         plan = with_cause_options(
             plan,
             ladder=ladder.value,

@@ -54,16 +54,27 @@ def seconds_of(text: str | None) -> float | None:
     return float(matched[1]) * _SECONDS[matched[2] or "s"]
 
 
-def with_looks(plan: AuditPlan, *, extend: bool, time_budget: str | None) -> AuditPlan:
+def with_looks(
+    plan: AuditPlan, *, extend: bool, time_budget: str | None, most_samples: int | None = None
+) -> AuditPlan:
     """The plan, looked at several times where asked for.
 
     Raises:
-        UsageError: a time budget without anything to spend it on, or none at all.
+        UsageError: a time budget without anything to spend it on, or none at all; samples likewise.
     """
+    if most_samples is not None:
+        if not extend:
+            raise UsageError("--most-samples goes with --extend-until-decided")
+        if plan.reference is not None:
+            raise UsageError(
+                "--most-samples needs an engine: a recorded --reference can't be sampled further"
+            )
+        if most_samples <= plan.samples:
+            raise UsageError(f"--most-samples must be more than --samples, which is {plan.samples}")
     seconds = seconds_of(time_budget)
     if seconds is not None and not extend:
         raise UsageError("--time-budget goes with --extend-until-decided")
-    return replace(plan, extend=extend, time_budget=seconds)
+    return replace(plan, extend=extend, time_budget=seconds, most_samples=most_samples or 0)
 
 
 def print_plan(plan: AuditPlan, *, detect: float, detect_reward: float) -> None:

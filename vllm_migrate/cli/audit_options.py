@@ -41,6 +41,7 @@ class SyncProbing(str, Enum):
     """Which weight updates are tried in the candidate's live engine."""
 
     AUTO = "auto"
+    OWN = "own"
     ALL = "all"
     NONE = "none"
 
@@ -117,6 +118,14 @@ TimeBudget = Annotated[
     typer.Option(
         metavar="DURATION",
         help="Begin no further look that would end beyond this: 90s, 10m, 2h.",
+        rich_help_panel=FIGURES,
+    ),
+]
+MostSamples = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="With --extend-until-decided: once prompts run out, double their samples up to this many.",
         rich_help_panel=FIGURES,
     ),
 ]
@@ -208,7 +217,7 @@ TrainerHead = Annotated[
 SyncProbe = Annotated[
     SyncProbing,
     typer.Option(
-        help="Weight updates to try in the live engine: the usual ones, all, or none.",
+        help="Weight updates to try in the live engine: the usual ones, your own, all, or none.",
         rich_help_panel=_SYNC,
     ),
 ]

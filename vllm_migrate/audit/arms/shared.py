@@ -96,9 +96,9 @@ class Shared:
         self, plan: AuditPlan, *, progress: Progress, journal: Journal, executor: Executor | None = None
     ) -> None:
         self.plan = plan
+        self.executor = executor or LocalExecutor()
         self.progress = progress
         self.journal = journal
-        self.executor = executor or LocalExecutor()
         self.reference: Future[Trace] = Future()
         self.sampled: dict[str, Future[EngineRun | None]] = {CANDIDATE: Future(), REMEDY: Future()}
         self.counterparts: Future[dict[tuple[str, ...], list[wire.ReplayRecord]]] = Future()

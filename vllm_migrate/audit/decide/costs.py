@@ -59,7 +59,12 @@ def costs_of(plan: AuditPlan, result: AuditResult) -> Costs | None:
 
 
 def remember(plan: AuditPlan, result: AuditResult) -> None:
-    """Keep an audit's costs. A cache that can't be written costs an estimate, never an audit."""
+    """Keep an audit's costs. A cache that can't be written costs an estimate, never an audit.
+
+    Those of several looks are not kept: their engines are started again for each.
+    """
+    if plan.extend:
+        return
     costs = costs_of(plan, result)
     if costs is None:
         return

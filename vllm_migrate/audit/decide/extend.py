@@ -1,9 +1,14 @@
-"""Extends the sample until the verdict is decided: up to four looks, each on more prompts.
+"""Extends the sample until the verdict is decided: up to four looks, each on more prompts, then on samples.
 
 The prompts are gone through in equal steps. After each, the verdict is taken over everything seen so far,
 at the error probabilities `sequential.py` grants that look; PASS or FAIL ends the audit, INCONCLUSIVE goes on
-while there are prompts and time. Samples of prompts already seen are not added: the prompt is the unit of
-every interval, and eight more samples of the same prompts tell less than one of another.
+while there are prompts and time. Prompts come first: they are the unit of every interval, and eight more
+samples of the same ones tell less than one of another. Where they run out, and more samples of each are
+allowed, these are doubled look by look.
+
+How much of the information a look has is counted in sequences. Samples of seen prompts bring less than that,
+so the looks before them have more of it than is counted, hang together more closely than the levels assume,
+and err together less often: the levels are on the careful side.
 
 A recorded reference can't be sampled further. Its prompts are looked at in the same steps: engines replay no
 more than is needed, and what is recorded is the limit.
@@ -14,9 +19,10 @@ What explains a difference (the ladder, the probes of weight updates, speed) is 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from vllm_migrate.audit.decide.more_samples import with_samples
 from vllm_migrate.audit.decide.sequential import levels_of, look_sizes
 from vllm_migrate.audit.decide.statistics import FEWEST_PROMPTS
 from vllm_migrate.audit.prompts.strata import labelled
@@ -47,43 +53,82 @@ def run_looks(
         gather: runs a plan's arms.
         conclude: takes the verdict over evidence.
     """
-    available = len(trace.prompts) if trace is not None else len(plan.prompts)
-    sizes = look_sizes(available, FEWEST_PROMPTS)
-    fractions = tuple(size / sizes[-1] for size in sizes)
+    looks = looks_of(plan, trace)
+    fractions = tuple(look.sequences / looks[-1].sequences for look in looks)
     started = time.monotonic()
     evidence: Evidence | None = None
     first: AuditResult | None = None
     result: AuditResult | None = None
-    for look, size in enumerate(sizes):
+    for number, look in enumerate(looks):
         began = time.monotonic()
-        seen = 0 if look == 0 else sizes[look - 1]
-        found = gather(
-            _block_plan(plan, look, seen, size), None if trace is None else part_of(trace, seen, size)
-        )
-        evidence = found if evidence is None else merged(evidence, found)
-        result = conclude(replace(plan, levels=levels_of(look, fractions)), evidence)
+        part = None if trace is None else part_of(trace, look.start, look.stop)
+        found = gather(_block_plan(plan, number, look), part)
+        if evidence is not None:
+            found = with_samples(evidence, found) if look.again else merged(evidence, found)
+        evidence = found
+        levels = levels_of(number, fractions)
+        result = conclude(replace(plan, levels=levels, samples=look.of_each), evidence)
         first = first or result
-        if result.verdict is not Verdict.INCONCLUSIVE or look == len(sizes) - 1:
-            return evidence, _said(result, first, plan, look, sizes, "")
+        if result.verdict is not Verdict.INCONCLUSIVE or number == len(looks) - 1:
+            return evidence, _said(result, first, plan, number, looks, "")
         now = time.monotonic()
         if plan.time_budget is not None and now - started + (now - began) > plan.time_budget:
-            return evidence, _said(result, first, plan, look, sizes, "the time budget ended it")
+            return evidence, _said(result, first, plan, number, looks, "the time budget ended it")
     raise AssertionError("a sample is looked at at least once")
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look adds.
+
+    Attributes:
+        start, stop: its prompts.
+        samples: completions of each that are added; `of_each` how many there are of each prompt by then.
+        sequences: completions of all prompts by then.
+        again: whether the prompts were seen before.
+    """
+
+    start: int
+    stop: int
+    samples: int
+    of_each: int
+    sequences: int
+    again: bool = False
+
+
+def looks_of(plan: AuditPlan, trace: Trace | None) -> list[Look]:
+    """At most four looks on more prompts, then samples doubled up to `plan.most_samples`.
+
+    More samples of fewer prompts than any verdict takes would be in vain, and a recorded reference has none.
+    """
+    available = len(trace.prompts) if trace is not None else len(plan.prompts)
+    samples = plan.samples
+    looks: list[Look] = []
+    for stop in look_sizes(available, FEWEST_PROMPTS):
+        start = looks[-1].stop if looks else 0
+        looks.append(Look(start, stop, samples, samples, sequences=stop * samples))
+    while trace is None and available >= FEWEST_PROMPTS and samples < plan.most_samples:
+        more = min(samples, plan.most_samples - samples)
+        samples += more
+        looks.append(Look(0, available, more, samples, sequences=available * samples, again=True))
+    return looks
+
+
 def _said(  # noqa: PLR0917 - what a sentence about it needs
-    result: AuditResult, first: AuditResult, plan: AuditPlan, look: int, sizes: Sequence[int], why: str
+    result: AuditResult, first: AuditResult, plan: AuditPlan, number: int, looks: Sequence[Look], why: str
 ) -> AuditResult:
     """The result, with what only the first look explained, and a line on how it came about."""
+    look = looks[number]
+    each = f" with {look.of_each} samples of each" if looks[-1].again else ""
     line = (
-        f"looked {look + 1} of at most {len(sizes)} times, at {sizes[look]} of {sizes[-1]} prompts, with the"
-        " error spent over the looks (O'Brien-Fleming)"
+        f"looked {number + 1} of at most {len(looks)} times, at {look.stop} of {looks[-1].stop} prompts"
+        f"{each}, with the error spent over the looks (O'Brien-Fleming)"
     )
     if why:
         line += f"; {why}"
     if plan.reference is not None:
         line += "; only what is recorded can be used"
-    if len(sizes) == 1:
+    if len(looks) == 1:
         line += f"; more looks need at least {2 * FEWEST_PROMPTS} prompts"
     if result is not first:
         explained = first if first.cause is not Cause.NONE and result.verdict is not Verdict.PASS else result
@@ -99,11 +144,12 @@ def _said(  # noqa: PLR0917 - what a sentence about it needs
     return replace(result, warnings=(*result.warnings, line))
 
 
-def _block_plan(plan: AuditPlan, look: int, start: int, stop: int) -> AuditPlan:
-    """The plan of one look: its prompts alone, and only the first explains."""
-    seed = plan.seed if plan.reference is not None else plan.seed + look * _SEED_STEP
-    block = replace(plan, prompts=plan.prompts[start:stop], seed=seed, save_reference=None)
-    return block if look == 0 else replace(block, **_FIRST_ONLY)
+def _block_plan(plan: AuditPlan, number: int, look: Look) -> AuditPlan:
+    """The plan of one look: its prompts and samples alone, and only the first explains."""
+    seed = plan.seed if plan.reference is not None else plan.seed + number * _SEED_STEP
+    prompts = plan.prompts[look.start : look.stop]
+    block = replace(plan, prompts=prompts, samples=look.samples, seed=seed, save_reference=None)
+    return block if number == 0 else replace(block, **_FIRST_ONLY)
 
 
 def part_of(trace: Trace, start: int, stop: int) -> Trace:

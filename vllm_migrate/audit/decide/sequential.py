@@ -27,6 +27,7 @@ from vllm_migrate.audit.decide.judge import ONE_LOOK, Levels
 from vllm_migrate.audit.figures.distributions import normal_cdf, normal_quantile
 
 MOST_LOOKS = 4
+_LEAST_LEVEL = 1e-9  # a first look at a sixty-fourth is granted so little that it would be no number above 0
 _GRID = 1201
 _WIDE = 8.0  # standard deviations of the grid's lower end
 
@@ -55,7 +56,7 @@ def nominal_levels(alpha: float, fractions: tuple[float, ...]) -> tuple[float, .
         used += budget
         step = math.sqrt(fraction - before)
         bound = _bound(grid, density, step, budget)
-        levels.append(1 - normal_cdf(bound / math.sqrt(fraction)))
+        levels.append(max(_LEAST_LEVEL, 1 - normal_cdf(bound / math.sqrt(fraction))))
         following = np.linspace(-_WIDE * math.sqrt(fraction), bound, _GRID)
         kernel = np.exp(-0.5 * ((following[:, None] - grid[None, :]) / step) ** 2) / (
             step * math.sqrt(2 * math.pi)
