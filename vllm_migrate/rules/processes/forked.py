@@ -9,17 +9,19 @@ from vllm_migrate.edits.model import Level, ReplaceExpression, ReplaceText, Safe
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import FileKind, Span
 from vllm_migrate.files.python import parse_python
+from vllm_migrate.resolve.syntax import FUNCTIONS
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import engine_calls
 from vllm_migrate.rules.finding import make_finding, since
 from vllm_migrate.rules.processes.variables import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from vllm_migrate.edits.model import Edit, Finding
     from vllm_migrate.facts.model import Fact, State
-    from vllm_migrate.files.located import FileFacts, Variable
+    from vllm_migrate.files.located import Call, FileFacts, Variable
+    from vllm_migrate.files.python import ParsedPython
     from vllm_migrate.rules.base import Context
 
 _METHOD = "VLLM_WORKER_MULTIPROC_METHOD"
@@ -27,13 +29,21 @@ _MAPS = frozenset(
     ("map", "map_async", "imap", "imap_unordered", "starmap", "starmap_async", "apply", "apply_async")
 )
 
+_DEEPEST = 4
+
 
 class ForkedEngine(Rule):
     """An engine is built in a process that V1 can't start one from.
 
     ## What it does
-    Finds engines built in functions that `multiprocessing.Pool` or a `Process(daemon=True)` runs, and
-    `VLLM_WORKER_MULTIPROC_METHOD=forkserver`, which becomes `spawn`.
+    Finds engines built in functions that `multiprocessing.Pool` or a daemonic `Process` runs
+    (`daemon=True`, `process.daemon = True`, `torch.multiprocessing.spawn(daemon=True)`), by themselves or by
+    what they call in the same file, and `VLLM_WORKER_MULTIPROC_METHOD=forkserver`, which becomes `spawn`.
+
+    `multiprocessing.set_start_method()` is left alone: vLLM takes its context by name, from that variable,
+    and forks unless CUDA is in use or Ray or the variable asks for `spawn`, on V0 as on V1. A child of
+    `os.fork()` is not daemonic and may start V1's process; where the parent has used CUDA it can't use it on
+    either engine.
 
     ## Why it matters
     V0 with one GPU ran in the process that built it. V1 starts a process for the engine, and the workers of
@@ -73,6 +83,28 @@ class ForkedEngine(Rule):
         ),
         Example(
             before=(
+                "from multiprocessing import Process\n\nfrom vllm import LLM\n\n\ndef load():\n"
+                '    return LLM("m")\n\n\ndef work(prompts):\n    return load().generate(prompts)\n\n\n'
+                "def run(prompts):\n    process = Process(target=work, args=(prompts,))\n"
+                "    process.daemon = True\n    process.start()\n"
+            ),
+        ),
+        Example(
+            before=(
+                "import torch.multiprocessing as mp\n\nfrom vllm import LLM\n\n\ndef work(rank):\n"
+                '    LLM("m", seed=rank)\n\n\ndef run():\n    mp.spawn(work, nprocs=2, daemon=True)\n'
+            ),
+        ),
+        Example(
+            before=(
+                "import torch.multiprocessing as mp\n\nfrom vllm import LLM\n\n\ndef work(rank):\n"
+                '    LLM("m", seed=rank)\n\n\ndef run():\n'
+                '    mp.set_start_method("fork")\n    mp.spawn(work, nprocs=2)\n'
+            ),
+            unchanged=True,
+        ),
+        Example(
+            before=(
                 "from multiprocessing import Process\n\nfrom vllm import LLM\n\n\ndef work(prompts):\n"
                 '    return LLM("m").generate(prompts)\n\n\ndef run(prompts):\n'
                 "    Process(target=work, args=(prompts,)).start()\n"
@@ -108,9 +140,13 @@ class ForkedEngine(Rule):
     def _daemonic(self, file: FileFacts) -> Iterator[Finding]:
         if b"multiprocessing" not in file.source:
             return
-        built = {call.function.rpartition(".")[2]: call for call in engine_calls(file)}
-        for name, place in _targets(file) if built else ():
-            call = built.get(name)
+        direct = {call.function.rpartition(".")[2]: call for call in engine_calls(file)}
+        if not direct:
+            return
+        parsed = parse_python(file.path, file.source)
+        built = _builders(parsed.module, direct)
+        for name, place in _targets(parsed):
+            call = built.get(name.removeprefix("self."))
             if name and call is not None:
                 yield make_finding(
                     self,
@@ -145,9 +181,36 @@ def _spawned(file: FileFacts, variable: Variable) -> tuple[Edit, ...]:
     return ()
 
 
-def _targets(file: FileFacts) -> Iterator[tuple[str, Span]]:
+def _builders(module: ast.Module, direct: Mapping[str, Call]) -> dict[str, Call]:
+    """The functions that build an engine, by what they call in the same file, too."""
+    calls = {
+        node.name: {
+            ast.unparse(inner.func).removeprefix("self.")
+            for inner in ast.walk(node)
+            if isinstance(inner, ast.Call) and isinstance(inner.func, (ast.Name, ast.Attribute))
+        }
+        for node in ast.walk(module)
+        if isinstance(node, FUNCTIONS)
+    }
+    found = {name: call for name, call in direct.items() if name}
+    for _ in range(_DEEPEST):  # from caller to caller
+        for name, called in calls.items():
+            reached = next((found[one] for one in called if one in found and one != name), None)
+            if reached is not None:
+                found.setdefault(name, reached)
+    return found
+
+
+def _targets(parsed: ParsedPython) -> Iterator[tuple[str, Span]]:
     """Functions of the file that a pool or a daemonic process runs, with where it is told to."""
-    parsed = parse_python(file.path, file.source)
+    daemons = {
+        ast.unparse(target.value)
+        for node in ast.walk(parsed.module)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.value.value is True
+        for target in node.targets
+        if isinstance(target, ast.Attribute) and target.attr == "daemon"
+    }
+    named = {value: ast.unparse(target) for node in ast.walk(parsed.module) for value, target in _bound(node)}
     pools = {
         ast.unparse(target)
         for node in ast.walk(parsed.module)
@@ -163,9 +226,19 @@ def _targets(file: FileFacts) -> Iterator[tuple[str, Span]]:
                 yield ast.unparse(node.args[0]), parsed.text.span(node.args[0])
         elif ast.unparse(called).rpartition(".")[2] == "Process":
             given = {k.arg: k.value for k in node.keywords}
-            daemon, target = given.get("daemon"), given.get("target")
-            if isinstance(daemon, ast.Constant) and daemon.value is True and target is not None:
+            target = given.get("target")
+            if target is not None and (_is_true(given.get("daemon")) or named.get(node) in daemons):
                 yield ast.unparse(target), parsed.text.span(target)
+        elif (
+            ast.unparse(called).rpartition(".")[2] == "spawn"
+            and node.args
+            and any(keyword.arg == "daemon" and _is_true(keyword.value) for keyword in node.keywords)
+        ):
+            yield ast.unparse(node.args[0]), parsed.text.span(node.args[0])
+
+
+def _is_true(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value is True
 
 
 def _bound(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:

@@ -143,6 +143,7 @@ class PausedUpdate(Rule):
                 call.span,
                 f"{file.text(call.callee)}() may do nothing{since(change.after)}: {change.fact.because}",
                 fact=change.fact,
+                level=Level.NOTE,
                 advice=f"await {file.text(call.callee)}(reset_running_requests=True), or pause first",
                 certainty=call.certainty,
             )
