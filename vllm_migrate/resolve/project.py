@@ -107,9 +107,13 @@ class ProjectIndex:
         return self._tables.concerned
 
     def parsed(self, path: PurePosixPath, source: bytes) -> tuple[ParsedPython, Syntax] | None:
-        """The file as it was read for the index, if it still is at hand; it is handed out once."""
-        kept = self._tables.parsed.pop(path, None)
+        """The file as it was read for the index, if it still is at hand."""
+        kept = self._tables.parsed.get(path)
         return (kept[1], kept[2]) if kept is not None and kept[0] == source else None
+
+    def forget_parsed(self) -> None:
+        """Let go of the syntax trees, once nobody reads the project's files any more."""
+        self._tables.parsed.clear()
 
     def handed(self, path: PurePosixPath) -> Mapping[tuple[str, int | str], Meaning]:
         """The engines that other modules hand to a file's functions and classes; see `Names`."""

@@ -99,6 +99,8 @@ def read_project(
         if file.kind is FileKind.SHELL and any(program.path.stem.encode() in text for program in started)
     }
     read_all([file for file in sources if file in settings])
+    if index is not None:
+        index.forget_parsed()
     if started:
         _link_scripts(found, started, {file.relative for file in sources if file.kind is FileKind.PYTHON})
     facts = [found[file] for file in sources if file in found]
@@ -150,7 +152,7 @@ def _add_fields(
     from vllm_migrate.resolve.flow.elsewhere import fields_elsewhere  # noqa: PLC0415 - few projects do so
 
     python = {file.relative: text for file, text in sources.items() if file.kind is FileKind.PYTHON}
-    fields = fields_elsewhere(takes, python, matters)
+    fields = fields_elsewhere(takes, python, index, matters)
     index.learn_fields(fields)
     for file in sources if fields else ():
         if file.relative in fields and file.kind is FileKind.PYTHON:

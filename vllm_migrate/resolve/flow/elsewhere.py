@@ -23,19 +23,24 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import Call, FileFacts
     from vllm_migrate.resolve.flow.program import Module
     from vllm_migrate.resolve.flow.values import Held
+    from vllm_migrate.resolve.project import ProjectIndex
 
 Field = tuple[str, str]
 """The class that declares a field, "" for an option of a parser, and the name it has there."""
 
 
 def fields_elsewhere(
-    files: Iterable[FileFacts], sources: Mapping[PurePosixPath, bytes], matters: Callable[[str], bool]
+    files: Iterable[FileFacts],
+    sources: Mapping[PurePosixPath, bytes],
+    index: ProjectIndex,
+    matters: Callable[[str], bool],
 ) -> dict[PurePosixPath, dict[Field, tuple[str, str]]]:
     """By file, the fields and options that reach a constructor in another one: what takes each, and as what.
 
     Args:
         files: the Python files that were read.
         sources: all Python files of the project.
+        index: what the project's modules say; it has most of them parsed.
         matters: whether something may be found in an engine argument of that name; only those are followed
             where an attribute is handed over by itself, `LLM(swap_space=config.swap_space)`.
     """
@@ -45,7 +50,7 @@ def fields_elsewhere(
         calls = calls_with_objects(file, matters)
         if not calls:
             continue
-        follower = follower or Follower(Program(sources))
+        follower = follower or Follower(Program(sources, index))
         module = follower.program.module(file.path)
         for call in calls if module is not None else ():
             assert module is not None  # noqa: S101 (the line above)

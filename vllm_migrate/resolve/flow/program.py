@@ -14,9 +14,10 @@ from vllm_migrate.files.yaml_tree import YamlNode, read_yaml_tree
 from vllm_migrate.resolve.syntax import FUNCTIONS, Syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from vllm_migrate.files.positions import SourceText
+    from vllm_migrate.resolve.project import ProjectIndex
 
 _WORD = re.compile(rb"\w+")
 _DEEPEST = 6
@@ -32,10 +33,24 @@ class Module:
 
 
 class Program:
-    """The files of a tree by their paths; modules are parsed, and YAML files read, once each."""
+    """The files of a tree by their paths; modules are parsed, and YAML files read, once each.
 
-    def __init__(self, sources: Mapping[PurePosixPath, bytes]) -> None:
+    Args:
+        sources: the bytes of each.
+        index: whose syntax trees are taken where it has them; None parses every module.
+        cells: notebooks, of which `sources` has the code of their cells.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[PurePosixPath, bytes],
+        index: ProjectIndex | None = None,
+        *,
+        cells: Collection[PurePosixPath] = (),
+    ) -> None:
         self._sources = sources
+        self._cells = cells
+        self._index = index
         self._modules: dict[PurePosixPath, Module | None] = {}
         self._trees: dict[PurePosixPath, YamlNode | None] = {}
         self._calls: dict[PurePosixPath, dict[str, list[ast.Call]]] = {}
@@ -44,7 +59,7 @@ class Program:
     @property
     def python(self) -> list[PurePosixPath]:
         """Paths of all Python files."""
-        return [path for path in self._sources if path.suffix == ".py"]
+        return [path for path in self._sources if path.suffix == ".py" or path in self._cells]
 
     @property
     def yaml(self) -> list[PurePosixPath]:
@@ -58,13 +73,18 @@ class Program:
     def module(self, path: PurePosixPath) -> Module | None:
         """A Python file, None where it can't be read."""
         if path not in self._modules:
-            self._modules[path] = None
-            try:
-                parsed = parse_python(path, self._sources[path])
-            except (InputError, KeyError):
-                return None
-            self._modules[path] = Module(path, parsed.text, Syntax(parsed.module))
+            self._modules[path] = self._parsed(path, self._sources[path]) if path in self._sources else None
         return self._modules[path]
+
+    def _parsed(self, path: PurePosixPath, source: bytes) -> Module | None:
+        kept = self._index.parsed(path, source) if self._index is not None else None
+        if kept is not None:
+            return Module(path, kept[0].text, kept[1])
+        try:
+            parsed = parse_python(path, source)
+        except InputError:
+            return None
+        return Module(path, parsed.text, Syntax(parsed.module))
 
     def tree(self, path: PurePosixPath) -> YamlNode | None:
         """A YAML file, None where it can't be read."""
