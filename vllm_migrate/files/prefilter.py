@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 # vLLM's variables, and the insides of an engine that are recognised whatever they hang on.
 _WORDS = (
-    b"VLLM_", b"llm_engine", b"model_executor", b"driver_worker", b"vllm-migrate:",
-    b"vllm serve", b"vllm-serve",  # a server that is started as a shell would start it
+    b"VLLM_", b"llm_engine", b"model_executor", b"driver_worker",
     b"self.model_runner.model",  # a worker extension need not name vLLM
     b"guided_",  # fields of requests to the server, in clients that need not name vLLM
 )  # fmt: skip
-_SERVE = (b'"serve"', b"'serve'")  # or by a list of words: "vllm", "serve"
+# Only looked for in files that name vLLM: a server that is started as a shell would start it, or by a list of
+# words: "vllm", "serve".
+_BESIDE_VLLM = (b"vllm-migrate:", b"vllm serve", b"vllm-serve", b'"serve"', b"'serve'")
 # "vllm" alone is mostly a configuration value or a comment. What matters imports it, or names it in a
 # string: the target of a patch, a module to import, a requirement.
 # An import stands at the start of a line, behind `;` or `:`, a lone carriage return or a mark.
@@ -42,7 +43,10 @@ _TEXT = re.compile(rb"(?s:\"\"\".*?\"\"\"|\'\'\'.*?\'\'\')|#[^\n]*")
 _TAKES = re.compile(rb"""(?:\.|["'])(?:cumulative_logprob|(?:prompt_)?logprobs)\b(?!\s*=[^=])""")
 # {"token_ids": ..., "logprobs": ...}: a sample of a rollout as data. Scores of choices have no ids of tokens
 # beside them.
-_KEPT = re.compile(rb"""\\?["']((?:old_|rollout_|token_|sampled_)?log_?probs)\\?["']\s*:""")
+# Looked for from the end of the key, since hardly a quote in a file opens one.
+_KEPT = re.compile(rb"""probs\\?["']\s*:""")
+_KEPT_HEAD = re.compile(rb"""\\?["'](?:old_|rollout_|token_|sampled_)?log_?\Z""")
+_LONGEST_HEAD = len(b"\\'rollout_log_")
 _IDS = re.compile(
     rb"""\\?["'](?:(?:output|completion|response|sampled|generated)_)?(?:token_)?ids\\?["']\s*:"""
 )
@@ -62,7 +66,7 @@ def worth_parsing(source: bytes, extra: AbstractSet[str] = frozenset()) -> bool:
     """
     return (
         any(word in source for word in _WORDS)
-        or (any(word in source for word in _SERVE) and b"vllm" in source)
+        or (b"vllm" in source and any(word in source for word in _BESIDE_VLLM))
         or b"\0" in source  # no Python: whoever parses it says so
         or any(_on_a_line(package, mention, source) for package, _, mention in _PACKAGES)
         or any(name.encode() in source for name in extra)
@@ -110,10 +114,11 @@ def keeps_logprobs(sources: Sequence[bytes]) -> bool:
 
 
 def _keeps(source: bytes) -> bool:
-    return any(
-        _IDS.search(source, max(found.start() - _NEAR, 0), found.end() + _NEAR)
-        for found in _KEPT.finditer(source)
-    )
+    for found in _KEPT.finditer(source):
+        head = _KEPT_HEAD.search(source, max(found.start() - _LONGEST_HEAD, 0), found.start())
+        if head and _IDS.search(source, max(head.start() - _NEAR, 0), found.end() + _NEAR):
+            return True
+    return False
 
 
 def syncs_weights(source: bytes) -> bool:
