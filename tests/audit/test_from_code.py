@@ -40,6 +40,17 @@ def found(taken, name):
     return next(one for one in taken.settings if one.name == name)
 
 
+def test_settings_of_a_toml_file_are_taken(project):
+    folder = project()
+    (folder / "inference.toml").write_text(
+        '[vllm]\ndtype = "bfloat16"\nenable_prefix_caching = false\ncompilation_config = { mode = 3 }\n'
+    )
+    taken = read_code(["inference.toml"], V1)
+    assert taken.arguments["dtype"] == "bfloat16"
+    assert taken.arguments["enable_prefix_caching"] is False
+    assert taken.arguments["compilation_config"] == {"mode": 3}
+
+
 def test_literals_are_taken_and_the_rest_is_said(read):
     taken = read(
         """\

@@ -134,17 +134,16 @@ def test_a_file_of_no_interest_is_not_judged(tmp_path: Path) -> None:
 
 
 _KEYS = st.sampled_from(["a", "b-c", '"d e"', "'f'", "g.h", 'i . "j"'])
-_VALUES = st.recursive(
-    st.sampled_from(
-        ["1", '"x]}#"', "'y'", '"""q\n"""', "'''r'''", "1979-05-27 07:32:00", "true", '"\\""', "[]", "{}"]
-    ),
-    lambda below: st.one_of(
-        st.lists(below, min_size=1, max_size=3).map(lambda v: f"[ # c\n {', '.join(v)},\n]"),
-        st.lists(below, min_size=1, max_size=3).map(
-            lambda v: "{" + ", ".join(f"k{i} = {one}" for i, one in enumerate(v)) + "}"
-        ),
-    ),
-    max_leaves=5,
+_PLAIN = [
+    "1", '"x]}#"', "'y'", '"""q\n"""', "'''r'''", "1979-05-27 07:32:00", "true", '"\\""', "[]", "{}",
+]  # fmt: skip
+_VALUES = st.sampled_from(
+    [
+        *_PLAIN,
+        f"[ # c\n {', '.join(_PLAIN)},\n]",
+        "{" + ", ".join(f"k{i} = {one}" for i, one in enumerate(_PLAIN)) + "}",
+        "[ { a = [ 1, [ 2 ], ], b.c = '}' }, ]",
+    ]
 )
 
 
@@ -153,11 +152,7 @@ def test_places_are_those_of_the_parser(pairs: list[tuple[str, str]]) -> None:
     """Every value stands where it is said to: read alone, it is what the parser made of the whole."""
     text = "".join(f"{key} = {value} # {key}\n" for key, value in pairs)
     text = f"{text}[t.u]\n{text}[[v]]\n{text}[[v]]\n{text}"
-    try:
-        whole = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return  # a newline in an inline table is none of TOML 1.0's
-    assert len(whole["v"]) == 2
+    assert len(tomllib.loads(text)["v"]) == 2
     found = [e for e in entries(text) if e.key and not e.flow and e.value.start < e.value.end]
     for entry, (key, value) in zip(found, pairs * 4, strict=True):
         assert text[entry.value.start : entry.value.end] == value

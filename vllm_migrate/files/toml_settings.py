@@ -43,11 +43,16 @@ def settings_in(
 
 def literal(text: str) -> object:
     """The value of a scalar, `UNRESOLVED` where it is a collection or a date."""
+    value = inline_value(text)
+    return value if isinstance(value, (str, int, float, bool)) else UNRESOLVED
+
+
+def inline_value(text: str) -> object:
+    """The value of what stands behind a `=`, collections too; `UNRESOLVED` where it is none."""
     try:
-        value = tomllib.loads(f"x = {text}")["x"]
+        return tomllib.loads(f"x = {text}")["x"]
     except tomllib.TOMLDecodeError:
         return UNRESOLVED
-    return value if isinstance(value, (str, int, float, bool)) else UNRESOLVED
 
 
 def _inside(text: str, entry: Entry) -> tuple[int, int, bool]:

@@ -14,6 +14,7 @@ from vllm_migrate.audit.code.sync import sync_settings
 from vllm_migrate.audit.code.taken import Fate, Taken
 from vllm_migrate.audit.code.values import agreed, one_line
 from vllm_migrate.files.located import UNRESOLVED, Certainty, FileKind, Form
+from vllm_migrate.files.toml_settings import inline_value
 from vllm_migrate.resolve.flow.values import Scalar, Unknown
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ def _written(facts: FileFacts, argument: Argument, name: str, answers: Answers) 
     if worth is UNRESOLVED and facts.kind is FileKind.YAML:
         mapping = answers.mapping_at(facts.path, argument.name_span)
         worth = mapping.keys[argument.name].plain() if mapping and argument.name in mapping.keys else worth
+    if worth is UNRESOLVED and facts.kind is FileKind.TOML:
+        worth = inline_value(argument.value.source)
     if facts.kind is FileKind.SHELL or argument.form is Form.FLAG:
         worth = read_word(worth)
     if worth is UNRESOLVED:
