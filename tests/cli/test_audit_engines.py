@@ -47,6 +47,13 @@ def run(tmp_path, start):
         (("--v0-python", "old", "--v1-url", "http://127.0.0.1:9"), "nothing answers at http://127.0.0.1:9"),
         (("--v1-url", "http://127.0.0.1:9", "--v1-args", "seed=1"), "can't reach a server that runs already"),
         (("--v1-url", "http://127.0.0.1:9", "--earn-speed"), "--earn-speed needs forced replay"),
+        (("--v1-url", "http://127.0.0.1:9", "--tensor-parallel-size", 2), "can't reach a server that runs"),
+        (("--gpu-memory-utilization", 1.5), "gpu_memory_utilization of the reference must be above 0"),
+        (("--tensor-parallel-size", 2, "--pipeline-parallel-size", 64), "needs 128 GPUs, and there are"),
+        (
+            ("--v1-args", "tensor_parallel_size=512"),
+            "tensor_parallel_size=512 of the candidate needs 512 GPUs",
+        ),
     ],
 )
 def test_an_engine_that_can_not_play_its_side_is_refused_in_one_line(run, arguments, says):

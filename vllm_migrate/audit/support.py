@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.cause.replay import routes_to_experts
+from vllm_migrate.audit.gpu import check_gpu_settings
 from vllm_migrate.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def check_support(plan: AuditPlan) -> AuditPlan:
         raise InputError(f"{plan.model} is a LoRA adapter, and adapters are not supported", hint=_MERGE)
     for side, arguments in (("reference", plan.v0_args), ("candidate", plan.candidate_args)):
         _check_arguments(side, arguments)
+    check_gpu_settings(plan)
     method = _method(config)
     if method:
         raise InputError(

@@ -10,6 +10,7 @@ import typer
 from vllm_migrate.audit.arguments import parse_arguments
 from vllm_migrate.audit.cause.options import with_cause_options
 from vllm_migrate.audit.executors.opening import scale_of
+from vllm_migrate.audit.gpu import MEMORY, PIPELINE, TENSOR, with_gpu_settings
 from vllm_migrate.audit.plan import GREEDY_PROMPTS, AuditPlan, build_plan
 from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.audit.redact import redacted_result
@@ -40,6 +41,9 @@ def audit(
     v1_url: audit_options.V1Url = None,
     v0_args: audit_options.V0Arguments = None,
     v1_args: audit_options.V1Arguments = None,
+    gpu_memory_utilization: audit_options.GpuMemoryUtilization = None,
+    tensor_parallel_size: audit_options.TensorParallelSize = None,
+    pipeline_parallel_size: audit_options.PipelineParallelSize = None,
     seed: audit_options.Seed = 0,
     prompts: live_options.Prompts = None,
     prompt_column: live_options.PromptColumn = "",
@@ -148,6 +152,8 @@ def audit(
             scores=v1_scores.value,
             earn_speed=earn_speed,
         )
+        sizes = {TENSOR: tensor_parallel_size, PIPELINE: pipeline_parallel_size}
+        plan = with_gpu_settings(plan, {MEMORY: gpu_memory_utilization, **sizes})
         way = code.option("sync", sync)
         plan = replace(
             plan,

@@ -93,6 +93,20 @@ V1Arguments = Annotated[
     list[str] | None,
     typer.Option(help="LLM arguments of the candidate: JSON object or key=value.", rich_help_panel=_ENGINES),
 ]
+GpuMemoryUtilization = Annotated[
+    float | None,
+    typer.Option(help="Share of the GPU's memory for each engine in its turn.", rich_help_panel=_ENGINES),
+]
+TensorParallelSize = Annotated[
+    int | None,
+    typer.Option(
+        help="Of both engines. Forced replay takes 1 only; give a server with more by --v1-url.",
+        rich_help_panel=_ENGINES,
+    ),
+]
+PipelineParallelSize = Annotated[
+    int | None, typer.Option(help="Of both engines; likewise.", rich_help_panel=_ENGINES)
+]
 Seed = Annotated[int, typer.Option(help="Of sampling and resampling.")]
 Objective = Annotated[
     str | None,
