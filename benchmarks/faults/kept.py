@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vllm_migrate.audit.arms.reference import run_noise_floor, run_reference
 from vllm_migrate.audit.arms.shared import Shared
 from vllm_migrate.audit.evidence import CANDIDATE, NOISE_FLOOR, REFERENCE, EngineRun
 from vllm_migrate.audit.journal import Journal
@@ -189,6 +190,12 @@ class KeptReplay(Replay):
             progress=_silent,
         )
         self._shared = _KeptShared(plan, journal, processes, meddle)
+        self._environment = processes["v0"].environment
+
+    def run_reference(self) -> None:
+        """Run the reference and its noise floor alone, for the journal."""
+        run_reference(self._shared, self._environment, model_hash="", only_reference=False)
+        run_noise_floor(self._shared, self._environment)
 
     def run(self) -> Evidence:
         """Run every arm."""

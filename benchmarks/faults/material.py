@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 MODEL, PROMPTS = ROOT / "fixtures" / "model", ROOT / "fixtures" / "prompts.jsonl"
 NOISE = 0.05
-HOW_MANY = 16
+HOW_MANY = 12
 
 TEMPLATE = (
     "{% for message in messages %}<|endoftext|>{{ message['role'] }}: {{ message['content'] }}{% endfor %}"

@@ -12,6 +12,8 @@ import json
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +38,20 @@ if TYPE_CHECKING:
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "faults.json"
 SEEDS = 20
+EVERY = (*FAULTS, *VARIANTS, *CLEAN)
 NAMED, CAUGHT = 0.90, 0.95
-ENGINES_AFTER = 10
-"""Seeds after which both processes are started anew: cold engines stay in memory until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One seed's material, and the reference's part of its audits by prompts and sampling profile."""
+
+    material: Material
+    journals: dict[str, MemoryJournal] = field(default_factory=dict)
+
+
+def _prompts_and_sampling(fault: Fault) -> str:
+    return f"{fault.sampling} {fault.chats}"
 
 
 class Bench:
@@ -56,26 +69,36 @@ class Bench:
     def __exit__(self, *_: object) -> None:
         self._stop()
 
-    def restart(self) -> None:
-        """New processes, without the engines that were loaded."""
-        self._stop()
-        self._start()
+    def run(self, seeds: Sequence[int], faults: Sequence[Fault]) -> Iterator[dict[str, Any]]:
+        """The audit of every fault under every seed; V0 works a seed ahead of V1."""
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            ahead = [pool.submit(self._prepare, seed, faults) for seed in seeds[:1]]
+            for number, seed in enumerate(seeds):
+                prepared = ahead.pop().result()
+                following = seeds[number + 1 : number + 2]
+                ahead += [pool.submit(self._prepare, later, faults) for later in following]
+                for fault in faults:
+                    started = time.monotonic()
+                    result = self.audit(fault, prepared)
+                    yield row(fault, seed, result, time.monotonic() - started)
 
-    def seed(self, seed: int, faults: Iterable[Fault]) -> Iterator[dict[str, Any]]:
-        """The audit of every fault under one seed."""
-        of = material(self._folder, seed)
-        journals: dict[str, MemoryJournal] = {}
-        for fault in faults:
-            journal = journals.setdefault(f"{fault.sampling}{fault.chats}", MemoryJournal())
-            started = time.monotonic()
-            result = self.audit(fault, of, journal)
-            yield row(fault, seed, result, time.monotonic() - started)
-
-    def audit(self, fault: Fault, of: Material, journal: MemoryJournal) -> AuditResult:
+    def audit(self, fault: Fault, prepared: Prepared) -> AuditResult:
         """One audit, by the product's own arms and conclusions."""
-        plan = fault.plan(of)
-        meddle = None if fault.meddle is None else fault.meddle(of)
+        plan = fault.plan(prepared.material)
+        meddle = None if fault.meddle is None else fault.meddle(prepared.material)
+        journal = prepared.journals[_prompts_and_sampling(fault)]
         return concluded(plan, KeptReplay(plan, self._processes, journal, meddle).run())
+
+    def _prepare(self, seed: int, faults: Iterable[Fault]) -> Prepared:
+        """What a seed decides, with the reference's part of its audits."""
+        prepared = Prepared(material(self._folder, seed))
+        for fault in faults:
+            key = _prompts_and_sampling(fault)
+            if key not in prepared.journals:
+                prepared.journals[key] = MemoryJournal()
+                plan = fault.plan(prepared.material)
+                KeptReplay(plan, self._processes, prepared.journals[key]).run_reference()
+        return prepared
 
     def _start(self) -> None:
         for spec in ("v0", "v1"):
@@ -106,7 +129,6 @@ def row(fault: Fault, seed: int, result: AuditResult, seconds: float) -> dict[st
             if rung.removed is not None and rung.against != "trainer"
         },
         "broken": [entry.name for entry in result.invariants if entry.holds is False],
-        "timing": result.timing,
         "seconds": round(seconds, 2),
     }
 
@@ -141,6 +163,18 @@ def report(rows: Sequence[dict[str, Any]], faults: Iterable[Fault]) -> bool:
     return held and not alarms
 
 
+def kept(output: Path) -> list[dict[str, Any]]:
+    """Audits that an earlier run has measured."""
+    return list(json.loads(output.read_text(encoding="utf-8"))["rows"]) if output.is_file() else []
+
+
+def keep(output: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write what there is, a line for each audit."""
+    lines = ",\n  ".join(json.dumps(entry) for entry in rows)
+    output.parent.mkdir(exist_ok=True)
+    output.write_text(f'{{\n "rows": [\n  {lines}\n ]\n}}\n', encoding="utf-8")
+
+
 def alarm(entry: dict[str, Any]) -> bool:
     """Whether a candidate that is right was accused of something."""
     return entry["verdict"] == Verdict.FAIL.value or entry["cause"] != Cause.NONE.value
@@ -151,32 +185,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0] if __doc__ else "")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--only", nargs="*", default=[], help="names of faults")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="names of faults; what was kept of others stays"
+    )
     parser.add_argument("--output", type=Path, default=RESULT)
     given = parser.parse_args()
-    faults = [f for f in (*FAULTS, *VARIANTS, *CLEAN) if not given.only or f.name in given.only]
+    faults = [fault for fault in EVERY if not given.only or fault.name in given.only]
+    measured = {(fault.name, given.first + number) for fault in faults for number in range(given.seeds)}
+    others = [entry for entry in kept(given.output) if (entry["fault"], entry["seed"]) not in measured]
     rows: list[dict[str, Any]] = []
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="vllm-migrate-faults-") as folder, Bench(Path(folder)) as bench:
-        for number in range(given.seeds):
-            if number and number % ENGINES_AFTER == 0:
-                bench.restart()
-            for entry in bench.seed(given.first + number, faults):
-                rows.append(entry)
-                wrong = "" if entry["cause"] == entry["wanted"] else f"  (wanted {entry['wanted']})"
-                print(
-                    f"seed {entry['seed']:>2} {entry['fault']:<24} {entry['verdict']} {entry['cause']}{wrong}"
-                    f" {entry['seconds']:.1f} s",
-                    file=sys.stderr,
-                    flush=True,
-                )
-    seconds = time.monotonic() - started
-    held = report(rows, faults)
-    print(f"{len(rows)} audits in {seconds:.0f} s")
-    given.output.parent.mkdir(exist_ok=True)
-    given.output.write_text(
-        json.dumps({"seconds": round(seconds, 1), "rows": rows}, indent=1) + "\n", encoding="utf-8"
-    )
+        for entry in bench.run(range(given.first, given.first + given.seeds), faults):
+            rows.append(entry)
+            wrong = "" if entry["cause"] == entry["wanted"] else f"  (wanted {entry['wanted']})"
+            print(
+                f"seed {entry['seed']:>2} {entry['fault']:<24} {entry['verdict']} {entry['cause']}{wrong}"
+                f" {entry['seconds']:.1f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+            keep(given.output, [*others, *rows])
+    held = report([*others, *rows], EVERY)
+    print(f"{len(rows)} audits in {time.monotonic() - started:.0f} s")
     return 0 if held else 1
 
 

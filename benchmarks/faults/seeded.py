@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.audit.plan import AuditPlan
 
-SAMPLES, MAX_TOKENS = 4, 32
+SAMPLES, MAX_TOKENS = 3, 24
 PROCESSED = {"logprobs_mode": "processed_logprobs"}
 CACHING = {**PROCESSED, "enable_prefix_caching": True}
 SHARP = wire.SamplingSettings(temperature=0.7, top_p=0.9, top_k=50, max_tokens=MAX_TOKENS)

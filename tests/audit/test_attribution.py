@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,14 @@ def test_less_than_half_names_nothing_but_is_said(sides):
     cause, evidence = name_cause(tried, raw_signature(raw, raw, processed), Verdict.FAIL)
     assert cause is Cause.UNEXPLAINED
     assert "20.0%" in evidence
+
+
+def test_what_was_changed_in_the_reference_is_said_to_be():
+    tried = dataclasses.replace(
+        rung(Cause.GENERATION_CONFIG, 0.9), setting={"reference_temperature": 0.6, "reference_top_k": 20}
+    )
+    _, evidence = name_cause(ladder(tried), None, Verdict.FAIL)
+    assert "replaying the reference with temperature=0.6, top_k=20 removes 90.0%" in evidence
 
 
 def test_half_of_what_exceeds_rounding_will_do_for_a_candidate_that_fails():

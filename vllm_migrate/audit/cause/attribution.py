@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vllm_migrate.audit.cause.causes import ABOUT
+from vllm_migrate.audit.cause.evidence import IN_REFERENCE
 from vllm_migrate.audit.result import Cause
 from vllm_migrate.audit.verdict import Verdict
 
@@ -121,6 +122,9 @@ def _evidence(rung: Rung, ladder: Ladder, raw: Signature | None, rounding: float
     removed = rung.removed
     assert removed is not None  # noqa: S101 - for the type checker: `_explains` says so
     setting = ", ".join(f"{name}={value}" for name, value in rung.setting.items())
+    done = f"setting {setting} alone"
+    if all(name.startswith(IN_REFERENCE) for name in rung.setting):
+        done = f"replaying the reference with {setting.replace(IN_REFERENCE, '')}"
     said = f"{ABOUT[Cause(rung.cause)].title[:1].lower()}{ABOUT[Cause(rung.cause)].title[1:]}"
     if rung.cause == Cause.RAW_LOGPROBS.value and raw is not None and raw.raw:
         said = (
@@ -134,9 +138,7 @@ def _evidence(rung: Rung, ladder: Ladder, raw: Signature | None, rounding: float
     residual = ""
     if ladder.residual is not None and len([r for r in ladder.rungs if _moved(r)]) > 1:
         residual = f"; all changes that helped together leave {max(ladder.residual.value, 0.0):.1%}"
-    return (
-        f"{said}; setting {setting} alone removes {removed.value:.1%} of the excess{interval}{left}{residual}"
-    )
+    return f"{said}; {done} removes {removed.value:.1%} of the excess{interval}{left}{residual}"
 
 
 def _best(ladder: Ladder | None) -> str:

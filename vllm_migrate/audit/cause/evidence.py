@@ -18,6 +18,9 @@ LIVE, SECOND_ENGINE, RESTART, SIGNATURE = "live", "second-engine", "restart", "s
 LOGPROBS, ROWS, TOKENS, CACHED = "logprobs", "max_rows", "max_tokens", "cached_tokens"
 """Controls: what must have changed for the step to have acted."""
 
+IN_REFERENCE = "reference_"
+"""Begins the name of a setting that is changed in the reference only."""
+
 
 def merged(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Settings of several changes together; a later one wins."""

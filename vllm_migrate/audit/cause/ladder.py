@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 WORTH = 1e-4  # nats; below it a completion of a thousand tokens moves by less than a tenth of a nat
 NOTABLE = 0.2  # share of what is left that a step must remove to be kept
+_AS_GOOD = 0.05  # share of the excess; steps that differ by less are as good as each other
 _MOST_KEPT = 4
 
 
@@ -135,7 +136,11 @@ class Climb:
         self._complete_orders()
 
     def _best(self, names: Sequence[str], kept: Changes) -> str | None:
-        """The step that removes most on top of `kept`, where that is a notable part beyond chance."""
+        """The step that removes most on top of `kept`, where that is a notable part beyond chance.
+
+        Of steps that do as well as each other, one that changes the candidate shows more than one that makes
+        the reference repeat its fault: reported raw, logprobs are also those of a reference at temperature 1.
+        """
         waterfall = self._waterfall()
         if kept not in waterfall:
             return None
@@ -147,7 +152,9 @@ class Climb:
             share = waterfall.removed((name,), on=kept)
             if (share.low or 0.0) > 0 and share.value >= NOTABLE * left:
                 found.append((share.value, name))
-        return max(found)[1] if found else None
+        near = [entry for entry in found if entry[0] >= max(found)[0] - _AS_GOOD]
+        ranked = [(not self._result.steps[name].reference_only, share, name) for share, name in near]
+        return max(ranked)[2] if ranked else None
 
     def _complete_orders(self) -> None:
         """Where a share depends on what came before, run every subset of the kept steps."""

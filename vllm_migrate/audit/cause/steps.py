@@ -11,7 +11,7 @@ from dataclasses import asdict
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.audit.cause.evidence import CACHED, ROWS, TOKENS, Step
+from vllm_migrate.audit.cause.evidence import CACHED, IN_REFERENCE, ROWS, TOKENS, Step
 from vllm_migrate.audit.result import Cause
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _semantic(
         steps += [
             Step(
                 Cause.GENERATION_CONFIG,
-                {f"reference_{key}": value for key, value in values.items()},
+                {f"{IN_REFERENCE}{key}": value for key, value in values.items()},
                 counterpart=name,
                 control="",
                 reference_only=True,
@@ -231,7 +231,7 @@ def _numerics(
         steps.append(
             Step(
                 Cause.DECODE_PREFILL,
-                {"reference_scores": "prefill"},
+                {f"{IN_REFERENCE}scores": "prefill"},
                 counterpart=PREFILL,
                 control="",
                 reference_only=True,
