@@ -75,6 +75,7 @@ class Syntax:
         self._found: defaultdict[type[ast.AST], list[ast.AST]] = defaultdict(list)
         self._ordered: dict[type[ast.AST], list[ast.AST]] = {}
         self._scopes: dict[ast.AST, ast.AST] = {}
+        self._within: dict[type[ast.AST], dict[Function | None, list[ast.AST]]] = {}
         self._walk(module)
 
     def _walk(self, root: ast.AST) -> None:
@@ -168,6 +169,15 @@ class Syntax:
                 return scope
             scope = scopes[scope]
         return None
+
+    def within(self, function: Function, kind: type[_N]) -> list[_N]:
+        """All nodes of exactly this kind that have `function` as their innermost named function."""
+        if kind not in self._within:
+            table: defaultdict[Function | None, list[ast.AST]] = defaultdict(list)
+            for node in self._found[kind]:
+                table[self.function(node)].append(node)
+            self._within[kind] = table
+        return self._within[kind].get(function, [])  # type: ignore[return-value]  # as in `all`
 
     def method_class(self, node: ast.AST) -> tuple[ast.ClassDef, Function] | None:
         """The class and its method a node stands in, also through functions nested in the method."""

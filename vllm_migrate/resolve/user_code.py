@@ -68,9 +68,7 @@ class UserCode:
             if found is not None:
                 return found
         values = [
-            node.value
-            for node in self._names.syntax.all(ast.Return)
-            if node.value is not None and self._names.syntax.function(node) is function
+            node.value for node in self._names.syntax.within(function, ast.Return) if node.value is not None
         ]
         return one_of([self._names.of(v) for v in values], real_values(values))
 
@@ -82,7 +80,7 @@ class UserCode:
         parameters = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
         own = {p.arg for p in parameters}
         target, fixes = "", False
-        calls = [c for c in self._names.syntax.all(ast.Call) if self._names.syntax.function(c) is function]
+        calls = self._names.syntax.within(function, ast.Call)
         filled = {name for call in calls if (name := _filled_from(call, rest))}
         filled |= self._made_from(function, rest)
         for node in calls:
@@ -104,13 +102,11 @@ class UserCode:
 
     def _made_from(self, function: Function, mapping: str) -> set[str]:
         """The names of a function's dictionaries that hold all of `mapping`: `merged = {**BASE, **kw}`."""
-        syntax = self._names.syntax
         return {
             node.targets[0].id
-            for node in syntax.all(ast.Assign)
+            for node in self._names.syntax.within(function, ast.Assign)
             if isinstance(node.targets[0], ast.Name)
             and not isinstance(node.value, ast.Name)
-            and syntax.function(node) is function
             and _spreads(node.value, mapping)
         }
 
