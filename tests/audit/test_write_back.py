@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import textwrap
 
 import pytest
 
+from vllm_migrate.audit.code.from_code import read_code
 from vllm_migrate.audit.code.write_back import lines_of, plan_write_back, write
-from vllm_migrate.errors import InputError, UncommittedError
+from vllm_migrate.errors import InputError, UncommittedError, UsageError
 
 V1 = "v1@0.32.0"
 FOUND = {"logprobs_mode": "processed_logprobs", "enable_prefix_caching": False}
@@ -260,3 +262,50 @@ def test_uncommitted_work_and_files_that_changed_meanwhile_stay(project, tmp_pat
     with pytest.raises(InputError, match="changed while"):
         write(made, allow_dirty=True)
     assert (tmp_path / "train.py").read_text() == "something else\n"
+
+
+def notebook(*cells):
+    """A notebook with a line of text in front, its code as Jupyter writes it."""
+    written = [{"cell_type": "markdown", "metadata": {}, "source": ["vLLM"]}]
+    for cell in cells:
+        lines = textwrap.dedent(cell).splitlines(keepends=True)
+        written.append(
+            {"cell_type": "code", "execution_count": 3, "metadata": {}, "outputs": [], "source": lines}
+        )
+    return json.dumps({"cells": written, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1)
+
+
+def test_a_notebooks_call_gets_keywords_and_nothing_else_of_it_changes(project):
+    before = notebook(
+        "%pip install vllm\nfrom vllm import LLM\nSEED = 3",
+        "def build(seed):\n    return LLM('m', seed=seed)  # héllo\n",
+        "build(SEED)",
+    )
+    project({"run.ipynb": before})
+    taken = read_code(["run.ipynb"], V1)
+    assert {one.name: one.value for one in taken.settings if one.part == "engine"}["seed"] == 3
+    made = plan_write_back(["run.ipynb"], FOUND, V1)
+    added = r", logprobs_mode=\"processed_logprobs\", enable_prefix_caching=False"
+    assert changed(made) == {"run.ipynb": before.replace("seed=seed)", f"seed=seed{added})")}
+    assert made.manual == ()
+    write(made, allow_dirty=True)
+    assert plan_write_back(["run.ipynb"], FOUND, V1).present == tuple(FOUND)
+
+
+def test_a_dictionary_of_a_notebook_and_settings_beside_it(project):
+    project(
+        {
+            "run.ipynb": notebook(
+                "import yaml\nfrom vllm import LLM\ncfg = yaml.safe_load(open('e.yaml'))", "LLM('m', **cfg)"
+            ),
+            "e.yaml": "seed: 1\n",
+        }
+    )
+    made = plan_write_back(["run.ipynb", "e.yaml"], {"async_scheduling": False}, V1)
+    assert changed(made) == {"e.yaml": "seed: 1\nasync_scheduling: false\n"}
+
+
+def test_a_notebook_that_trains_nothing_is_no_place_and_its_json_no_code(project):
+    project({"notes.ipynb": notebook("import vllm\nprint(vllm.__version__)")})
+    with pytest.raises(UsageError, match="constructs no vLLM engine"):
+        plan_write_back(["notes.ipynb"], FOUND, V1)

@@ -94,7 +94,7 @@ def _find(places: Sequence[str], v1: str, ordinal: int | None) -> Found:
     target = Target("vllm", Version(_version_of(v1)))
     folder = next((path for path, _ in asked if path.is_dir()), None)
     first = asked[0][0]
-    code = next((path for path, _ in asked if path.suffix == ".py"), None)
+    code = next((path for path, _ in asked if path.suffix in (".py", ".ipynb")), None)
     if folder is not None:
         roots = [folder]
     else:  # a script or settings alone are read without the project around them

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -46,7 +46,9 @@ class Tree:
     Attributes:
         root: the directory it was read from.
         paths: real paths of the files by the names they go by.
-        sources, facts: of the files, by name; `index` what its modules re-export.
+        sources, facts: of the files, by name; `index` what its modules re-export. A notebook stands there as
+            the code of its cells end to end.
+        notebooks: the notebooks themselves, by name.
     """
 
     root: Path
@@ -54,6 +56,7 @@ class Tree:
     sources: Mapping[PurePosixPath, bytes]
     facts: Mapping[PurePosixPath, FileFacts]
     index: ProjectIndex | None = None
+    notebooks: Mapping[PurePosixPath, FileFacts] = field(default_factory=dict)
 
     def named(self, path: Path) -> PurePosixPath | None:
         """The name a file goes by, None where it isn't one of the tree."""
@@ -129,13 +132,24 @@ def read_tree(roots: Sequence[Path], target: Target) -> Tree:
         except OSError:  # noqa: PERF203 - a file that can't be read is none that can be followed
             continue
     project = read_project([file for file in found.files if file.relative in sources], target)
+    notebooks = {facts.path: facts for facts in project.facts if code_of(facts) is not facts}
+    code = {path: code_of(facts) for path, facts in notebooks.items()}
     return Tree(
         roots[0],
         {file.relative: file.path for file in found.files},
-        sources,
-        {facts.path: facts for facts in project.facts},
+        {path: source for path, source in sources.items() if kind_of(path, source) is not FileKind.NOTEBOOK}
+        | {path: facts.source for path, facts in code.items()},
+        {facts.path: facts for facts in project.facts} | code,
         project.index,
+        notebooks,
     )
+
+
+def code_of(facts: FileFacts) -> FileFacts:
+    """What was found in a notebook's code; of any other file, and of a notebook without code, itself."""
+    if facts.kind is not FileKind.NOTEBOOK:
+        return facts
+    return next((part.facts for part in facts.parts if part.facts.kind is FileKind.PYTHON), facts)
 
 
 def changed_tree(tree: Tree, after: Mapping[PurePosixPath, bytes], target: Target) -> Tree:
@@ -144,12 +158,14 @@ def changed_tree(tree: Tree, after: Mapping[PurePosixPath, bytes], target: Targe
     Raises:
         InputError: one of them can't be read any more.
     """
-    facts = dict(tree.facts)
+    facts, sources = dict(tree.facts), dict(tree.sources)
     for path, source in after.items():
         kind = facts[path].kind if path in facts else kind_of(path, source)
+        kind = FileKind.NOTEBOOK if path in tree.notebooks else kind
         assert kind is not None  # noqa: S101 - it was read as something before
-        facts[path] = read_file(path, kind, source, tree.index, target)
-    return replace(tree, sources={**tree.sources, **after}, facts=facts)
+        facts[path] = code_of(read_file(path, kind, source, tree.index, target))
+        sources[path] = facts[path].source
+    return replace(tree, sources=sources, facts=facts)
 
 
 def sites(tree: Tree) -> list[Site]:

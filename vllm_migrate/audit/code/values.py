@@ -31,7 +31,7 @@ class Answers:
     """
 
     def __init__(self, tree: Tree, settings: tuple[PurePosixPath, ...] = ()) -> None:
-        self.program = Program(tree.sources)
+        self.program = Program(tree.sources, cells=tree.notebooks.keys())
         self._follower = Follower(self.program, settings)
 
     def arguments(self, path: PurePosixPath, call: Call) -> Iterator[tuple[str, Value, str, Place]]:

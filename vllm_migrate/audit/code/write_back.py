@@ -114,7 +114,11 @@ def _planned(found: Found, missing: Mapping[str, Any], made: WriteBack) -> Write
         findings = [
             _finding(facts, name, edit) for name, (where, edit) in wanted.items() if where.path == path
         ]
-        plan = plan_file(facts, findings, unsafe=False)
+        notebook = found.tree.notebooks.get(path)
+        if notebook is None:
+            plan = plan_file(facts, findings, unsafe=False)
+        else:
+            plan = plan_file(notebook, _in_notebook(notebook, findings), unsafe=False)
         refused |= {finding.name: reason for finding, reason in plan.refused}
         if plan.after != plan.before:
             plans.append(plan)
@@ -136,6 +140,16 @@ def _finding(facts: FileFacts, name: str, edit: Edit) -> Finding:
     assert span is not None  # noqa: S101 - the edits made here have one of the three
     return Finding(_CODE, name, facts.path, span, Level.WARNING, Safety.SAFE, f"the audit found {name}",
                    edits=(edit,))  # fmt: skip
+
+
+def _in_notebook(notebook: FileFacts, findings: Sequence[Finding]) -> list[Finding]:
+    """Findings in the code of a notebook's cells as those of the notebook."""
+    number, part = next(
+        (n, part) for n, part in enumerate(notebook.parts) if part.facts.kind is FileKind.PYTHON
+    )
+    return [
+        replace(finding, span=part.outward(finding.span), inside=(number, finding)) for finding in findings
+    ]
 
 
 # Where a setting goes
