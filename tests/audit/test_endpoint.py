@@ -11,6 +11,7 @@ from plans import a_plan, numbered
 
 from vllm_migrate.audit.endpoint import PROMPT_SCORES, endpoint_plan
 from vllm_migrate.audit.evidence import CANDIDATE, REFERENCE, EngineRun, Evidence, recorded_run
+from vllm_migrate.audit.executors.executor import Scale
 from vllm_migrate.audit.result import Cause, Verdict
 from vllm_migrate.audit.run import concluded
 from vllm_migrate.audit.sync.ways import parse_way
@@ -37,6 +38,7 @@ def test_a_server_is_not_asked_for_what_needs_forced_replay():
     [
         ({"candidate_args": {"dtype": "float32"}}, r"engine arguments \(dtype\) can't reach a server"),
         ({"v0": "emulated"}, "--v0 emulated starts the candidate's engine"),
+        ({"scale": Scale(executor="ray")}, "--executor ray starts replicas of an engine"),
         ({"ladder": "all"}, "--ladder all needs forced replay"),
         ({"earn_speed": True}, "--earn-speed needs forced replay"),
         ({"sync_probe": "all"}, "--sync needs forced replay"),

@@ -43,6 +43,7 @@ def run(tmp_path, start):
             ("--v1-python", "new", "--v1-url", "http://localhost:1"),
             "--v1-python and --v1-url exclude each other",
         ),
+        (("--from-code", "train.py", "--v1-url", "http://127.0.0.1:9"), "--from-code and --v1-url exclude"),
         (("--v1-url", "localhost:8000"), "--v1-url localhost:8000 is no server's address"),
         (("--v0-python", "old", "--v1-url", "http://127.0.0.1:9"), "nothing answers at http://127.0.0.1:9"),
         (("--v1-url", "http://127.0.0.1:9", "--v1-args", "seed=1"), "can't reach a server that runs already"),

@@ -9,6 +9,7 @@ from vllm_migrate.audit.cause.attribution import raw_signature
 from vllm_migrate.audit.decide.judge import compare
 from vllm_migrate.audit.emulated import EMULATED
 from vllm_migrate.audit.evidence import CANDIDATE, REFERENCE, flat, prompts_of, raw, reported
+from vllm_migrate.audit.executors.executor import LOCAL
 from vllm_migrate.audit.figures.diagnostics import conclude_diagnostics, of_rollouts
 from vllm_migrate.audit.result import Cause
 from vllm_migrate.audit.sections import Diagnostic
@@ -38,10 +39,12 @@ def endpoint_plan(plan: AuditPlan) -> AuditPlan:
     if plan.candidate_args:
         raise UsageError(
             f"engine arguments ({', '.join(plan.candidate_args)}) can't reach a server that runs already",
-            hint="start it with them, and leave --v1-args and --from-code out",
+            hint="start it with them, and leave --v1-args out",
         )
     if plan.v0 == EMULATED and plan.reference is None:
         raise UsageError("--v0 emulated starts the candidate's engine, and --v1-url has none to start")
+    if plan.scale.executor != LOCAL:
+        raise UsageError("--executor ray starts replicas of an engine, and --v1-url has none to start")
     for asked, name in (
         (plan.ladder == "all", "--ladder all"),
         (plan.earn_speed, "--earn-speed"),

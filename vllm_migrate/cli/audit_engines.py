@@ -27,7 +27,7 @@ def engine_of(
         url: as given to `--v1-url`.
 
     Raises:
-        UsageError: two were given for one side, or no URL.
+        UsageError: two were given for one side, no URL, or code to take its arguments from beside one.
     """
     source = context.get_parameter_source(side)
     given = {
@@ -40,4 +40,8 @@ def engine_of(
         raise UsageError(f"{' and '.join(named)} exclude each other: each names the engine")
     if url is not None and not is_url(url):
         raise UsageError(f"--{side}-url {url} is no server's address", hint="write http://host:port")
+    if url is not None and context.params.get("from_code"):
+        raise UsageError(
+            f"--from-code and --{side}-url exclude each other: a server has its arguments already"
+        )
     return url or (name if python is None else f"{SCHEME}{python}")
