@@ -72,9 +72,16 @@ def test_a_head_that_changed_from_the_reference_has_to_be_meant():
 
 
 def test_what_the_head_costs_is_said_where_it_was_measured():
-    rung = Rung(Cause.HEAD_PRECISION.value, "numerics", {"head_dtype": "bfloat16"}, "live", Estimate(0.6))
-    tried = replace(with_reference("bfloat16", "float32"), ladder=Ladder("mean_abs", Estimate(0.01), (rung,)))
-    assert "removes 60.0% of the difference" in apply_head(tried, "", {}).cause_evidence
+    def said(removed):
+        tried = Rung(Cause.HEAD_PRECISION.value, "numerics", {"head_dtype": "bfloat16"}, "live", removed)
+        hint = Rung(Cause.HEAD_PRECISION.value, "numerics", {}, "signature", note="on the lattice")
+        found = Ladder("mean_abs", Estimate(0.01), (tried, hint))
+        return apply_head(replace(with_reference("bfloat16", "float32"), ladder=found), "", {}).cause_evidence
+
+    assert said(Estimate(0.6, 0.5, 0.7)).endswith(
+        "on the lattice; the reference's precision in the candidate removes 60.0% of the difference"
+    )
+    assert said(Estimate(-0.1, -0.2, 0.1)).endswith("is lost in it")
 
 
 def test_equal_heads_of_the_engines_leave_the_trainers_open():

@@ -83,18 +83,24 @@ def _by_reference(result: AuditResult, engine: str, distance: float | None) -> A
         verdict=Verdict.FAIL,
         reason=result.reason if result.verdict is Verdict.FAIL else "invariant",
         cause=Cause.HEAD_PRECISION if first else result.cause,
-        cause_evidence=f"{note}{_share(result)}" if first else f"{result.cause_evidence}; besides, {note}",
+        cause_evidence=f"{note}{_measured(result)}" if first else f"{result.cause_evidence}; besides, {note}",
         advice=(Advice(title, asked, {}), *result.advice),
     )
 
 
-def _share(result: AuditResult) -> str:
-    """What the ladder measured of it, in words."""
+def _measured(result: AuditResult) -> str:
+    """What the ladder saw of it, in words: the lattice the logits lie on, and what the change removes."""
     rungs = () if result.ladder is None else result.ladder.rungs
-    rung = next((r for r in rungs if r.cause == Cause.HEAD_PRECISION.value and r.removed), None)
-    if rung is None or rung.removed is None:
-        return ""
-    return f"; the reference's precision in the candidate removes {rung.removed.value:.1%} of the difference"
+    mine = [rung for rung in rungs if rung.cause == Cause.HEAD_PRECISION.value]
+    said = [rung.note for rung in mine if not rung.setting]
+    removed = next((rung.removed for rung in mine if rung.removed is not None), None)
+    if removed is not None and (removed.low or 0.0) > 0:
+        said.append(
+            f"the reference's precision in the candidate removes {removed.value:.1%} of the difference"
+        )
+    elif removed is not None:
+        said.append("the difference as a whole is mostly rounding, and the head's part is lost in it")
+    return "".join(f"; {text}" for text in said)
 
 
 def _with(result: AuditResult, invariant: Invariant) -> AuditResult:
