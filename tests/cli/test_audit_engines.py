@@ -10,18 +10,19 @@ import pytest
 
 
 @pytest.fixture
-def run(tmp_path, start):
+def audit(run, project, monkeypatch):
     """`audit` with small inputs, beside environments that say which vLLM they hold."""
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")
-    (tmp_path / "prompts.jsonl").write_text('{"prompt": "a"}\n')
+    monkeypatch.setenv("VLLM_MIGRATE_CACHE", str(project / "cache"))
+    (project / "model").mkdir()
+    (project / "model" / "config.json").write_text("{}")
+    (project / "prompts.jsonl").write_text('{"prompt": "a"}\n')
     for name, version in (("old", "0.8.5"), ("new", "0.32.0")):
-        venv.create(tmp_path / name, symlinks=True, with_pip=False)
-        site = next((tmp_path / name).glob("lib/python3*/site-packages"))
+        venv.create(project / name, symlinks=True, with_pip=False)
+        site = next((project / name).glob("lib/python3*/site-packages"))
         info = site / f"vllm-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\n")
-    return functools.partial(start, "audit", "--model", "model", "--prompts", "prompts.jsonl")
+    return functools.partial(run, "audit", "--model", "model", "--prompts", "prompts.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -57,17 +58,15 @@ def run(tmp_path, start):
         ),
     ],
 )
-def test_an_engine_that_can_not_play_its_side_is_refused_in_one_line(run, arguments, says):
-    done = run(*arguments)
-    assert done.returncode == 2, done.stderr
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+def test_an_engine_that_can_not_play_its_side_is_refused_in_one_line(audit, arguments, says):
+    done = audit(*arguments)
+    assert done.code == 2, done.err
+    (line,) = [line for line in done.err.splitlines() if line.startswith("error: ")]
     assert says in line
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.err
 
 
-def test_the_help_has_a_panel_of_engines(start):
-    done = start("audit", "--help")
-    assert done.returncode == 0
-    panel = done.stdout.partition("Engines")[2].partition("Your code")[0]
+def test_the_help_has_a_panel_of_engines(run):
+    panel = run("audit", "--help").out.partition("Engines")[2].partition("Your code")[0]
     for option in ("--v0 ", "--v1 ", "--v0-python", "--v1-python", "--v1-url", "--v0-args", "--v1-args"):
         assert option in panel
