@@ -1,4 +1,4 @@
-"""vLLM's OpenAI-compatible server (`vllm serve`, and `trl vllm-serve` from TRL 1.16 on): `/v1/completions`.
+"""vLLM's OpenAI-compatible server (`vllm serve`, and `trl vllm-serve` from TRL 1.11 on): `/v1/completions`.
 
 Prompts go as token ids and completions come back as token ids. Every sampling setting is sent, so that the
 checkpoint's generation_config.json, whose values the server fills in for what a request leaves out, changes

@@ -1,8 +1,8 @@
-"""TRL's own server (`trl vllm-serve`, TRL 0.29 to 1.15): `/generate/`.
+"""TRL's own server (`trl vllm-serve`, TRL 0.29.1 to 1.10): `/generate/`.
 
-It takes prompts as token ids from 0.29 on, and returns ids and logprobs, but no text and no reason for which
-a completion ended. Earlier releases take text only, and before 0.23 they return no logprobs: both are
-refused. From 1.16 on `trl vllm-serve` is vLLM's own server, which `openai.py` speaks to.
+It takes prompts as token ids from 0.29.1 on, and returns ids and logprobs, but no text and no reason for
+which a completion ended. Earlier releases take text only, and before 0.23 they return no logprobs: both are
+refused. From 1.11 on `trl vllm-serve` is vLLM's own server, which `openai.py` speaks to.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class TrlApi(ServedApi):
             and "'integer'" not in request.partition("'prompts'")[2].partition("'title': 'Prompts'")[0]
         ):
             raise EngineError(
-                f"{self.server.url} takes prompts as text only: TRL's server takes token ids from 0.29 on",
+                f"{self.server.url} takes prompts as text only: TRL's server takes token ids from 0.29.1 on",
                 hint="update TRL; an audit gives every engine the same ids",
             )
 
