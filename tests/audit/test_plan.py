@@ -7,7 +7,7 @@ from plans import a_plan
 
 from vllm_migrate.audit.arguments import parse_arguments
 from vllm_migrate.audit.figures.metrics import ClipRange
-from vllm_migrate.audit.plan import PARITY_RECIPE, parity_additions, separates
+from vllm_migrate.audit.plan import PARITY_RECIPE, parity_additions, prompts_with_top, separates
 from vllm_migrate.errors import UsageError
 from vllm_migrate.workers.protocol import SamplingSettings
 
@@ -100,3 +100,19 @@ def test_engine_arguments_on_the_command_line(texts, expected):
 def test_engine_arguments_that_are_none(text):
     with pytest.raises(UsageError):
         parse_arguments([text])
+
+
+@pytest.mark.parametrize(
+    ("prompts", "samples", "expected"),
+    [
+        (64, 8, 16),  # one sequence in 32
+        (1000, 8, 250),
+        (32, 8, 8),
+        (16, 4, 4),  # eight would be one in eight: no more than one in sixteen
+        (8, 1, 2),
+        (1, 1, 1),
+        (5, 400, 5),
+    ],
+)
+def test_few_sequences_bring_their_most_likely_tokens(prompts, samples, expected):
+    assert prompts_with_top(prompts, samples) == expected
