@@ -14,7 +14,10 @@ from vllm_migrate.audit.decide.extend import looks_of, merged, part_of, run_look
 from vllm_migrate.audit.decide.more_samples import with_samples
 from vllm_migrate.audit.evidence import EngineRun, Evidence
 from vllm_migrate.audit.result import Verdict
+from vllm_migrate.trace.checkpoint import CheckpointHashes
+from vllm_migrate.trace.digest import tokens_digest
 from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace
+from vllm_migrate.trace.seal import sealed
 from vllm_migrate.workers.protocol import Loaded, ReplayRecord
 
 SAMPLES, TOKENS = 4, 60
@@ -158,3 +161,14 @@ def test_too_few_prompts_and_recorded_ones_get_no_more_samples():
     assert len(looks_of(plan_of(6, most_samples=64), None)) == 1
     trace = Engines(0.01)(plan_of(32), None).trace
     assert not any(look.again for look in looks_of(plan_of(32, most_samples=64), trace))
+
+
+@pytest.mark.parametrize("merge", [merged, with_samples])
+def test_a_sealed_trace_is_sealed_over_all_of_its_tokens(merge):
+    parts = [Engines(0.0)(plan_of(5, seed=seed), None) for seed in (1, 2)]
+    for part in parts:
+        made = replace(part.trace.provenance, created="2026-01-01T00:00:00+00:00")
+        part.trace = sealed(replace(part.trace, provenance=made), CheckpointHashes("m", "w", "t", "c"), 0)
+    before = parts[0].trace.provenance.tokens
+    trace = merge(*parts).trace
+    assert before != trace.provenance.tokens == tokens_digest(trace)

@@ -156,9 +156,12 @@ def _extended(  # noqa: PLR0917 - what one look needs
         place = plan.resume and plan.resume / f"look-{len(journals) + 1}"
         journal = open_journal(replace(of_look, resume=place), engines)
         journals.append(journal)
-        return gather(
-            of_look, v0=v0, v1=v1, trace=part, journal=journal, progress=progress, executor=executor
-        )
+        number = len(journals)
+
+        def told(arm: str, what: str, done: int, total: int) -> None:
+            progress(f"look {number}, {arm}", what, done, total)
+
+        return gather(of_look, v0=v0, v1=v1, trace=part, journal=journal, progress=told, executor=executor)
 
     try:
         evidence, result = run_looks(plan, trace, look, concluded)

@@ -31,3 +31,10 @@ def sealed(trace: Trace, hashes: CheckpointHashes, days: int) -> Trace:
         tokens=tokens_digest(trace),
     )
     return replace(trace, provenance=made)
+
+
+def resealed(trace: Trace) -> Trace:
+    """A sealed trace to which completions were added, with the digest of all its tokens."""
+    if not trace.provenance.tokens:
+        return trace
+    return replace(trace, provenance=replace(trace.provenance, tokens=tokens_digest(trace)))

@@ -27,6 +27,7 @@ from vllm_migrate.audit.decide.sequential import levels_of, look_sizes
 from vllm_migrate.audit.decide.statistics import FEWEST_PROMPTS
 from vllm_migrate.audit.prompts.strata import labelled
 from vllm_migrate.audit.result import AuditResult, Cause, Verdict
+from vllm_migrate.trace.seal import resealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -186,7 +187,7 @@ def merged(one: Evidence, two: Evidence) -> Evidence:
     }
     return replace(
         one,
-        trace=_merged_trace(one.trace, two.trace, offset),
+        trace=resealed(_merged_trace(one.trace, two.trace, offset)),
         arms=arms,
         timing=timing,
         ladder=None,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from vllm_migrate.trace.seal import resealed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,9 +30,8 @@ def with_samples(one: Evidence, two: Evidence) -> Evidence:
     arms = {
         name: _run(run, two.arms[name], main, probe) for name, run in one.arms.items() if name in two.arms
     }
-    return replace(
-        one, trace=_trace(one.trace, two.trace, main, probe), arms=arms, timing=timing, ladder=None
-    )
+    trace = resealed(_trace(one.trace, two.trace, main, probe))
+    return replace(one, trace=trace, arms=arms, timing=timing, ladder=None)
 
 
 def _trace(one: Trace, two: Trace, main: Sequence[int], probe: Sequence[int]) -> Trace:
