@@ -44,6 +44,7 @@ PLACE_SECONDS = 300.0
 """How long to wait for what others hold of the cluster."""
 
 _ASK_SECONDS = 120.0
+_TRIES = 3  # Ray gives a node 30 seconds to come up, which a busy machine may miss
 _STORE_BYTES = 512 << 20  # of a cluster that is started for the audit: what travels is token ids and logprobs
 
 
@@ -182,10 +183,15 @@ def join(address: str) -> None:
                 raise EngineError(f"no Ray cluster at {named}: {_cause(error)}") from error
         else:
             return
-        try:
-            ray.init(address="local", include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
-        except Exception as error:
-            raise EngineError(f"Ray did not come up on this machine: {_cause(error)}") from error
+        for left in reversed(range(_TRIES)):
+            try:
+                ray.init(address="local", include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
+            except Exception as error:  # noqa: PERF203 - a try takes seconds
+                ray.shutdown()
+                if not left:
+                    raise EngineError(f"Ray did not come up on this machine: {_cause(error)}") from error
+            else:
+                return
 
 
 @contextlib.contextmanager
