@@ -62,3 +62,51 @@ def bench(function: Callable[[Sample], float | None], samples: Sequence[Sample] 
     scorer = Asked(function)
     chosen = sums() if samples is None else samples
     return Bench(chosen, scorer.score(chosen), scorer, limits=shipped_limits())
+
+
+class Whole(Asked):
+    """A `Scorer` over a function of a whole batch, as TRL calls them; `fresh` begins with a new one.
+
+    Args:
+        make: gives the function of a process that has scored nothing yet. What it raises is the fault of
+            every sample of the batch; a wrong count likewise, as in a real one.
+    """
+
+    def __init__(
+        self, make: Callable[[], Callable[[Sequence[Sample]], Sequence[float]]], size: int = 8
+    ) -> None:
+        super().__init__(lambda _: 0.0)
+        self.make = make
+        self.size = size
+        self.running = make()
+
+    def score(
+        self, samples: Sequence[Sample], *, batch: int | None = None, fresh: bool = False
+    ) -> list[Score]:
+        function = self.make() if fresh else self.running
+        size = batch or self.size
+        return [
+            score
+            for start in range(0, len(samples), size)
+            for score in _called(function, samples[start : start + size])
+        ]
+
+
+def _called(
+    function: Callable[[Sequence[Sample]], Sequence[float]], samples: Sequence[Sample]
+) -> list[Score]:
+    try:
+        values = list(function(samples))
+    except (ValueError, ZeroDivisionError) as error:
+        return [Score(None, f"raised {type(error).__name__}: {error}") for _ in samples]
+    if len(values) != len(samples):
+        return [
+            Score(None, f"returned {len(values)} rewards for {len(samples)} completions") for _ in samples
+        ]
+    return [Score(value) if value == value else Score(None, "returned nan") for value in values]  # noqa: PLR0124 - NaN
+
+
+def bench_of(scorer: Asked, samples: Sequence[Sample] | None = None) -> Bench:
+    """What a probe gets to work with, over a scorer."""
+    chosen = sums() if samples is None else samples
+    return Bench(chosen, scorer.score(chosen), scorer, limits=shipped_limits())

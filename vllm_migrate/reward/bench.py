@@ -111,6 +111,22 @@ class Bench:
         has_answers = any(sample.answer is not None for sample in self.samples)
         return not self.model and has_answers and 0 < len(self.levels) <= 3  # noqa: PLR2004 - right, wrong, unreadable
 
+    @cached_property
+    def reads_answer(self) -> bool:
+        """Whether the reward looks at the reference: a reward changes where another one stands in its place.
+
+        A reward for form or length does not, whatever columns the data have. Samples that earn much are held
+        against another prompt's reference, the others against what they give as their answer.
+        """
+        from vllm_migrate.reward.reference import held_against_others  # noqa: PLC0415 - most probes don't ask
+
+        pairs = held_against_others(self)
+        scores = self.score([sample for _, sample in pairs])
+        return any(
+            score.value is not None and abs(score.value - self.values[index]) > TIE
+            for (index, _), score in zip(pairs, scores, strict=True)
+        )
+
     def accepted(self, value: float | None) -> bool:
         """Whether a verifier's reward says "right": nearer to the top than to the bottom."""
         return value is not None and bool(value > (self.top + self.bottom) / 2)

@@ -11,9 +11,12 @@ import numpy as np
 
 from vllm_migrate.audit.figures.distributions import beta_quantile
 from vllm_migrate.audit.verdict import Estimate
+from vllm_migrate.reward.outcome import Outcome
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from vllm_migrate.reward.outcome import Limits
 
 RESAMPLES = 1000
 
@@ -42,3 +45,15 @@ def clustered_mean(values: NDArray[np.float64], groups: NDArray[np.int64], *, se
     means = sums[draw].sum(axis=1) / counts[draw].sum(axis=1)
     low, high = np.quantile(means, (0.025, 0.975))
     return Estimate(float(values.mean()), float(low), float(high))
+
+
+def judged(limits: Limits, estimate: Estimate) -> Outcome:
+    """The outcome of a figure that is an estimate: it fails where its whole interval lies beyond the limit.
+
+    Where only the figure itself does, that is a warning: so few prompts can't tell.
+    """
+    outcome = limits.judge(estimate.value)
+    near = estimate.low if limits.above else estimate.high
+    if outcome is Outcome.FAIL and near is not None and limits.judge(near) is not Outcome.FAIL:
+        return Outcome.WARN
+    return outcome
