@@ -380,6 +380,22 @@ def test_guards():
         ('version.parse(torch.__version__) < version.parse("2.0")', ""),
         ('vllm.__version__ >= "0.7.0"', ""),  # an order of strings, not of versions
         ("vllm_version is None", ""),
+        ('"0.6.3" in vllm.__version__', "first"),
+        ('"0.7." in vllm.__version__', "first"),
+        ('"0.6" not in vllm.__version__', "second"),
+        ('"dev" in vllm.__version__', ""),  # builds of the target may be called so
+        ('"0.6.3" in torch.__version__', ""),
+        ('vllm.__version__.startswith(("0.5", "0.6"))', "first"),
+        ('vllm_version in {"0.6.3": 1}', "first"),
+        ("vllm_version in OLD_ONES", "first"),
+        ("vllm_version in GROWING", ""),
+        ("is_old()", "first"),
+        ("is_anything()", ""),
+        ('hasattr(LLM("m"), "generate")', "second"),
+        ('hasattr(LLM("m").llm_engine, "no_such_thing")', ""),  # what it guards is no longer done
+        ('not hasattr(vllm.LLM, "chat")', "first"),
+        ('hasattr(LLM("m").llm_engine, "model_executor")', ""),  # only in one process
+        ('hasattr(self, "generate")', ""),
     ],
 )
 def test_branches_the_target_never_takes(test, dead):
@@ -388,6 +404,14 @@ def test_branches_the_target_never_takes(test, dead):
         import vllm, torch, importlib.metadata
         from packaging import version
         from packaging.version import Version
+        from vllm import LLM
+        OLD_ONES = ("0.5.4", "0.6.3")
+        GROWING = ["0.5.4"]
+        def is_old():
+            "Whether it is."
+            return version.parse(vllm.__version__) < version.parse("0.7")
+        def is_anything():
+            return bool(vllm)
         if {test}:
             from vllm.x import first
         else:
@@ -478,6 +502,25 @@ def test_what_follows_an_early_return_is_dead():
         """
     )
     assert [i.dead for i in facts.imports] == [False, False, True]
+
+
+def test_what_stands_behind_a_raise_is_dead():
+    facts = read(
+        """
+        def generate(deep):
+            if deep:
+                from vllm.core.scheduler import A
+                raise ValueError
+            from vllm.core.scheduler import B
+            raise NotImplementedError()
+            from vllm.core.scheduler import C
+            for one in deep:
+                continue
+                from vllm.core.scheduler import D
+        from vllm.core.scheduler import E
+        """
+    )
+    assert {i.name for i in facts.imports if i.dead} == {"C", "D"}
 
 
 def test_references_and_their_contexts():

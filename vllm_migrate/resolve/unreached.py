@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from vllm_migrate.resolve.syntax import Syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import PurePosixPath
 
     from vllm_migrate.resolve.versions import VersionGates
+
+_MAIN = b"__main__"
+_DOTTED = re.compile(rb"[\"']((?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*)(?::\w+)?[\"']")
 
 
 def never_imported(syntax: Syntax, gates: VersionGates, package: str) -> frozenset[str]:
@@ -35,7 +40,11 @@ def unreached(
     sources: Mapping[PurePosixPath, bytes],
     packages: Mapping[PurePosixPath, str],
 ) -> frozenset[PurePosixPath]:
-    """The project's modules that only dead branches import, and modules that only such modules import.
+    """The project's modules that only dead branches import, and modules that only such modules name.
+
+    A module counts as named by an import and by its dotted name in a string, as `worker_cls` takes it, and
+    a package by whatever names a module in it. One that is named nowhere at all is a script or a test, and
+    so is one that asks for `__main__`: they are started by somebody.
 
     Args:
         never: what `never_imported` says of each file.
@@ -43,36 +52,103 @@ def unreached(
         sources: the project's Python files.
         packages: the dotted package that each of them lies in.
     """
-    names = {path: _name(path, packages[path]) for path in sources}
-    candidates = {path for path, name in names.items() if any(name in some for some in never.values())}
-    imports = dict(read)
-    importers = {path: _importers(path, names, sources, packages, never, imports) for path in candidates}
-    while True:
-        reached = {path for path in candidates if not importers[path] <= candidates}
-        if not reached:
-            return frozenset(candidates)
-        candidates -= reached
+    return _Unreached(never, dict(read), sources, packages).find()
 
 
-def _importers(  # noqa: PLR0917 (what is known of the project's files)
-    path: PurePosixPath,
-    names: Mapping[PurePosixPath, str],
-    sources: Mapping[PurePosixPath, bytes],
-    packages: Mapping[PurePosixPath, str],
-    never: Mapping[PurePosixPath, Collection[str]],
-    imports: dict[PurePosixPath, frozenset[str]],
-) -> set[PurePosixPath]:
-    """The files that import a module in a branch the target may take; `imports` grows by what is parsed."""
-    word = path.stem.encode()
-    found: set[PurePosixPath] = set()
-    for other, source in sources.items():
-        if other == path or word not in source or names[path] in never.get(other, ()):
-            continue
-        if other not in imports:
-            imports[other] = _parsed_imports(source, packages[other])
-        if names[path] in imports[other]:
-            found.add(other)
-    return found
+class _Unreached:
+    def __init__(
+        self,
+        never: Mapping[PurePosixPath, frozenset[str]],
+        imports: dict[PurePosixPath, frozenset[str]],
+        sources: Mapping[PurePosixPath, bytes],
+        packages: Mapping[PurePosixPath, str],
+    ) -> None:
+        self._given = never
+        self._imports = imports
+        self._sources = sources
+        self._packages = packages
+        self._names = {path: _name(path, packages[path]) for path in sources}
+        times = Counter(self._names.values())
+        self._paths = {name: path for path, name in self._names.items() if times[name] == 1}
+        self._named: dict[PurePosixPath, frozenset[str]] = {}
+
+    def find(self) -> frozenset[PurePosixPath]:
+        never = {name for path in self._given for name in self._never(path)}
+        candidates = self._grown({path for path, name in self._names.items() if name in never})
+        users = {path: self._users(path) for path in candidates}
+        while True:
+            reached = {path for path in candidates if not users[path] <= candidates}
+            if not reached:
+                return frozenset(candidates)
+            candidates -= reached
+
+    def _never(self, path: PurePosixPath) -> set[str]:
+        """The modules and packages that are imported only by what a file never comes to."""
+        return {*_with_packages(self._given[path])} - self._alive_in(path)
+
+    def _grown(self, candidates: set[PurePosixPath]) -> set[PurePosixPath]:
+        """The candidates with all modules they name, directly or not.
+
+        But for what is started by itself, and for the modules that choose by version: they are reached.
+        """
+        found: set[PurePosixPath] = set()
+        pending = candidates
+        while pending:
+            found |= pending
+            named = {name for path in pending for name in _with_packages(self._all_in(path))}
+            pending = {
+                path
+                for path in (self._paths[name] for name in named if name in self._paths)
+                if path not in found and path not in self._given and _MAIN not in self._sources[path]
+            }
+        return found
+
+    def _users(self, path: PurePosixPath) -> set[PurePosixPath]:
+        """The other files that name a module in a place the target may come to, or that lie in a package."""
+        name = self._names[path]
+        parent, _, last = name.rpartition(".")
+        found = {
+            other
+            for other, source in self._sources.items()
+            if other != path
+            and last.encode() in source
+            # Only then is the file worth parsing.
+            and (_last(parent) in source or self._lies_in(other, parent))
+            and name in self._alive_in(other)
+        }
+        if path.stem == "__init__":
+            found |= {other for other in self._sources if other != path and self._lies_in(other, name)}
+        return found
+
+    def _lies_in(self, path: PurePosixPath, package: str) -> bool:
+        return f"{self._packages[path]}.".startswith(f"{package}." if package else "")
+
+    def _alive_in(self, path: PurePosixPath) -> frozenset[str]:
+        """What a file names of modules where the target may come, with the packages these lie in."""
+        if path not in self._named:
+            given = self._given.get(path, frozenset())
+            self._named[path] = frozenset(_with_packages(self._all_in(path) - given))
+        return self._named[path]
+
+    def _all_in(self, path: PurePosixPath) -> set[str]:
+        """What a file names of modules, in imports and in strings, and the package it lies in."""
+        source = self._sources[path]
+        if path not in self._imports:
+            self._imports[path] = _parsed_imports(source, self._packages[path])
+        strings = {match[1].decode() for match in _DOTTED.finditer(source)}
+        return {*self._imports[path], *strings, self._packages[path]}
+
+
+def _last(name: str) -> bytes:
+    return name.rpartition(".")[2].encode()
+
+
+def _with_packages(names: Iterable[str]) -> Iterator[str]:
+    """Dotted names with all that they lie in: importing `a.b.c` imports `a` and `a.b`."""
+    for name in names:
+        while name:
+            yield name
+            name = name.rpartition(".")[0]  # noqa: PLW2901 - on the way up
 
 
 def _parsed_imports(source: bytes, package: str) -> frozenset[str]:

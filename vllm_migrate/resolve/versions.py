@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from packaging.version import InvalidVersion, Version
 
 from vllm_migrate.files.located import VersionComparison
+from vllm_migrate.resolve.asked_attributes import target_has
+from vllm_migrate.resolve.dead_ends import behind_the_end, statements_after
 from vllm_migrate.resolve.meaning import Kind
 from vllm_migrate.resolve.syntax import in_order
 
@@ -35,6 +37,7 @@ _ORDER: dict[type[ast.cmpop], Callable[[Version, Version], bool]] = {
 _SYMBOLS: dict[type[ast.cmpop], str] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _PREDICATE = re.compile(r"(?i)version.*_(ge|gte|gt|le|lte|lt)$|^is_vllm_(ge|gte|gt|le|lte|lt)$")
+_RELEASE = re.compile(r"^\d+\.\d+(?:\.\d+)*\.?$")
 _PARSERS = {"parse", "Version", "parse_version", "LooseVersion"}
 
 
@@ -42,7 +45,13 @@ class VersionGates:
     """Finds the branches that depend on vLLM's version, and those the target never takes."""
 
     def __init__(
-        self, syntax: Syntax, names: Names, target: Version | None, *, mentions_version: bool = True
+        self,
+        syntax: Syntax,
+        names: Names,
+        target: Version | None,
+        *,
+        mentions_version: bool = True,
+        asks_attributes: bool = True,
     ) -> None:
         self._syntax = syntax
         self._names = names
@@ -50,10 +59,13 @@ class VersionGates:
         self._gated: list[tuple[int, int]] = []
         self._dead: list[tuple[int, int]] = []
         self._mentioned = mentions_version
-        for node in syntax.all(ast.If) if mentions_version else ():
+        for node in syntax.all(ast.If) if mentions_version or asks_attributes else ():
             if self._mentions_version(node.test):
                 self._gated += [_lines(node.body), *([_lines(node.orelse)] if node.orelse else [])]
                 self._decide(node)
+            elif asks_attributes:
+                self._decide(node)
+        self._dead += [_lines(statements) for statements in behind_the_end(syntax)]
         if self._dead:
             self._gated += self._only_called_from_dead()
 
@@ -72,17 +84,9 @@ class VersionGates:
             return
         taken, skipped = (node.body, node.orelse) if outcome else (node.orelse, node.body)
         if taken and isinstance(taken[-1], (ast.Return, ast.Raise, ast.Continue, ast.Break)):
-            skipped = [*skipped, *self._following(node)]
+            skipped = [*skipped, *statements_after(self._syntax, node)]
         if skipped:
             self._dead.append(_lines(skipped))
-
-    def _following(self, node: ast.If) -> list[ast.stmt]:
-        parent = self._syntax.parents[node]
-        for name in ("body", "orelse", "finalbody"):
-            block = getattr(parent, name, None)
-            if isinstance(block, list) and node in block:
-                return block[block.index(node) + 1 :]
-        return []
 
     @property
     def decides(self) -> bool:
@@ -151,10 +155,15 @@ class VersionGates:
         if isinstance(test, ast.Compare):
             return any(self._is_version(side) for side in (test.left, *test.comparators))
         if isinstance(test, ast.Call):
-            return self._predicate(test) is not None or (
-                isinstance(test.func, ast.Attribute)
-                and test.func.attr == "startswith"
-                and self._is_version(test.func.value)
+            answer = self._answer(test)
+            return (
+                self._predicate(test) is not None
+                or (answer is not None and self._mentions_version(answer))
+                or (
+                    isinstance(test.func, ast.Attribute)
+                    and test.func.attr == "startswith"
+                    and self._is_version(test.func.value)
+                )
             )
         bound = self._named_test(test)
         return bound is not None and self._mentions_version(bound)
@@ -168,6 +177,19 @@ class VersionGates:
             return None
         value = found[1][0].node
         return value if isinstance(value, (ast.Compare, ast.Call)) else None
+
+    def _answer(self, test: ast.Call) -> ast.expr | None:
+        """What the one statement of a function without arguments returns: `if is_vllm_0_7():`."""
+        if not isinstance(test.func, ast.Name) or test.args or test.keywords:
+            return None
+        found = self._syntax.lookup(test.func.id, test)
+        if found is None or len(found[1]) != 1 or not isinstance(found[1][0].node, ast.FunctionDef):
+            return None
+        body = found[1][0].node.body
+        said = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+        said = [s for s in said if not isinstance(s, (ast.Import, ast.ImportFrom))]
+        value = said[0].value if len(said) == 1 and isinstance(said[0], ast.Return) else None
+        return value if isinstance(value, (ast.Compare, ast.BoolOp)) or _is_startswith(value) else None
 
     def _truth(self, test: ast.expr) -> bool | None:
         """What a test comes to on the target; None where that is open."""
@@ -191,7 +213,12 @@ class VersionGates:
         target = self._target
         assert target is not None  # noqa: S101 (nothing is decided without one)
         if isinstance(operator, (ast.In, ast.NotIn)):
-            members = right.elts if isinstance(right, (ast.Tuple, ast.List, ast.Set)) else None
+            if isinstance(left, ast.Constant) and self._is_version(right):
+                if not (isinstance(left.value, str) and _RELEASE.match(left.value)):
+                    return None
+                part = left.value in _as_text(target)  # "0.7.3" in vllm.__version__
+                return part if isinstance(operator, ast.In) else not part
+            members = self._members(right)
             if members is None or not self._is_version(left):
                 return None
             versions = [_constant_version(m) for m in members]
@@ -210,6 +237,19 @@ class VersionGates:
             return None
         return order(sides[0], sides[1])
 
+    def _members(self, node: ast.expr) -> list[ast.expr] | None:
+        """The members of a collection that is written out, or of the one that a name stands for."""
+        if isinstance(node, ast.Name):
+            found = self._syntax.lookup(node.id, node)
+            if found is None or len(found[1]) != 1 or found[1][0].kind != "value" or found[1][0].path:
+                return None
+            value = found[1][0].node
+            # A list or a dictionary may grow later on.
+            return value.elts if isinstance(value, ast.Tuple) else None
+        if isinstance(node, ast.Dict):
+            return None if None in node.keys else [key for key in node.keys if key is not None]
+        return node.elts if isinstance(node, (ast.Tuple, ast.List, ast.Set)) else None
+
     def _called(self, test: ast.Call) -> bool | None:
         assert self._target is not None  # noqa: S101 (nothing is decided without one)
         found = self._predicate(test)
@@ -218,15 +258,13 @@ class VersionGates:
             operators: dict[str, type[ast.cmpop]] = {"ge": ast.GtE, "gt": ast.Gt, "le": ast.LtE, "lt": ast.Lt}
             return _ORDER[operators[name[:2]]](self._target, bound)
         func = test.func
-        if (
-            isinstance(func, ast.Attribute)
-            and func.attr == "startswith"
-            and self._is_version(func.value)
-            and test.args
-            and isinstance(test.args[0], ast.Constant)
-        ):
-            return str(self._target).startswith(str(test.args[0].value))
-        return None
+        if isinstance(func, ast.Attribute) and _is_startswith(test) and self._is_version(func.value):
+            starts = _texts(test.args[0])
+            return None if starts is None else _as_text(self._target).startswith(starts)
+        answer = self._answer(test)
+        if answer is not None:
+            return self._truth(answer)
+        return True if target_has(test, self._names, self._target) else None
 
     def _predicate(self, test: ast.Call) -> tuple[str, Version] | None:
         """`is_version_ge(pkg="vllm", minver="0.7.3")`, `is_vllm_version_ge("0.7")` and the like.
@@ -346,6 +384,27 @@ def _catches_import(handler: ast.ExceptHandler) -> bool:
         getattr(t, "id", "") in ("ImportError", "ModuleNotFoundError", "Exception", "BaseException")
         for t in types
     )
+
+
+def _as_text(version: Version) -> str:
+    """What vLLM says of itself: always three numbers."""
+    return str(version) if len(version.release) > 2 else f"{version}.0"  # noqa: PLR2004 - as it says
+
+
+def _is_startswith(node: ast.AST | None) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "startswith"
+        and len(node.args) == 1
+    )
+
+
+def _texts(node: ast.expr) -> tuple[str, ...] | None:
+    """A text, or the texts of a tuple, that are written out."""
+    nodes = node.elts if isinstance(node, ast.Tuple) else [node]
+    texts = [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    return tuple(texts) if len(texts) == len(nodes) else None
 
 
 def _is_parsed(node: ast.AST) -> bool:
