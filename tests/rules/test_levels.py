@@ -63,11 +63,75 @@ def test_a_module_that_is_imported_by_its_name_is_followed(importer: str) -> Non
         ("del llm.llm_engine.model_executor", "leave it out of the del"),
         ("del llm.llm_engine.model_executor.driver_worker", "leave it out of the del"),
         ("x = llm.llm_engine.model_executor", "hand llm on in its place"),
+        (
+            "llm.llm_engine.model_executor.update(path)",
+            'llm.collective_rpc("update", args=(path,)) of a worker_',
+        ),
+        (
+            "llm.llm_engine.model_executor.free_kv_cache()",
+            "llm.sleep(level=1 or 2) gives weights and KV cache",
+        ),
+        ("llm.llm_engine.model_executor.execute_model(request)", "drop the step that calls it"),
+        ("llm.llm_engine.model_executor.add_lora(lora)", "llm.add_lora(lora): V1's engine has it itself"),
+        (
+            "llm.llm_engine.model_executor.shutdown()",
+            "leave it out: V1's engine does",
+        ),
+        ("x = llm.llm_engine.model_executor.latency", "V1's executor isn't here to have latency"),
+        ("x = llm.llm_engine.model_executor.driver_worker.is_driver_worker", "leave it out: V1's executor"),
+        ("assert isinstance(llm.llm_engine.model_executor, Mine)", "leave the question for its class out"),
+        ('x = getattr(llm.llm_engine.model_executor, "driver_worker")', 'llm.collective_rpc("method", args='),
     ],
 )
 def test_what_to_do_about_a_walk_depends_on_what_is_done_with_it(walk: str, advice: str) -> None:
     (found,) = find(by_code("VM501"), f"from vllm import LLM\n\n\ndef f(llm: LLM):\n    {walk}\n")
     assert found.advice.startswith(advice)
+
+
+def test_an_asynchronous_engine_is_never_said_to_stay_in_this_process() -> None:
+    head = "import os\n\nfrom vllm import AsyncLLMEngine, LLM\n\n\n"
+    walk = "{0}.model_executor.driver_worker.model_runner.model.lm_head\n"
+    asynchronous = f"def f(one: AsyncLLMEngine):\n    x = {walk.format('one.engine')}"
+    synchronous = f"def f(one: LLM):\n    x = {walk.format('one.llm_engine')}"
+    (found,) = find(by_code("VM501"), head + asynchronous)
+    (other,) = find(by_code("VM501"), head + synchronous)
+    assert "this process" not in found.advice
+    assert "this process" in other.advice
+    kept = head.replace("os\n", 'os\n\nos.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"\n')
+    assert [one.level for one in find(by_code("VM501"), kept + asynchronous)] == [Level.ERROR]
+    assert not find(by_code("VM501"), kept + synchronous)
+
+
+def test_an_object_that_is_no_engine_is_not_called_for_one() -> None:
+    text = (
+        "import vllm\n\n\nclass Manager:\n    def __init__(self, executor):\n"
+        '        self.driver_worker = getattr(executor, "driver_worker")\n\n'
+        "    def model(self):\n        return self.driver_worker.model_runner.model.lm_head\n"
+    )
+    (found,) = find(by_code("VM501"), text)
+    assert "self.collective_rpc" not in found.advice
+
+
+@pytest.mark.parametrize(
+    ("loaded", "sent"),
+    [
+        ("read()", False),
+        ("((key, f.get_tensor(key)) for key in f.keys())", False),
+        ("tensors", True),
+    ],
+)
+def test_what_reads_from_an_open_file_is_not_sent_to_the_engine(loaded: str, *, sent: bool) -> None:
+    text = (
+        "from safetensors import safe_open\nfrom vllm import LLM\n\n\ndef f(llm: LLM, path, tensors):\n"
+        "    model = llm.llm_engine.model_executor.driver_worker.model_runner.model\n"
+        '    with safe_open(path, framework="pt") as f:\n'
+        "        def read():\n            for key in f.keys():\n"
+        "                yield key, f.get_tensor(key)\n"
+        f"        model.load_weights({loaded})\n"
+        "    return model.config\n"
+    )
+    (found,) = find(by_code("VM501"), text)
+    assert ("apply_model" in found.advice) is sent
 
 
 def test_metrics_that_are_read_are_reported_where_they_are_read() -> None:

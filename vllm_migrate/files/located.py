@@ -273,6 +273,7 @@ class MethodCall:
     Attributes:
         span: the call expression; `arguments_span` what stands between the parentheses.
         statement: the statement it stands in; `whole` is True where the call is all of it.
+        opened: what an enclosing `with` holds open and the arguments read from, "" where there is none.
     """
 
     receiver: str
@@ -281,6 +282,7 @@ class MethodCall:
     arguments_span: Span
     statement: Span
     whole: bool = False
+    opened: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from vllm_migrate.files.located import Attribute, Certainty, Chain, MethodCall, 
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.held_walks import held_walk
 from vllm_migrate.resolve.meaning import Kind, Meaning
+from vllm_migrate.resolve.opened import opened_around
 from vllm_migrate.resolve.syntax import in_order
 
 if TYPE_CHECKING:
@@ -228,6 +229,7 @@ class InsideReader:
             arguments_span=Span(opening + 1, span.end - 1),
             statement=self._text.span(statement),
             whole=isinstance(statement, ast.Expr) and statement.value is call,
+            opened=opened_around(self._syntax, call),
         )
 
 

@@ -10,7 +10,7 @@ from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, engine_calls
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.weight_sync.out_of_reach import advice
+from vllm_migrate.rules.weight_sync.out_of_reach import advice, is_never_here
 from vllm_migrate.rules.weight_sync.rpc import PRIVATE_CALLS
 from vllm_migrate.rules.weight_sync.switch import switch
 from vllm_migrate.rules.weight_sync.walk_edits import load_edits, rpc_edits
@@ -38,9 +38,11 @@ class DriverWorkerChain(Rule):
     tensors written out (parts of the model), it becomes
     `llm.apply_model(lambda model: model.load_weights(...))`. Where the file keeps its engine in process
     already, the walk works and nothing is reported; where another file of the project does, it is a note.
+    An asynchronous engine is in a process of its own whatever is set, and its walks are always reported.
     A walk that a class keeps in an attribute is followed to where it is used, and where the engine is built
     in another file than the one that walks, that file sets the variable.
-    The executor's own `collective_rpc` becomes the engine's.
+    The executor's own `collective_rpc` becomes the engine's. For all else the advice says what takes its
+    place: a method of the engine's, or one of a worker extension.
 
     ## Why it matters
     On V1 the engine lives in a process of its own: `'LLMEngine' object has no attribute 'model_executor'`.
@@ -202,12 +204,16 @@ class DriverWorkerChain(Rule):
         change = context.facts.change(
             Subject.ATTRIBUTE, "llm_engine.model_executor", context.source, context.target
         )
-        if change is None or file.use.engine_in_process:
+        if change is None:
             return
-        in_process = context.project.engine_in_process
-        in_process_switch = switch(file, *_IN_PROCESS)
+        own_process_kept = file.use.engine_in_process
+        kept = own_process_kept or context.project.engine_in_process
+        in_process_switch = None if own_process_kept else switch(file, *_IN_PROCESS)
         for chain in file.chains:
             if not any(name in chain.attributes for name in _INSIDES) or _is_private_call(chain):
+                continue
+            in_process = kept and not is_never_here(chain)
+            if in_process and own_process_kept:
                 continue
             rpc = rpc_edits(file, chain)
             edits = () if in_process else rpc or load_edits(file, chain, context)
@@ -231,7 +237,7 @@ class DriverWorkerChain(Rule):
                 precondition=_RPC_PRECONDITION if rpc else "",
                 certainty=chain.certainty,
             )
-        if in_process_switch and not in_process and context.project.walks:
+        if in_process_switch and not kept and context.project.walks:
             yield from self._reached_from_elsewhere(file, in_process_switch)
 
     def _reached_from_elsewhere(self, file: FileFacts, in_process: Edit) -> Iterator[Finding]:

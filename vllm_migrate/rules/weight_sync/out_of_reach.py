@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.rules.finding import one_line
+from vllm_migrate.rules.weight_sync.executor_calls import BY_NAME, instead_of_call
 
 if TYPE_CHECKING:
     from vllm_migrate.files.located import Chain, FileFacts
@@ -13,6 +15,17 @@ _STAYS = (
     "; with VLLM_ENABLE_V1_MULTIPROCESSING=0 or external_launcher the engine stays in this process and the "
     "walk works as it is"
 )
+_SOME_STAY = (
+    "; a synchronous engine stays in this process with VLLM_ENABLE_V1_MULTIPROCESSING=0 or "
+    "external_launcher, and the walk then works as it is; an asynchronous one never does"
+)
+_UNKNOWN = "the_engine"
+_OF_THE_DRIVER = frozenset({"is_driver_worker", "parallel_worker_tasks", "uses_ray"})
+"""What tells V0's driver from its other workers: nothing on V1, where no worker lives beside the engine."""
+_WORKERS = frozenset({"driver_worker", "worker", "workers"})
+_ASKED = re.compile(rb"\bgetattr\(\s*$")
+_TESTED = re.compile(rb"\bisinstance\(\s*$")
+_NAMED = re.compile(rb"\s*,\s*[\"'](\w+)[\"']")
 
 
 def advice(file: FileFacts, chain: Chain) -> str:
@@ -20,11 +33,15 @@ def advice(file: FileFacts, chain: Chain) -> str:
 
     A call on the model, or something of the model's, is done by a function of the model; the executor's
     `collective_rpc` is the engine's; what belongs to a worker is done by a method of a worker extension;
-    a configuration is the engine's own; and what only V0's executor had is left out, as is what is deleted.
+    a configuration is the engine's own; a method of the executor's becomes one of the engine's or of a
+    worker extension; and what only V0's driver had is left out, as is what is deleted.
+
+    That the walk works in one process is said of engines that can be there: an asynchronous one never is.
     """
     attributes = chain.attributes
     engine, is_async = _engine(chain)
     awaited = "await " if is_async else ""
+    stays = "" if is_async else _SOME_STAY if engine == _UNKNOWN else _STAYS
     call = chain.method_calls[0] if chain.method_calls else None
     called = f".{call.method}({one_line(file.text(call.arguments_span), 80)})" if call else ""
     if "collective_rpc" in (attributes[-1], call.method if call else ""):
@@ -42,34 +59,73 @@ def advice(file: FileFacts, chain: Chain) -> str:
         path = ".".join((_outer(chain), "vllm_config", *attributes[configuration:])) + called
         return f"{path}: V1's engine keeps the configurations"
     if "model_runner" in attributes:
-        return _of_the_worker(chain, engine, called, is_async=is_async) + _STAYS
-    if attributes[-1] == "model_executor" and not call:
-        return (
-            f"hand {engine} on in its place: {awaited}{engine}.collective_rpc(...) is what V1 offers of it"
-            f"{_STAYS}"
-        )
-    if attributes[-1] in ("driver_worker", "worker"):
+        return _of_the_worker(chain, engine, called, is_async=is_async) + stays
+    last = attributes[-1] if call else _asked_for(file, chain) or attributes[-1]
+    if last == "model_executor" and not call:
+        return _of_the_executor(file, chain, engine, awaited) + stays
+    if last == "workers" or (last in _WORKERS and not call):
         return (
             f'{awaited}{engine}.collective_rpc("method", args=(...)) of a worker_extension_cls, whose '
-            f"self is the worker{_STAYS}"
+            f"self is the worker{stays}"
         )
+    if call is not None:
+        return instead_of_call(engine, awaited, call.method, file.text(call.arguments_span).strip())
+    if last in BY_NAME:
+        return f"{engine}.collective_rpc in its place, awaited where the engine is asynchronous"
+    if last in _OF_THE_DRIVER or chain.patched:
+        return f"leave it out: V1's executor has no {last} to reach from here"
     return (
-        f"leave it out: V1's executor has no {(call.method if call else attributes[-1])} to reach from here"
+        f"V1's executor isn't here to have {last}: what needs the value gets it from the workers, by "
+        f'{awaited}{engine}.collective_rpc("method") of a worker_extension_cls, or takes it on this side of '
+        "the engine"
     )
 
 
 def _engine(chain: Chain) -> tuple[str, bool]:
-    """The expression that holds the engine, and whether it is an asynchronous one."""
+    """The expression that holds the engine, and whether it is an asynchronous one.
+
+    A walk that starts at an attribute of an object that nothing shows to be an engine says of the engine
+    only that there is one.
+    """
     root = " ".join(chain.root.split())
-    if chain.attributes[0] in ("llm_engine", "model_executor"):
-        return root, False
-    return root, chain.attributes[0] == "engine"
+    known_async = chain.owner == "vllm.AsyncLLMEngine" or chain.attributes[0] == "engine"
+    if not chain.owner and root in ("self", "cls") and chain.attributes[0] == "llm_engine":
+        return f"{root}.llm_engine", False
+    if chain.owner or chain.attributes[0] in ("llm_engine", "model_executor", "engine"):
+        return root, known_async
+    return _UNKNOWN, False
+
+
+def is_never_here(chain: Chain) -> bool:
+    """Whether the engine is an asynchronous one, which runs in a process of its own whatever is set."""
+    return chain.owner == "vllm.AsyncLLMEngine"
 
 
 def _outer(chain: Chain) -> str:
     """The expression of the engine that has `vllm_config`: of an `LLM` it is its `llm_engine`."""
     root = " ".join(chain.root.split())
     return f"{root}.llm_engine" if chain.attributes[0] == "llm_engine" else root
+
+
+def _asked_for(file: FileFacts, chain: Chain) -> str:
+    """The name that `getattr(walk, "name")` asks for, else ""."""
+    if not _ASKED.search(file.source, max(0, chain.span.start - 20), chain.span.start):
+        return ""
+    named = _NAMED.match(file.source, chain.span.end)
+    return named.group(1).decode() if named else ""
+
+
+def _of_the_executor(file: FileFacts, chain: Chain, engine: str, awaited: str) -> str:
+    """For a walk that ends at the executor, which is handed on or whose class is asked for."""
+    if _TESTED.search(file.source, max(0, chain.span.start - 20), chain.span.start):
+        return (
+            "leave the question for its class out: V1's executor lives with its engine, and the class that "
+            "distributed_executor_backend names is the one that is made"
+        )
+    return (
+        f"hand {engine} on in its place: {awaited}{engine}.collective_rpc(...) is what V1 offers of it, and "
+        "what reads the executor's attributes there has to call methods of a worker_extension_cls by it"
+    )
 
 
 def _of_the_worker(chain: Chain, engine: str, called: str, *, is_async: bool) -> str:
@@ -83,6 +139,13 @@ def _of_the_worker(chain: Chain, engine: str, called: str, *, is_async: bool) ->
     if attributes[at + 1 : at + 2] != ("model",):
         return f'{engine}.collective_rpc("method") of {extension}'
     path = "".join(f".{name}" for name in attributes[at + 2 :])
+    opened = next((one.opened for one in chain.method_calls if one.opened), "")
+    if opened:
+        used = f"; the other uses of {chain.bound_to} belong there too" if chain.escapes else ""
+        return (
+            f"{extension}, and opens itself what is {opened} here: that can't be sent to the engine's "
+            f'process, so hand its path to {engine}.collective_rpc("method", args=(...)){used}'
+        )
     if path or called:
         return f"{engine}.apply_model(lambda model: model{path}{called}), or {extension}"
     where = f" where {chain.bound_to} is used" if chain.bound_to else " where the model is used"
