@@ -32,3 +32,34 @@ def test_nearly_always_at_the_floor_is_a_warning() -> None:
 def test_made_up_completions_say_nothing_about_it() -> None:
     made = [sample.with_completion(sample.completion) for sample in sums()]
     assert PROBE(bench(exact, made)).outcome is Outcome.NOT_APPLICABLE
+
+
+def test_few_prompts_beyond_the_limit_warn_only() -> None:
+    check = PROBE(bench(lambda sample: float(sample.group not in {3, 4}), sums(11, 4)))
+    assert check.parts["ceiling"] > 0.8
+    assert check.outcome is Outcome.WARN
+
+
+def test_a_penalty_is_meant_to_be_at_its_ceiling() -> None:
+    def overlong(sample) -> float:
+        return -max(0.0, len(sample.token_ids) - 100) / 100
+
+    check = PROBE(bench(overlong))  # which all samples escape
+    assert check.outcome is Outcome.NOT_APPLICABLE
+    repeating = PROBE(bench(lambda sample: -float(sample.group == 3)))  # which some incur
+    assert repeating.outcome is Outcome.NOT_APPLICABLE
+    assert "96.7%" in repeating.message
+
+
+def test_a_verifier_from_minus_one_to_zero_is_no_penalty() -> None:
+    check = PROBE(bench(lambda sample: -float(sample.group == 3 and by_column(sample) == 0)))
+    assert check.outcome is Outcome.FAIL
+
+
+def by_column(sample) -> float:
+    return float(sample.completion.rpartition("Answer:")[2].strip() == sample.columns["answer"])
+
+
+def test_how_much_a_reward_can_tell() -> None:
+    check = PROBE(bench(lambda sample: float(sample.group % 4)))
+    assert abs(check.parts["entropy in bits"] - 2) < 0.01

@@ -1,7 +1,10 @@
 """Is there anything left to earn? A reward at its ceiling, or at its floor, teaches nothing.
 
-Figure: share of rewards at the highest value seen. Where rewards have one value only, nothing can be learned
-from them at all, and whether that is a ceiling or a floor can't be told from the rewards.
+Figure: share of rewards at the highest value seen, with an interval over prompts; it fails where the whole
+interval lies beyond the limit. More than 95% at the lowest value is a warning (rewardspy's bound for tasks
+that the policy can't do). Where rewards have one value only, nothing can be learned from them at all, and
+whether that is a ceiling or a floor can't be told from the rewards. A reward that only takes away (a penalty
+for overlong texts) is meant to be at its ceiling of 0, and is not judged by it.
 """
 
 from __future__ import annotations
@@ -10,39 +13,49 @@ import numpy as np
 
 from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
-from vllm_migrate.reward.figures import share as share_of
+from vllm_migrate.reward.figures import clustered_mean, judged
 from vllm_migrate.reward.outcome import Check, Outcome
+from vllm_migrate.reward.penalty import is_penalty
 
 NAME = "saturation"
 _FLOOR = 0.95  # rewardspy's: all but one in twenty at the bottom is a task the policy can't do
 FEWEST = 20
+_UNIT = "share of rewards at the ceiling"
 
 
 def examine(bench: Bench) -> Check:
     """Share at the ceiling, and at the floor."""
-    values = bench.values[np.isfinite(bench.values)]
+    seen = np.isfinite(bench.values)
+    values = bench.values[seen]
     if not any(sample.sampled for sample in bench.samples):
         return Check(NAME, Outcome.NOT_APPLICABLE, "no policy wrote the completions")
     if len(values) < FEWEST:
         return Check(NAME, Outcome.NOT_JUDGED, f"{len(values)} rewards are too few; {FEWEST} are needed")
     limits = limits_of(bench, NAME)
+    if is_penalty(bench):
+        free = float((values >= -TIE).mean())
+        return Check(
+            NAME,
+            Outcome.NOT_APPLICABLE,
+            f"a penalty, which {free:.1%} of the samples don't incur, as they should",
+        )
     if len(bench.levels) == 1:
         return Check(
             NAME,
             Outcome.FAIL,
             f"every one of {len(values)} rewards is {values[0]:g}",
             figure=Estimate(1.0),
-            unit="share of rewards at the ceiling",
+            unit=_UNIT,
             count=len(values),
             counted="rewards",
             limits=limits,
+            parts={"ceiling": 1.0, "floor": 1.0, "entropy in bits": 0.0},
             advice="nothing can be learned from a constant reward: look at what it compares",
         )
-    at_top = int((values >= bench.top - TIE).sum())
-    at_bottom = int((values <= bench.bottom + TIE).sum())
-    share, floor = at_top / len(values), at_bottom / len(values)
-    outcome = limits.judge(share)
-    message = f"{share:.1%} at the ceiling of {bench.top:g}, {floor:.1%} at the floor of {bench.bottom:g}"
+    at_top = (values >= bench.top - TIE).astype(np.float64)
+    share = clustered_mean(at_top, bench.groups[seen], seed=bench.seed)
+    floor = float((values <= bench.bottom + TIE).mean())
+    outcome = judged(limits, share)
     advice = ""
     if outcome is not Outcome.PASS:
         advice = "prompts that are hardly ever failed teach nothing: take harder ones"
@@ -51,15 +64,23 @@ def examine(bench: Bench) -> Check:
     return Check(
         NAME,
         outcome,
-        message,
-        figure=share_of(at_top, len(values)),
-        unit="share of rewards at the ceiling",
+        f"{share.value:.1%} at the ceiling of {bench.top:g}, {floor:.1%} at the floor of {bench.bottom:g}",
+        figure=share,
+        unit=_UNIT,
         count=len(values),
         counted="rewards",
         limits=limits,
-        parts={"ceiling": share, "floor": floor},
+        parts={"ceiling": share.value, "floor": floor, "entropy in bits": _entropy(bench)},
         advice=advice,
     )
+
+
+def _entropy(bench: Bench) -> float:
+    """Of the rewards' distribution: how much one of them tells, at most."""
+    values = bench.values[np.isfinite(bench.values)]
+    counts = np.bincount(np.searchsorted(bench.levels, values - TIE))
+    shares = counts[counts > 0] / len(values)
+    return float(-(shares * np.log2(shares)).sum()) + 0.0
 
 
 PROBE = Probe(NAME, "Is there anything left to earn?", examine, order=30)
