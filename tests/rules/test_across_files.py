@@ -301,3 +301,31 @@ def test_fields_that_reach_no_engine_are_nobody_s_business(tmp_path):
     run = TAKES_FIELDS.replace("LLM(**asdict(config))", 'LLM("m"), asdict(config)')
     _, found = rewritten(tmp_path, config=CONFIG, run=run)
     assert "VM201" not in found
+
+
+def test_what_a_module_of_the_project_imports_is_mended_there(tmp_path: Path) -> None:
+    files = {
+        "own/types.py": """
+            from vllm.entrypoints.openai.protocol import CompletionRequest, RerankResponse as R
+        """,
+        "own/again.py": "from .types import *\nfrom .types import R\n",
+        "own/vendor.py": "import vllm\n",
+        "own/__init__.py": "",
+        "use.py": """
+            from own import types
+            from own.again import CompletionRequest, R
+            from own.vendor import vllm
+            from own.types import CompletionRequest as Own
+
+            def answer(request: CompletionRequest, own: Own) -> R:
+                types.R(request)
+                return vllm.entrypoints.openai.protocol.EmbeddingRequest(own)
+        """,
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(dedent(text), encoding="utf-8")
+    found = scan([tmp_path], Config()).findings
+    places = {(str(one.path), "EmbeddingRequest" in one.message) for one in found}
+    assert places == {("own/types.py", False), ("use.py", True)}
+    assert len(found) == 3

@@ -127,6 +127,8 @@ class Reference:
             "string" (any other string that names it), "assign" (the target of an assignment).
         dead: in a branch that the target version never takes.
         never_run: in an annotation that nothing evaluates.
+        brought: what of vLLM's a module of the project has imported and this file takes from there: the
+            qualified name, or its beginning; "" where this file itself takes it from vLLM.
     """
 
     qualified: str
@@ -135,6 +137,7 @@ class Reference:
     certainty: Certainty = Certainty.CERTAIN
     dead: bool = False
     never_run: bool = False
+    brought: str = ""
 
 
 @dataclass(frozen=True, slots=True)

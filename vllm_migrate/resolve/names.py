@@ -69,6 +69,11 @@ class Names:
         """Whether a star import may bind any name."""
         return bool(self._stars)
 
+    @property
+    def star_modules(self) -> tuple[str, ...]:
+        """The modules that star imports take names from."""
+        return tuple(self._stars)
+
     def module_of(self, node: ast.ImportFrom) -> str:
         """The absolute module a `from` import takes its names from."""
         if not node.level:

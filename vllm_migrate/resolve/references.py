@@ -108,12 +108,15 @@ class ReferenceReader:
         meaning = self._names.of(name)
         if meaning is None or meaning.kind is not Kind.NAME:
             return None
+        brought = meaning.name if known.is_known(meaning.name) and self._is_from_own_module(name) else ""
         outer: ast.expr = name
         parent = self._syntax.parents[name]
         while isinstance(parent, ast.Attribute):
             further = self._names.of(parent)
             if further is None or further.kind is not Kind.NAME:
                 break
+            if not known.is_known(meaning.name) and known.is_known(further.name):
+                brought = further.name  # `types.Request`, of a module that imports Request
             outer, meaning, parent = parent, further, self._syntax.parents[parent]
         if not known.is_known(meaning.name) or "." not in meaning.name:
             return None
@@ -124,7 +127,20 @@ class ReferenceReader:
             context = "base"
         dead = self._gates.is_dead(outer)
         unread = context == "name" and never_evaluated(self._syntax, outer)
-        return Reference(meaning.name, self._text.span(outer), context, meaning.certainty, dead, unread)
+        span = self._text.span(outer)
+        return Reference(meaning.name, span, context, meaning.certainty, dead, unread, brought)
+
+    def _is_from_own_module(self, name: ast.Name) -> bool:
+        """Whether what a name stands for comes from another module of the project, and only from there."""
+        found = self._syntax.lookup(name.id, name)
+        if found is None:  # from a star import
+            return not any(map(known.is_known, self._names.star_modules))
+        modules = [
+            self._names.module_of(binding.statement)
+            for binding in found[1]
+            if binding.kind == "import" and isinstance(binding.statement, ast.ImportFrom)
+        ]
+        return bool(modules) and len(modules) == len(found[1]) and not any(map(known.is_known, modules))
 
     def _string(self, node: ast.Constant, value: str) -> list[Reference]:
         if not _DOTTED.match(value):

@@ -12,6 +12,7 @@ from vllm_migrate.rules.backstop.absent import is_expected, is_made, level_of, s
 from vllm_migrate.rules.backstop.instead import NOTHING, of_name
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.imports.lookup import is_reported_elsewhere
 from vllm_migrate.rules.weight_sync.extension import is_worker
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ class GoneName(Rule):
                 yield self._finding(file, name, absence, level, context)
         for reference in file.references:
             if not _is_ours(reference.qualified) or reference.dead or _hangs_on(reference, lacking, file):
+                continue
+            if is_reported_elsewhere(reference, context):
                 continue
             absence = context.api.name(reference.qualified)
             if absence is None or _has_its_rule(reference, file, context):

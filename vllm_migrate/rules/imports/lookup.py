@@ -57,6 +57,8 @@ def broken_references(file: FileFacts, context: Context) -> Iterator[tuple[Refer
     for reference in file.references:
         if reference.dead or reference.context not in ("name", "string", "assign"):
             continue
+        if is_reported_elsewhere(reference, context):
+            continue
         if any(
             reference.qualified == one or reference.qualified.startswith(f"{one}.")
             for one in imported | guarded
@@ -65,6 +67,17 @@ def broken_references(file: FileFacts, context: Context) -> Iterator[tuple[Refer
         found = context.import_state(reference.qualified)
         if found and found[0].id not in _ELSEWHERE and not _is_worker_string(reference):
             yield reference, *found
+
+
+def is_reported_elsewhere(reference: Reference, context: Context) -> bool:
+    """Whether the project's own module that brings a name is where it is imported, and nothing is to do here.
+
+    `from .types import ChatCompletionRequest`, of a module that imports it from vLLM: once that import is
+    mended every use of the name is. What is written here of a module, `own.vllm.utils.x`, is at fault here.
+    """
+    return bool(reference.brought) and (
+        reference.brought == reference.qualified or bool(context.import_state(reference.brought))
+    )
 
 
 def _is_worker_string(reference: Reference) -> bool:
