@@ -65,3 +65,38 @@ def test_what_is_no_request_is_left_alone(line: str) -> None:
 
 def test_a_client_that_names_no_vllm_is_read() -> None:
     assert worth_parsing(b"import requests\n\nrequests.post(u, json={'guided_json': s})\n")
+
+
+@pytest.mark.parametrize(
+    ("made", "then"),
+    [
+        ("{'model': 'm', 'prompt': 'a'}", "return fields"),
+        ("dict(messages)", "return post(url, json=fields)"),
+        ("dict(messages)", "return post(url, data=json.dumps(fields))"),
+        ("copy(url)", "return client.create(**fields)"),
+        ("copy(url)", "fields['messages'] = messages"),
+    ],
+)
+def test_a_dictionary_that_is_filled_and_sent_is_a_request(made: str, then: str) -> None:
+    text = f"{HEAD}    fields = {made}\n    fields['guided_json'] = schema\n    {then}\n"
+    assert len(find(by_code("VM307"), text)) == 1
+
+
+def test_a_name_says_that_a_dictionary_is_sent() -> None:
+    text = f"{HEAD}    url.extra_body['guided_json'] = schema\n    url.options['guided_json'] = schema\n"
+    (found,) = find(by_code("VM307"), text)
+    assert found.span.start < text.index("url.options")
+
+
+@pytest.mark.parametrize(
+    ("made", "then"),
+    [
+        ("url.copy()", "return answer(messages, **fields)"),
+        ("dict(url)", "return fields"),
+        ("{'max_loras': 1, 'device': 'auto', 'guided_decoding_backend': 'outlines'}", "return fields"),
+        ("{'collection': url, 'rerank': True}", "return post(url, json=fields)"),
+    ],
+)
+def test_a_dictionary_that_goes_elsewhere_is_none(made: str, then: str) -> None:
+    text = f"{HEAD}    fields = {made}\n    fields['guided_json'] = schema\n    {then}\n"
+    assert find(by_code("VM307"), text) == []

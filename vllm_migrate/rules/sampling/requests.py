@@ -29,8 +29,10 @@ class GuidedRequest(Rule):
     ## What it does
     Writes `"structured_outputs": {"json": ...}` instead of `"guided_json": ...` (likewise for `guided_regex`,
     `guided_choice` and `guided_grammar`) in the `extra_body=` of the OpenAI client, the `json=` of an HTTP
-    client, and other dictionaries. `guided_decoding_backend` goes: the server chooses its backend when it
-    starts.
+    client, and dictionaries that are written out as bodies. `guided_decoding_backend` goes: the server
+    chooses its backend when it starts. A dictionary with several fields that neither OpenAI's API nor vLLM's
+    has is sent to another server, or is no request, as are the arguments of a project's own function or a
+    request that its own server has received: they are left alone.
 
     ## Why it matters
     The server accepts fields it doesn't know and ignores them. The request succeeds, and its text is of any
@@ -82,6 +84,21 @@ class GuidedRequest(Rule):
                 f'{_CLIENT}body = {{"guided_json": None, "guided_regex": "[0-9]+"}}\n'
                 "answer = client.completions.create(extra_body=body)\n"
             ),
+        ),
+        Example(
+            before=(
+                "from fastapi import FastAPI\n\napp = FastAPI()\n\n\n"
+                '@app.post("/v1/chat/completions")\nasync def chat(request: dict):\n'
+                '    fields = dict(request)\n    fields["guided_json"] = {"type": "object"}\n    return await answer(fields)\n'
+            ),
+            unchanged=True,
+        ),
+        Example(
+            before=(
+                f'{_CLIENT}body = {{"guided_json": {{}}, "collection": "papers", "rerank": True}}\n'
+                "answer = client.completions.create(extra_body=body)\n"
+            ),
+            unchanged=True,
         ),
         Example(before=f'{_CLIENT}body = {{"structured_outputs": {{"regex": "[0-9]+"}}}}\n', unchanged=True),
         Example(before=f'{_CLIENT}body = {{"guided_regex": "[0-9]+"}}\n', unchanged=True, target="0.11.0"),
