@@ -89,7 +89,8 @@ class GuidedRequest(Rule):
             before=(
                 "from fastapi import FastAPI\n\napp = FastAPI()\n\n\n"
                 '@app.post("/v1/chat/completions")\nasync def chat(request: dict):\n'
-                '    fields = dict(request)\n    fields["guided_json"] = {"type": "object"}\n    return await answer(fields)\n'
+                '    fields = dict(request)\n    fields["guided_json"] = {"type": "object"}\n'
+                "    return await answer(fields)\n"
             ),
             unchanged=True,
         ),
