@@ -118,8 +118,9 @@ class Comparison:
         return ((str(v), self._load(v)) for v in self._after)
 
     def at(self, version: str) -> Surface:
-        """The API of one of the known releases, as `Absence.last` names it."""
-        return self._load(Version(version))
+        """The API of a release; of the oldest or newest known one where it lies outside of those."""
+        known = known_versions(self.package)
+        return self._load(min(max(Version(version), known[0]), known[-1]))
 
     def after(self, version: str) -> Surface:
         """The API of the known release that followed one, or of the target where that came next."""
