@@ -15,7 +15,8 @@ from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.files.python import parse_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import PurePosixPath
 
     from vllm_migrate.files.discover import SourceFile
     from vllm_migrate.files.located import Declaration
@@ -46,6 +47,16 @@ class Mentions:
         """Whether any of these stands anywhere in the project."""
         return any(word.encode() in source for _, source in self._sources for word in words)
 
+    def matches(self, pattern: re.Pattern[bytes]) -> bool:
+        """Whether a pattern is found anywhere in the project."""
+        return any(pattern.search(source) for _, source in self._sources)
+
+    def code(self, word: bytes, without: PurePosixPath) -> Iterator[tuple[PurePosixPath, bytes]]:
+        """The project's Python files that have a word in them, but for one file."""
+        for path, kind, source in self._files_read:
+            if kind is FileKind.PYTHON and path != without and word in source:
+                yield path, source
+
     def _positional(self, name: str) -> int:
         """With how many arguments by place a class is called at most; a star counts as any number."""
         most = 0
@@ -66,12 +77,17 @@ class Mentions:
 
     @cached_property
     def _sources(self) -> list[tuple[FileKind, bytes]]:
-        found: list[tuple[FileKind, bytes]] = []
+        return [(kind, source) for _, kind, source in self._files_read]
+
+    @cached_property
+    def _files_read(self) -> list[tuple[PurePosixPath, FileKind, bytes]]:
+        found: list[tuple[PurePosixPath, FileKind, bytes]] = []
         for file in self._files:
             if file.kind is FileKind.MARKDOWN:
                 continue
             try:
-                found.append((file.kind, file.path.read_bytes() if file.content is None else file.content))
+                source = file.path.read_bytes() if file.content is None else file.content
+                found.append((file.relative, file.kind, source))
             except OSError:  # the scan has said so
                 continue
         return found

@@ -1,0 +1,219 @@
+"""Whether an engine gets requests that leave their sampling parameters to it.
+
+`LLM.generate()` and `LLM.chat()` without sampling parameters, or with None, take the engine's defaults
+(vllm/entrypoints/llm.py, `get_default_sampling_params`), and so does vLLM's own server for what a request
+leaves unset. An engine that is fed by `add_request()` or `AsyncLLMEngine.generate()` has to be given them.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from vllm_migrate.files.python import parse_text
+from vllm_migrate.resolve.calls import is_main_guard
+from vllm_migrate.rules.module import Module
+from vllm_migrate.rules.silent.held import held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.rules.base import Context
+
+_REQUESTS = ("generate", "chat")
+_DEFAULTS = frozenset({"get_default_sampling_params", "get_diff_sampling_param"})
+_SERVER = re.compile(
+    rb"vllm\.entrypoints\.(?:openai|serve|api_server|launcher)|OpenAIServing|get_diff_sampling_param"
+)
+# `engine.generate(...)` and `actor.generate.remote(...)`; a model of Transformers has no such name.
+_ENGINE = re.compile(
+    r"(?:llm|vllm|engine)s?(?:_?model|_?actor|\d)?$|^(?:actor|rollout_worker)$", re.IGNORECASE
+)
+_TELLING = frozenset({"sampling_params", "prompt_token_ids", "use_tqdm", "lora_request"})
+
+
+class Unset(IntEnum):
+    """What is seen of the requests' sampling parameters."""
+
+    NEVER = 0  # every request has its own, or there is none
+    UNKNOWN = 1  # a value that may be None, or requests that are out of sight
+    SOMETIMES = 2  # a request without them, or a server whose clients may leave them out
+
+
+def unset_parameters(file: FileFacts, call: Call, context: Context) -> Unset:
+    """Whether requests to the engine that a call builds may leave their sampling parameters unset."""
+    if call.target != "vllm.LLM":
+        return _served(file, call, context)
+    found = held(file, call)
+    if found is None:
+        return Unset.UNKNOWN
+    seen: list[Unset] = []
+    for use in found.uses:
+        if use.attr in _DEFAULTS:
+            seen.append(Unset.SOMETIMES)
+        elif use.attr in _REQUESTS:
+            asked = _asked(use, found.module)
+            seen.append(_of_callers(use, found.module, file, context) if asked is None else asked)
+    if found.escapes and max(seen, default=Unset.NEVER) is Unset.NEVER:
+        seen.append(_elsewhere(file, context, default=Unset.NEVER if seen else Unset.UNKNOWN))
+    return max(seen, default=Unset.NEVER)
+
+
+def _served(file: FileFacts, call: Call, context: Context) -> Unset:
+    """What serves requests of vLLM's own server; nothing else lets them come without parameters."""
+    if _SERVER.search(file.source):
+        return Unset.SOMETIMES
+    if call.target == "vllm.AsyncEngineArgs" and context.mentions is not None:
+        found = held(file, call)
+        if (found is None or found.escapes) and context.mentions.matches(_SERVER):
+            return Unset.SOMETIMES
+    return Unset.NEVER
+
+
+def _asked(use: ast.Attribute, module: Module) -> Unset | None:
+    """What a request says of its parameters; None where its function hands on what it is given itself."""
+    request = _request(use, module)
+    if request is None:
+        return Unset.UNKNOWN  # `partial(llm.generate, ...)`
+    given = _given(request)
+    if given is None:
+        return Unset.SOMETIMES
+    if isinstance(given, ast.Starred) or (isinstance(given, ast.Name) and _is_parameter(given, module)):
+        return None
+    return _may_be_none(given, module)
+
+
+def _request(use: ast.Attribute, module: Module) -> ast.Call | None:
+    """The call of a method, `.remote(...)` of an actor's method included."""
+    above = next(module.around(use), None)
+    if isinstance(above, ast.Attribute) and above.attr == "remote":
+        use, above = above, next(module.around(above), None)
+    return above if isinstance(above, ast.Call) and above.func is use else None
+
+
+def _given(request: ast.Call) -> ast.expr | None:
+    """The expression for the sampling parameters, a star where they may be in it; None without them."""
+    named = next((k.value for k in request.keywords if k.arg == "sampling_params"), None)
+    if named is not None:
+        return None if _is_none(named) else named
+    star = next((a for a in request.args[:2] if isinstance(a, ast.Starred)), None)
+    if star is not None:
+        return star
+    if len(request.args) > 1:
+        return None if _is_none(request.args[1]) else request.args[1]
+    rest = next((k.value for k in request.keywords if k.arg is None), None)
+    return ast.Starred(rest) if rest is not None else None
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _is_parameter(name: ast.Name, module: Module) -> bool:
+    """Whether a name is a parameter of the function around it that is not bound again there."""
+    scope = module.scope(name)
+    if not isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+        return False
+    every = (*scope.args.posonlyargs, *scope.args.args, *scope.args.kwonlyargs)
+    return any(parameter.arg == name.id for parameter in every) and not any(
+        isinstance(n, ast.Name) and n.id == name.id and isinstance(n.ctx, ast.Store) for n in ast.walk(scope)
+    )
+
+
+def _may_be_none(given: ast.expr, module: Module) -> Unset:
+    if isinstance(given, ast.IfExp):
+        return Unset.UNKNOWN if _is_none(given.body) or _is_none(given.orelse) else Unset.NEVER
+    if isinstance(given, ast.Call):
+        method = given.func.attr if isinstance(given.func, ast.Attribute) else ""
+        return Unset.UNKNOWN if method in ("get", "pop") and len(given.args) == 1 else Unset.NEVER
+    value = module.value(given) if isinstance(given, ast.Name) else None
+    return _may_be_none(value, module) if isinstance(value, (ast.IfExp, ast.Call)) else Unset.NEVER
+
+
+def _of_callers(use: ast.Attribute, module: Module, file: FileFacts, context: Context) -> Unset:
+    """What the callers of a function give it, which hands on its own parameters to `llm.generate`."""
+    scope = module.scope(use)
+    request = _request(use, module)
+    given = _given(request) if request is not None else None
+    if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)) and isinstance(given, ast.Name):
+        default = _default(scope, given.id)
+        if default is None:
+            return Unset.NEVER  # it has to be given
+        if not _is_none(default):
+            return Unset.NEVER
+    name = getattr(scope, "name", "")
+    if name in _REQUESTS:
+        return _elsewhere(file, context, default=Unset.UNKNOWN)
+    return Unset.UNKNOWN
+
+
+def _default(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> ast.expr | None:
+    arguments = function.args
+    placed = [*arguments.posonlyargs, *arguments.args]
+    first = len(placed) - len(arguments.defaults)
+    for index, parameter in enumerate(placed):
+        if parameter.arg == name:
+            return arguments.defaults[index - first] if index >= first else None
+    for parameter, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        if parameter.arg == name:
+            return default
+    return None
+
+
+def _elsewhere(file: FileFacts, context: Context, default: Unset) -> Unset:
+    """What requests to engines look like in the whole project, by their receivers' names.
+
+    Those under a `__main__` guard belong to an engine that is built there. A request without parameters is a
+    guess here, and no more than a reason for a note.
+
+    Args:
+        file: where the engine is built.
+        context: for the other files.
+        default: what it is where there is no request.
+    """
+    others = context.mentions.code(b".generate", file.path) if context.mentions is not None else ()
+    seen = [
+        _guess(request) for source in (file.source, *(s for _, s in others)) for request in _by_name(source)
+    ]
+    return max(seen, default=default)
+
+
+def _guess(request: ast.Call) -> Unset:
+    given = _given(request)
+    return Unset.UNKNOWN if given is None else Unset.NEVER
+
+
+def _by_name(source: bytes) -> Iterator[ast.Call]:
+    """Requests in a file, as far as names tell an engine from a model."""
+    if b".generate" not in source and b".chat" not in source:
+        return
+    try:
+        tree = parse_text(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    module = Module(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in _REQUESTS:
+            request = _request(node, module)
+            if request is None or isinstance(_given(request), ast.Starred):
+                continue  # what hands on what it is given is judged by its callers
+            if _is_guarded(module.around(node)):
+                continue
+            remote = isinstance(request.func, ast.Attribute) and request.func.attr == "remote"
+            told = any(keyword.arg in _TELLING for keyword in request.keywords)
+            if remote or told or _ENGINE.search(_last(node.value)):
+                yield request
+
+
+def _is_guarded(around: Iterable[ast.AST]) -> bool:
+    return any(isinstance(above, ast.If) and is_main_guard(above.test) for above in around)
+
+
+def _last(node: ast.expr) -> str:
+    """The last name of a receiver: "llm" of `self.llm`, "engines" of `engines[0]`."""
+    if isinstance(node, ast.Subscript):
+        return _last(node.value)
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
