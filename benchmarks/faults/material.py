@@ -51,7 +51,7 @@ class Material:
 
     Attributes:
         model: the checkpoint. wrong_tokenizer: one whose chat template is another.
-        prompts: as text; `chats` the same as conversations.
+        prompts: as text; `chats` the same as conversations; `everything` all that there are, as text.
         defaults: of `generation_config.json`.
     """
 
@@ -60,6 +60,7 @@ class Material:
     wrong_tokenizer: Path
     prompts: tuple[PromptLine, ...]
     chats: tuple[PromptLine, ...]
+    everything: tuple[PromptLine, ...]
     defaults: dict[str, Any]
 
 
@@ -92,6 +93,7 @@ def material(folder: Path, seed: int) -> Material:
         folder / f"tokenizer-{seed % len(WRONG_TEMPLATES)}",
         tuple(chosen),
         tuple(_as_chats(chosen)),
+        tuple(lines),
         defaults,
     )
 

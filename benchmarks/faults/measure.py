@@ -24,6 +24,7 @@ from material import material, write_base
 from seeded import CLEAN, FAULTS, VARIANTS, Fault
 from shares import interval
 
+from vllm_migrate.audit.evidence import CANDIDATE
 from vllm_migrate.audit.result import Cause, Verdict
 from vllm_migrate.audit.run import concluded
 from vllm_migrate.engines import registry
@@ -51,7 +52,7 @@ class Prepared:
 
 
 def _prompts_and_sampling(fault: Fault) -> str:
-    return f"{fault.sampling} {fault.chats}"
+    return f"{fault.sampling} {fault.chats} {fault.large}"
 
 
 class Bench:
@@ -73,6 +74,8 @@ class Bench:
         """The audit of every fault under every seed; V0 works a seed ahead of V1."""
         with ThreadPoolExecutor(max_workers=1) as pool:
             ahead = [pool.submit(self._prepare, seed, faults) for seed in seeds[:1]]
+            for fault in faults:  # engines come up while V0 is at work
+                self._processes["v1"].load(CANDIDATE, fault.arguments)
             for number, seed in enumerate(seeds):
                 prepared = ahead.pop().result()
                 following = seeds[number + 1 : number + 2]
@@ -147,7 +150,7 @@ def report(rows: Sequence[dict[str, Any]], faults: Iterable[Fault]) -> bool:
         others = sorted({entry["cause"] for entry in mine} - {fault.cause.value})
         print(
             f"{fault.name:<24} {caught:>3}/{len(mine):<3} {named:>3}/{len(mine):<3}  "
-            f"{low:>5.1%} to {high:<6.1%} {', '.join(others)}"
+            f"{low:>5.1%} to {high:<6.1%} {', '.join(others)}".rstrip()
         )
         held = held and named >= NAMED * len(mine) and caught >= CAUGHT * len(mine)
     clean = [entry for entry in rows if entry["wanted"] == Cause.NONE.value]

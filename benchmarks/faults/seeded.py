@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vllm_migrate.audit.plan import AuditPlan
 
 SAMPLES, MAX_TOKENS = 3, 24
+MANY_SAMPLES = 6
 PROCESSED = {"logprobs_mode": "processed_logprobs"}
 CACHING = {**PROCESSED, "enable_prefix_caching": True}
 SHARP = wire.SamplingSettings(temperature=0.7, top_p=0.9, top_k=50, max_tokens=MAX_TOKENS)
@@ -37,6 +38,7 @@ class Fault:
         cause: what must be named; NONE for a candidate that is right.
         about: what was done to it, in a few words.
         arguments: the candidate's. sampling: what both sides are asked for. chats: prompts as conversations.
+        large: whether as many tokens are replayed as it takes to show that two engines agree.
         way: the user's way of updating weights, None where updates are not probed.
         tell: what the plan says about the candidate, by field.
         meddle: what happens to its requests behind the audit's back, made from a seed's material.
@@ -49,6 +51,7 @@ class Fault:
     arguments: dict[str, Any] = field(default_factory=lambda: dict(PROCESSED))
     sampling: wire.SamplingSettings = field(default_factory=lambda: SHARP)
     chats: bool = False
+    large: bool = False
     way: SyncWay | None = None
     tell: dict[str, Any] = field(default_factory=dict)
     meddle: Callable[[Material], Meddle] | None = None
@@ -61,9 +64,9 @@ class Fault:
             arguments["tokenizer"] = str(of.wrong_tokenizer)
         plan = build_plan(
             model=of.model,
-            prompts=of.chats if self.chats else of.prompts,
+            prompts=of.everything if self.large else of.chats if self.chats else of.prompts,
             sampling=self.sampling,
-            samples=SAMPLES,
+            samples=MANY_SAMPLES if self.large else SAMPLES,
             seed=of.seed,
             clip=ClipRange(),
             v0="v0",
@@ -186,5 +189,6 @@ CLEAN = (
     Fault("clean-penalty", Cause.NONE, "the same and a penalty of 1.1", sampling=PENALISED),
     Fault("clean-untruncated", Cause.NONE, "T 0.7 alone", sampling=UNTRUNCATED),
     Fault("clean-chats", Cause.NONE, "conversations, one template", chats=True),
+    Fault("clean-large", Cause.NONE, "as clean, 64 prompts, six samples each", large=True),
 )
 """Candidates that are right: whatever is said against them is a false alarm."""
