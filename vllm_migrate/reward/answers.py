@@ -57,6 +57,7 @@ _NUMBER = re.compile(
     re.MULTILINE,
 )
 _CHOICE = re.compile(r"\(([A-J])\)|(?<![\w'])([A-J])(?![\w'])")
+_CLOSING = {")": "(", "]": "[", "}": "{"}
 _MOST_NUMBERS = 200
 _MOST_MARKS = 50  # of each form, the last ones
 
@@ -286,6 +287,8 @@ def _line_value(text: str, span: Span) -> Span:
     if stop is not None and stop.start() > begin:
         end = stop.start()
     begin, end = _trimmed(text, (begin, end))
+    while end > begin and text[end - 1] in _CLOSING and _CLOSING[text[end - 1]] not in text[begin:end]:
+        end -= 1  # "(Answer: 42)"
     value = text[begin:end]
     if parse(value).kind == "text":  # a value and more words after it
         head = re.match(_NUMBER.pattern + r"(?=[\s,;:])|\(?[A-J]\)?(?=[\s,;:.)]|$)", value)

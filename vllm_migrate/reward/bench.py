@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.reward.outcome import Check
     from vllm_migrate.reward.sample import Sample, Score
+    from vllm_migrate.reward.second import Opinion
 
 TIE = 1e-8
 """Rewards closer than this are one reward: TRL's bound for a group without variance."""
@@ -115,8 +116,8 @@ class Bench:
     def reads_answer(self) -> bool:
         """Whether the reward looks at the reference: a reward changes where another one stands in its place.
 
-        A reward for form or length does not, whatever columns the data have. Samples that earn much are held
-        against another prompt's reference, the others against what they give as their answer.
+        A reward for form or length does not, whatever columns the data have. Samples are held against
+        another prompt's reference, and against what they give as their answer.
         """
         from vllm_migrate.reward.reference import held_against_others  # noqa: PLC0415 - most probes don't ask
 
@@ -126,6 +127,41 @@ class Bench:
             score.value is not None and abs(score.value - self.values[index]) > TIE
             for (index, _), score in zip(pairs, scores, strict=True)
         )
+
+    @cached_property
+    def opinions(self) -> dict[int, Opinion]:
+        """What a verifier of our own says to the samples, by index; nothing for those it can't judge."""
+        from vllm_migrate.reward.second import opinions  # noqa: PLC0415 - most probes don't ask
+
+        return opinions(self.samples)
+
+    @cached_property
+    def reads_prompt(self) -> bool:
+        """Whether the reward looks at the prompt or what stands beside it: it changes where another one does."""
+        others = list({sample.group: sample for sample in self.samples}.values())
+        pairs = []
+        for place, index in enumerate(self.some[:_ASKED]):
+            sample = self.samples[index]
+            other = next(
+                (one for one in others[place % len(others) :] + others if one.group != sample.group), None
+            )
+            if other is not None:
+                pairs.append(
+                    (
+                        index,
+                        other.with_completion(sample.completion),
+                        sample.with_completion(sample.completion),
+                    )
+                )
+        scores = iter(self.score([sample for _, there, here in pairs for sample in (there, here)]))
+        return any(next(scores).value not in {None, next(scores).value} for _ in pairs)
+
+    @cached_property
+    def stakes(self) -> Stakes:
+        """What right and wrong completions earn here."""
+        from vllm_migrate.reward.stakes import measured  # noqa: PLC0415 - most probes don't ask
+
+        return measured(self)
 
     def accepted(self, value: float | None) -> bool:
         """Whether a verifier's reward says "right": nearer to the top than to the bottom."""

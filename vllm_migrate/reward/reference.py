@@ -18,20 +18,20 @@ _MOST = 16
 def held_against_others(bench: Bench) -> list[tuple[int, Sample]]:
     """Indices of samples, and each with another reference in its columns; empty where no column holds one.
 
-    Samples at the top get another prompt's reference, which should cost them; those below get as reference
-    what they give as their answer, which should earn. Where all earn the same, both are tried.
+    Samples from the top and from below it get another prompt's reference, which should cost right ones, and
+    what they give as their answer, which should earn wrong ones something.
     """
     references = {sample.group: sample.answer for sample in bench.samples if sample.answer is not None}
     others = list(references.items())
     found: list[tuple[int, Sample]] = []
     below = [index for index in bench.some if bench.values[index] < bench.top - TIE] or bench.some
-    for index, at_top in [*((i, True) for i in bench.right[:_MOST]), *((i, False) for i in below[:_MOST])]:
+    for index in dict.fromkeys([*bench.right[:_MOST], *below[:_MOST]]):
         sample = bench.samples[index]
         if sample.answer is not None:
-            new = _other(others, sample) if at_top else _own(sample)
-            changed = with_reference(sample, new) if new is not None else None
-            if changed is not None:
-                found.append((index, changed))
+            for new in (_other(others, sample), _own(sample)):
+                changed = with_reference(sample, new) if new is not None else None
+                if changed is not None:
+                    found.append((index, changed))
     return found
 
 

@@ -1,0 +1,226 @@
+"""Does an independent verifier agree with the reward on what is right?
+
+Procedure: what each completion gives as its answer is found where answers are marked (a box, answer tags,
+####, "Answer:", else the last number), and compared with the reference by a normaliser of our own; answers in
+mathematics also by math-verify, where it is installed. Where they differ or can't be sure there is no
+opinion. The reward says "right" above the middle of its range; of a reward with more than three levels, above
+the level that tells the two best apart. A form that this reward never accepts (answers without a box, say) is
+a demand of its own and left out, by name.
+
+Figure: share of samples on which the two disagree, with an interval over prompts; it fails where the whole
+interval lies beyond the limit. Also told: the table, and Cohen's kappa (J. Cohen, 1960). It applies to
+rewards that look at the reference answer, or that separate right from wrong (AUC of at least 0.8).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
+from vllm_migrate.reward.figures import clustered_mean, judged
+from vllm_migrate.reward.outcome import Check, Example, Outcome
+from vllm_migrate.reward.same import final_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from vllm_migrate.reward.second import Opinion
+
+NAME = "second-verifier"
+FEWEST = 20
+SEPARATES = 0.8  # judgement: a reward below that is about something else than what is right
+_FEWEST_OF_A_FORM = 3
+_VERIFIER_LEVELS = 3
+_SHOWN = 300
+_MOST_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The reward against the second verifier, over samples both judge.
+
+    Attributes:
+        indices: of the samples, shape (samples,).
+        right: whether the second verifier says so. `paid` whether the reward does.
+        unread: forms that the reward never accepts, and how many right answers in them were left out.
+    """
+
+    indices: NDArray[np.int64]
+    right: NDArray[np.bool_]
+    paid: NDArray[np.bool_]
+    unread: dict[str, int]
+
+    @property
+    def false_positives(self) -> float:
+        """Share of wrong answers that are paid; NaN without wrong ones."""
+        return float(self.paid[~self.right].mean()) if (~self.right).any() else float("nan")
+
+    @property
+    def false_negatives(self) -> float:
+        """Share of right answers that aren't paid; NaN without right ones."""
+        return float((~self.paid[self.right]).mean()) if self.right.any() else float("nan")
+
+    @property
+    def kappa(self) -> float:
+        """Cohen's kappa; 1 where both say the same throughout."""
+        agreed = float((self.right == self.paid).mean())
+        by_chance = float(
+            self.right.mean() * self.paid.mean() + (1 - self.right.mean()) * (1 - self.paid.mean())
+        )
+        return 1.0 if by_chance >= 1 else (agreed - by_chance) / (1 - by_chance)
+
+
+def why_not(bench: Bench) -> str:
+    """Why a reward can't be held against a second verifier; "" where it can."""
+    if bench.model:
+        return "a model's reward has no line between right and wrong"
+    if not any(sample.answer is not None for sample in bench.samples):
+        return "there are no reference answers"
+    if len(bench.levels) < 2:  # noqa: PLR2004 - right and wrong
+        return "rewards don't vary"
+    if not bench.opinions:
+        return "no answer could be compared with its reference"
+    auc = _auc(bench)
+    if not bench.reads_answer and not auc >= SEPARATES:
+        return "the reward does not look at the reference answer"
+    if len(bench.levels) > _VERIFIER_LEVELS and not auc >= SEPARATES:
+        return f"its {len(bench.levels)} levels don't separate right from wrong (AUC {auc:.2f})"
+    return ""
+
+
+def table_of(bench: Bench) -> Table | None:
+    """The table; None where `why_not` says why. Rates of error for other probes."""
+    if why_not(bench):
+        return None
+    scored = {i: opinion for i, opinion in bench.opinions.items() if np.isfinite(bench.values[i])}
+    line = _line(bench, scored)
+    right_in, paid_in = Counter[str](), Counter[str]()
+    for index, opinion in scored.items():
+        if opinion.right:
+            right_in[opinion.form] += 1
+            paid_in[opinion.form] += int(bench.values[index] > line)
+    unread = {form: n for form, n in right_in.items() if n >= _FEWEST_OF_A_FORM and not paid_in[form]}
+    if len(unread) == len(right_in):
+        unread = {}  # it accepts nothing: that is no demand
+    kept = [i for i, opinion in scored.items() if not (opinion.right and opinion.form in unread)]
+    return Table(
+        indices=np.array(kept, dtype=np.int64),
+        right=np.array([scored[i].right for i in kept], dtype=np.bool_),
+        paid=np.array([bench.values[i] > line for i in kept], dtype=np.bool_),
+        unread=unread,
+    )
+
+
+def examine(bench: Bench) -> Check:
+    """Share of samples on which the reward and the second verifier disagree."""
+    table = table_of(bench)
+    if table is None:
+        return Check(NAME, Outcome.NOT_APPLICABLE, why_not(bench))
+    count = len(table.indices)
+    if count < FEWEST:
+        message = f"{count} samples that both judge are too few; {FEWEST} are needed"
+        return Check(NAME, Outcome.NOT_JUDGED, message)
+    differ = table.right != table.paid
+    figure = clustered_mean(differ.astype(np.float64), bench.groups[table.indices], seed=bench.seed)
+    limits = limits_of(bench, NAME)
+    outcome = judged(limits, figure)
+    missed, bought = int((table.right & ~table.paid).sum()), int((~table.right & table.paid).sum())
+    message = f"they disagree on {missed + bought} of {count} samples"
+    if missed or bought:
+        message += f": {missed} right and not paid, {bought} wrong and paid"
+    message += f" (kappa {table.kappa:.2f})"
+    if table.unread:
+        message += "; not read by this reward: " + ", ".join(
+            f"{form} answers ({n})" for form, n in table.unread.items()
+        )
+    return Check(
+        NAME,
+        outcome,
+        message,
+        figure=figure,
+        unit="share of samples they disagree on",
+        count=count,
+        counted="samples",
+        limits=limits,
+        worst=_worst(bench, table),
+        parts={
+            "right, paid": float((table.right & table.paid).mean()),
+            "right, not paid": missed / count,
+            "wrong, paid": bought / count,
+            "wrong, not paid": float((~table.right & ~table.paid).mean()),
+            "kappa": table.kappa,
+        },
+        advice=_advice(missed, bought) if outcome is not Outcome.PASS else "",
+    )
+
+
+def _advice(missed: int, bought: int) -> str:
+    if bought >= missed:
+        return "compare the answer that is given with the reference, whole, and nothing else in the text"
+    return "compare values, not strings: see which right answers below were not paid"
+
+
+def _auc(bench: Bench) -> float:
+    """Probability that a right sample earns more than a wrong one, ties half; NaN where one is missing."""
+    right = [bench.values[i] for i, opinion in bench.opinions.items() if opinion.right]
+    wrong = [bench.values[i] for i, opinion in bench.opinions.items() if not opinion.right]
+    ours, theirs = (np.array([v for v in values if np.isfinite(v)]) for values in (right, wrong))
+    if not len(ours) or not len(theirs):
+        return float("nan")
+    theirs.sort()
+    below = np.searchsorted(theirs, ours - TIE)
+    upto = np.searchsorted(theirs, ours + TIE, side="right")
+    return float((below + upto).mean() / 2 / len(theirs))
+
+
+def _line(bench: Bench, scored: dict[int, Opinion]) -> float:
+    """Above it the reward says "right"."""
+    if len(bench.levels) <= _VERIFIER_LEVELS:
+        return (bench.top + bench.bottom) / 2
+    values = np.array([bench.values[i] for i in scored])
+    right = np.array([opinion.right for opinion in scored.values()])
+    lines = (bench.levels[1:] + bench.levels[:-1]) / 2
+    agreed = [float((right == (values > line)).mean()) for line in lines]
+    return float(lines[int(np.argmax(agreed))])
+
+
+def _worst(bench: Bench, table: Table) -> tuple[Example, ...]:
+    """Wrong ones that are paid and right ones that are not, in turn, of different prompts first."""
+    bought = _apart(bench, table.indices[~table.right & table.paid])
+    missed = _apart(bench, table.indices[table.right & ~table.paid])
+    chosen = [index for pair in zip(bought, missed, strict=False) for index in pair]
+    chosen += [*bought[len(missed) :], *missed[len(bought) :]]
+    found = []
+    for index in chosen[:_MOST_EXAMPLES]:
+        sample, opinion = bench.samples[index], bench.opinions[index]
+        word = "right and not paid" if opinion.right else "wrong and paid"
+        change = f"{word}: gives {opinion.given!r}, the reference is {final_of(sample.answer or '')!r}"
+        text = sample.completion
+        found.append(
+            Example(
+                change=change,
+                before=None,
+                after=bench.scores[index].value,
+                completion=text if len(text) <= _SHOWN else "… " + text[-_SHOWN:],
+                prompt=sample.prompt[-_SHOWN:],
+            )
+        )
+    return tuple(found)
+
+
+def _apart(bench: Bench, indices: NDArray[np.int64]) -> list[int]:
+    """One of every prompt before a second of any."""
+    seen: Counter[int] = Counter()
+    ranked = []
+    for index in indices.tolist():
+        group = bench.samples[index].group
+        ranked.append((seen[group], index))
+        seen[group] += 1
+    return [index for _, index in sorted(ranked)]
+
+
+PROBE = Probe(NAME, "Does an independent verifier agree on what is right?", examine, order=40)
