@@ -10,15 +10,19 @@ from rule_support import by_code, context, find, read
 
 from vllm_migrate.config import Config
 from vllm_migrate.edits.model import Level, Safety
+from vllm_migrate.facts.surface.alike import same_work
 from vllm_migrate.facts.surface.compare import comparison
 from vllm_migrate.files.located import FileKind
 from vllm_migrate.rules.backstop.absent import is_expected, is_made
+from vllm_migrate.rules.backstop.instead import one_step_on
 from vllm_migrate.rules.registry import all_rules
 from vllm_migrate.rules.scan import Judge
 
 BACKSTOP = tuple(rule.code for rule in all_rules() if rule.backstop)
 LACKING = "vllm.model_executor.layers.rejection_sampler"
 LLM = 'from vllm import LLM\n\nllm = LLM("m")\n'
+ASYNC = "from vllm import AsyncLLMEngine\n\n\nasync def ask(engine: AsyncLLMEngine):\n"
+SURFACE = comparison("vllm", Version("0.32.0")).surface
 
 
 def judge(text: str, file_name: str = "train.py", target: str = "0.32.0") -> list[tuple[str, Level]]:
@@ -79,6 +83,21 @@ def test_what_a_fact_names_is_said_once_by_its_rule(text: str, file_name: str) -
         ("VM490", f"{LLM}llm.llm_engine.get_model_config()\n", "a.py", "LLMEngine.get_model_config()"),
         ("VM590", f"{LLM}size = llm.llm_engine.parallel_config\n", "a.py", "vllm_config.parallel_config"),
         (
+            "VM590",
+            f"{LLM}n = llm.llm_engine.scheduler_config.max_model_len\n",
+            "a.py",
+            "model_config.max_model_len",
+        ),
+        (
+            "VM590",
+            f"{ASYNC}    engine.engine.has_unfinished_requests()\n",
+            "a.py",
+            "get_num_unfinished_requests()",
+        ),
+        ("VM590", f"{ASYNC}    return engine.engine.model_config\n", "a.py", "AsyncLLM has model_config"),
+        ("VM590", f"{ASYNC}    return engine.engine.tokenizer.encode\n", "a.py", "get_tokenizer()"),
+        ("VM590", f"{LLM}n = len(llm.llm_engine.scheduler)\n", "a.py", "get_num_unfinished_requests()"),
+        (
             "VM290",
             (
                 "from vllm import LLM\n\no = {}\n"
@@ -99,6 +118,19 @@ def test_what_no_fact_names(code: str, text: str, file_name: str, said: str) -> 
         assert not finding.edits
         assert finding.advice
     assert any(said in f"{finding.message} {finding.advice}" for finding in findings)
+
+
+def test_a_private_method_of_the_core_is_not_proposed_at_its_client() -> None:
+    found, *_ = find(by_code("VM410"), f"{LLM}llm.llm_engine._initialize_kv_caches()\n")
+    assert "wake_up()" in found.advice
+    assert one_step_on("vllm.LLMEngine", "_initialize_kv_caches", SURFACE) == []
+    assert one_step_on("vllm.LLMEngine", "save_sharded_state", SURFACE) == ["engine_core"]
+
+
+def test_names_with_the_same_words_but_for_how_it_is_asked_speak_of_the_same() -> None:
+    others = ("get_num_unfinished_requests", "get_num_queued_tokens", "requests", "has_unfinished_requests")
+    assert same_work("has_unfinished_requests", others) == ("get_num_unfinished_requests",)
+    assert same_work("get_requests", others) == ()
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ READ_ELSEWHERE: Mapping[str, str] = {
     "quantised-weight-update": "VM510",
     "request-guided-backend": "VM307",
     "sampling-params-positional": "VM304",
+    "scheduler-config-max-model-len": "VM590",
     "sleep-level-2": "VM508",
     "update-while-generating": "VM509",
     "watermarking-field": "VM304",

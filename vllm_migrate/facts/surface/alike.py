@@ -23,6 +23,8 @@ _SHORT = 3
 """Letters up to which a word's last "s" is no plural (`gas`, `bus`)."""
 _ENOUGH = 4
 """Longer names worth listing; more of them would be a family, not a successor."""
+_ASKING = frozenset({"are", "count", "do", "get", "has", "is", "num", "number", "of"})
+"""Words of a name that say how something is asked for, not what."""
 
 
 def words(name: str) -> list[str]:
@@ -39,6 +41,19 @@ def same_spelling(name: str, others: Iterable[str]) -> tuple[str, ...]:
     """Those of some names that differ from one in underscores, case of letters or plurals alone."""
     wanted = plain(name)
     return tuple(other for other in others if other != name and plain(other) == wanted and wanted)
+
+
+def same_work(name: str, others: Iterable[str]) -> tuple[str, ...]:
+    """Those of some names that speak of the same: `has_unfinished_requests`, `get_num_unfinished_requests`.
+
+    They have the same words but for those that only say how it is asked for. One word says too little.
+    """
+    wanted = _matter(name)
+    return tuple(other for other in others if other != name and len(wanted) > 1 and _matter(other) == wanted)
+
+
+def _matter(name: str) -> list[str]:
+    return [word for word in words(name) if word not in _ASKING]
 
 
 def spelled_now(surface: Surface, store: Store, index: int, qualified: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import Certainty
 from vllm_migrate.rules.backstop.absent import is_expected, is_made, level_of, near, sentence
+from vllm_migrate.rules.backstop.reached import instead_of_step
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 
@@ -31,7 +32,8 @@ class GoneAttribute(Rule):
     Looks up what code reads from and sets on `SamplingParams`, `RequestOutput` and `CompletionOutput`, and
     what it reaches inside an engine (`llm.llm_engine.scheduler_config`), in the API of the target, as it was
     extracted from its wheel. What another rule has reported is left out. An engine's `tokenizer` is
-    found, too: V0 held a group of tokenizers there.
+    found, too: V0 held a group of tokenizers there. Where the target has by its names what a walk was for, at
+    the engine itself or in its configurations, the advice says so.
 
     ## Why it matters
     Reading the field raises an AttributeError. Setting one raises nothing and does nothing, which is a
@@ -134,9 +136,6 @@ class GoneAttribute(Rule):
             return
         level = level_of(absence, chain.certainty, expected=is_expected(file, steps[0]))
         if level is not None:
-            meant = ""
-            if steps[0] in context.api.surface.members("vllm.config.VllmConfig"):
-                meant = f"vllm_config.{steps[0]}"  # of LLMEngine, with all configurations in it
             yield make_finding(
                 self,
                 file,
@@ -147,7 +146,7 @@ class GoneAttribute(Rule):
                     context.api,
                 ),
                 level=level,
-                advice=f"do without it, or use {meant} if that is meant" if meant else "do without it",
+                advice=instead_of_step(chain, steps, owners, context),
                 certainty=chain.certainty,
             )
 

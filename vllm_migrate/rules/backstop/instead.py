@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.facts.surface.alike import plain, same_spelling, words
+from vllm_migrate.facts.surface.alike import plain, same_spelling, same_work, words
 from vllm_migrate.rules.backstop.absent import near, successors
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ _LISTED = 8
 
 _USUAL = {"nn": "torch.nn", "F": "torch.nn.functional", "np": "numpy"}
 """What names of other packages mean by convention, where the name alone doesn't say it."""
+
+_CLIENTS = {"engine_core": "engine_core_client"}
+"""Attributes of the target's engines that hold a client of what they are named after (core_client.py)."""
 
 
 def of_name(qualified: str, context: Context) -> str:
@@ -72,7 +75,10 @@ def of_method(owner: str, method: str, absence: Absence, context: Context) -> st
         if surface.parameters(f"{owner}.{bare}") is not None:
             return f"{short} has {bare}(): see if that gives the same"
         return f"{short} has {bare}, which is neither called nor awaited: see if that is the same"
-    further = " or ".join(f"{step}.{method}()" for step in _one_step_on(owner, method, surface)[:2])
+    working = [one for one in same_work(method, sorted(surface.methods(owner))) if one not in beside]
+    if working:
+        return f"{short} has {working[0]}(), by its name for the same: see what it gives"
+    further = " or ".join(f"{step}.{method}()" for step in one_step_on(owner, method, surface)[:2])
     if further:
         return f"{further} is a guess by the names: see if it gives the same"
     return otherwise
@@ -140,8 +146,14 @@ def _class_of(parameter: str) -> str:
     return "".join(word.capitalize() for word in parameter.split("_"))
 
 
-def _one_step_on(owner: str, method: str, surface: Surface) -> list[str]:
-    """The attributes that are by their name objects of a class of the target's that has the method."""
+def one_step_on(owner: str, method: str, surface: Surface) -> list[str]:
+    """The attributes that are by their name objects of a class of the target's that has the method.
+
+    A private method is nobody's to call from there, and what an engine calls its core is a client, which has
+    the methods of the core that it hands on.
+    """
+    if method.startswith("_"):
+        return []
     holders = {plain(one.rpartition(".")[2]).removeprefix("base") for one in surface.classes_with(method)}
     attributes = surface.members(owner) - surface.methods(owner)
-    return sorted(one for one in attributes if plain(one) in holders)
+    return sorted(one for one in attributes if plain(_CLIENTS.get(one, one)) in holders)
