@@ -9,7 +9,7 @@ from vllm_migrate.facts.model import Remedy
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, since
 from vllm_migrate.rules.imports.lookup import broken_imports, broken_references
-from vllm_migrate.rules.weight_sync.extension import handled_worker_imports
+from vllm_migrate.rules.weight_sync.extension import V0_WORKERS, handled_worker_imports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +79,9 @@ class MovedImport(Rule):
             unchanged=True,
         ),
         Example(
+            before="import vllm\n\nfrom own.workers import Mine\n\nvllm.worker.worker.Worker = Mine\n",
+        ),
+        Example(
             before="from vllm.utils import get_open_port\n\nport = get_open_port()\n",
             unchanged=True,
             target="0.11.0",
@@ -110,6 +113,9 @@ class MovedImport(Rule):
         for reference, fact, state in broken_references(file, context):
             if state.remedy is Remedy.MOVE and fact.name == reference.qualified:
                 module, _, new = state.to.rpartition(".")
+                advice = f"from {module} import {new}"
+                if reference.context == "assign":
+                    advice = _instead_of_assigning(reference.qualified, state.to)
                 yield make_finding(
                     self,
                     file,
@@ -118,9 +124,21 @@ class MovedImport(Rule):
                     fact=fact,
                     level=Level.NOTE if reference.never_run else None,
                     edits=_rename(file, reference, module, new),
-                    advice=f"from {module} import {new}",
+                    advice=advice,
                     certainty=reference.certainty,
                 )
+
+
+def _instead_of_assigning(qualified: str, now: str) -> str:
+    """For `vllm.worker.worker.Worker = Mine`: a class of the user's where vLLM looked for its own."""
+    if qualified in V0_WORKERS:
+        return (
+            'the engine is told which worker it takes: pass worker_extension_cls="module.Class" for a class '
+            f'that only adds methods, worker_cls="module.Class" for one derived from {now}; what is '
+            "assigned in this process does not reach the engine's"
+        )
+    module = now.rpartition(".")[0]
+    return f"import {module} and assign to {now}, in the process that uses it"
 
 
 def _rename(file: FileFacts, reference: Reference, module: str, new: str) -> tuple[Edit, ...]:

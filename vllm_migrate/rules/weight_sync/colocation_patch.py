@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, RemoveStatement, RemoveWithItem, Safety
+from vllm_migrate.facts.model import Remedy
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import ENGINE_CALLS
 from vllm_migrate.rules.finding import make_finding, since
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
+    from vllm_migrate.facts.model import Fact, State
     from vllm_migrate.files.located import FileFacts, PatchItem, Reference, WithPatch
     from vllm_migrate.rules.base import Context
 
@@ -22,6 +25,11 @@ _REMOVE = {
     "assign": "remove the assignment; a worker's methods go into a class that "
     'worker_extension_cls="module.Class" names, a scheduler\'s into one that scheduler_cls names',
 }
+_AT_THE_NEW_PLACE = {
+    "patch": "patch {}",
+    "assign": "keep the assignment, with the class imported from its new place: it is then one to {}",
+}
+_ENGINE_PROCESS = re.compile(r"vllm\.(?:v1\.(?:worker|core|executor|engine\.core)|model_executor)\b")
 _WORLD = ("torch.distributed.get_world_size", "torch.distributed.get_rank")
 
 
@@ -35,7 +43,8 @@ class ColocationPatch(Rule):
 
     ## Why it matters
     The target of the patch is gone, so entering the block raises; and a patch in the trainer's process
-    doesn't reach an engine in a process of its own.
+    doesn't reach an engine in a process of its own. What the target has in another module, and uses in this
+    process, is patched there.
 
     ## Fix safety
     Unsafe: the patched check is gone with its class, but whether the GPU's memory suffices for both has to
@@ -83,6 +92,12 @@ class ColocationPatch(Rule):
         ),
         Example(
             before=(
+                "from vllm.entrypoints.openai.tool_parsers import ToolParserManager\n\n\ndef get(name):\n"
+                "    return None\n\n\nToolParserManager.get_tool_parser = get\n"
+            ),
+        ),
+        Example(
+            before=(
                 "from unittest.mock import patch\n\nimport train\n\n\ndef test():\n"
                 '    with patch("torch.distributed.get_world_size", return_value=1):\n'
                 "        train.main()\n"
@@ -108,13 +123,16 @@ class ColocationPatch(Rule):
             found = context.facts.import_state(reference.qualified, context.target)
             if not found or (reference.context == "assign" and not _hangs_on_import(reference, file)):
                 continue  # an assignment to a dotted name is the name's affair
+            now = _place_now(reference.qualified, found, context)
             yield make_finding(
                 self,
                 file,
                 reference.span,
-                f"the patched {reference.qualified} is gone{since(found[1])}",
+                f"the patched {reference.qualified} is gone{since(found[1])}{now and f': it is now {now}'}",
                 safety=Safety.MANUAL,
-                advice=_REMOVE[reference.context],
+                advice=_AT_THE_NEW_PLACE[reference.context].format(now)
+                if now
+                else _REMOVE[reference.context],
                 certainty=reference.certainty,
             )
 
@@ -149,6 +167,18 @@ class ColocationPatch(Rule):
                 advice='remove the patch and pass distributed_executor_backend="external_launcher", '
                 "which runs the engine in the trainer's processes",
             )
+
+
+def _place_now(qualified: str, found: tuple[Fact, State], context: Context) -> str:
+    """Where the target has what is patched, "" where it has it no more or only in the engine's process.
+
+    A patch in this process doesn't reach workers, schedulers and executors.
+    """
+    fact, state = found
+    if state.remedy is not Remedy.MOVE or not qualified.startswith(f"{fact.name}."):
+        return ""
+    now = f"{state.to}{qualified.removeprefix(fact.name)}"
+    return "" if _ENGINE_PROCESS.match(now) or not context.api.surface.has(now) else now
 
 
 def _hangs_on_import(reference: Reference, file: FileFacts) -> bool:

@@ -54,7 +54,18 @@ def can_extend(file: FileFacts, definition: ClassDefinition, context: Context) -
     worker = worker_of(file, definition)
     if worker is None or worker.calls_super or taken_methods(definition, context):
         return False
+    if not all(can_extend(file, below, context) for below in derived_from(file, definition)):
+        return False
     return worker.constructor is None or worker.attributes is not None
+
+
+def derived_from(file: FileFacts, definition: ClassDefinition) -> tuple[ClassDefinition, ...]:
+    """The classes of a file that name a class of this file as their base."""
+    return tuple(
+        below
+        for below in file.classes
+        if below is not definition and any(file.text(span) == definition.name for _, span in below.bases)
+    )
 
 
 def worker_of(file: FileFacts, definition: ClassDefinition) -> WorkerClass | None:

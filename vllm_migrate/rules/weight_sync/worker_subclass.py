@@ -19,6 +19,7 @@ from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.weight_sync.extension import (
     can_extend,
+    derived_from,
     handled_worker_imports,
     is_worker,
     module_of,
@@ -117,6 +118,22 @@ class WorkerSubclass(Rule):
         ),
         Example(
             before=(
+                "import torch\nfrom vllm.worker.worker import Worker\n\n\nclass Sync(Worker):\n"
+                "    def update(self, weights):\n"
+                "        self.model_runner.model.load_weights(weights)\n\n\n"
+                "class Offloading(Sync):\n    def offload(self):\n        self.model_runner.model.to('cpu')\n"
+            ),
+            after=(
+                "import torch\n\n\nclass Sync:\n"
+                "    def update(self, weights):\n"
+                "        self.model_runner.model.load_weights(weights)\n\n\n"
+                "class Offloading(Sync):\n    def offload(self):\n        self.model_runner.model.to('cpu')\n"
+            ),
+            file_name="pkg/sync.py",
+            unsafe=True,
+        ),
+        Example(
+            before=(
                 "from vllm.v1.worker.gpu_worker import Worker\n\n\nclass Mine(Worker):\n"
                 "    def update_weight(self, name):\n        pass\n"
             ),
@@ -130,8 +147,10 @@ class WorkerSubclass(Rule):
         if change is None:
             return
         removed = handled_worker_imports(file, context)
+        # A class derived from one of these has its Worker, and its methods, by that one.
+        further = [below for one in file.classes if is_worker(one) for below in derived_from(file, one)]
         for definition in file.classes:
-            if not is_worker(definition):
+            if not is_worker(definition) or definition in further:
                 continue
             edits: tuple[Edit, ...] = ()
             if can_extend(file, definition, context):
@@ -207,6 +226,8 @@ def _advice(file: FileFacts, definition: ClassDefinition, context: Context) -> s
         why = f"it overrides {', '.join(taken)}"
     elif worker is not None and worker.calls_super:
         why = "it calls super()"
+    elif below := [one for one in derived_from(file, definition) if not can_extend(file, one, context)]:
+        why = f"{below[0].name}, derived from it, calls super() or overrides methods of the Worker"
     elif "__init__" in definition.methods:
         why = "its constructor does more than setting constants"
     else:
