@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vllm_migrate.reward.outcome import Check
     from vllm_migrate.reward.sample import Sample, Score
     from vllm_migrate.reward.second import Opinion
+    from vllm_migrate.reward.stakes import Stakes
 
 TIE = 1e-8
 """Rewards closer than this are one reward: TRL's bound for a group without variance."""
@@ -134,27 +135,6 @@ class Bench:
         from vllm_migrate.reward.second import opinions  # noqa: PLC0415 - most probes don't ask
 
         return opinions(self.samples)
-
-    @cached_property
-    def reads_prompt(self) -> bool:
-        """Whether the reward looks at the prompt or what stands beside it: it changes where another one does."""
-        others = list({sample.group: sample for sample in self.samples}.values())
-        pairs = []
-        for place, index in enumerate(self.some[:_ASKED]):
-            sample = self.samples[index]
-            other = next(
-                (one for one in others[place % len(others) :] + others if one.group != sample.group), None
-            )
-            if other is not None:
-                pairs.append(
-                    (
-                        index,
-                        other.with_completion(sample.completion),
-                        sample.with_completion(sample.completion),
-                    )
-                )
-        scores = iter(self.score([sample for _, there, here in pairs for sample in (there, here)]))
-        return any(next(scores).value not in {None, next(scores).value} for _ in pairs)
 
     @cached_property
     def stakes(self) -> Stakes:

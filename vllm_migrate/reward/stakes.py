@@ -1,0 +1,168 @@
+"""What right and wrong completions earn: the bar that no text without an answer may pass.
+
+A reward looks at the reference, at the prompt, or at neither (a reward for form or length). For one that
+looks at the reference the bar is what wrong answers earn: the samples', and wrong ones put in the place of
+right ones, so that a format that is paid for on its own is in the bar. For one that judges by the prompt it
+is the median of the prompt's samples, of the wrong ones where answers are known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vllm_migrate.reward.answers import compare, given_answer, replace_answer, wrong_answer
+from vllm_migrate.reward.bench import TIE
+from vllm_migrate.reward.invariance import STAYS
+from vllm_migrate.reward.same import final_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vllm_migrate.reward.bench import Bench
+    from vllm_migrate.reward.sample import Sample
+
+_CONTROLS = 16
+_FEWEST = 3  # rewards that a median is worth forming of
+
+
+class Reads(str, Enum):
+    """What a reward looks at beside the completion."""
+
+    REFERENCE = "the reference"
+    PROMPT = "the prompt"
+    NOTHING = "nothing but the completion"
+
+
+@dataclass(frozen=True, slots=True)
+class Stakes:
+    """What there is to earn.
+
+    Attributes:
+        reads: what the reward looks at.
+        right: what right completions earn; NaN where none is known.
+        wrong: what wrong ones earn, over all prompts; NaN where that is not known.
+        by_group: the bar of each prompt.
+        slack: rewards this close are the same.
+        wrong_samples: indices of samples that are surely wrong, or that earn less than right ones where no
+            answer can be read.
+    """
+
+    reads: Reads
+    right: float
+    wrong: float
+    by_group: dict[int, float]
+    slack: float
+    wrong_samples: tuple[int, ...]
+
+    def bar(self, group: int) -> float:
+        """What a wrong completion of this prompt earns."""
+        return self.by_group.get(group, self.wrong)
+
+    def earns(self, value: float | None, group: int) -> bool:
+        """Whether this is a reward that wrong completions don't get.
+
+        Where right and wrong are apart, it is nearer to what right ones earn.
+        """
+        if value is None:
+            return False
+        bar = self.bar(group)
+        apart = self.reads is Reads.REFERENCE and self.right > bar + self.slack
+        return value > ((bar + self.right) / 2 if apart else bar + self.slack)
+
+
+def measured(bench: Bench) -> Stakes:
+    """The stakes of a bench; asks the reward some dozen texts where it reads the reference."""
+    slack = max(STAYS * bench.spread, TIE)
+    says = [_says(sample) for sample in bench.samples]
+    if not bench.model and bench.reads_answer:
+        return _of_reference(bench, says, slack)
+    reads = Reads.PROMPT if bench.model or reads_prompt(bench) else Reads.NOTHING
+    wrong = tuple(i for i, said in enumerate(says) if said is False and np.isfinite(bench.values[i]))
+    return Stakes(reads, float("nan"), float("nan"), _medians(bench, wrong), slack, wrong)
+
+
+def reads_prompt(bench: Bench) -> bool:
+    """Whether the reward changes where another prompt, with its columns, stands before a completion."""
+    first = list({sample.group: sample for sample in reversed(bench.samples)}.values())
+    pairs = []
+    for place, index in enumerate(bench.some[:_CONTROLS]):
+        own = bench.samples[index]
+        other = next((s for s in first[place % len(first) :] + first if s.group != own.group), None)
+        if other is not None:
+            pairs += [own.with_completion(own.completion), other.with_completion(own.completion)]
+    values = np.array([score.number for score in bench.score(pairs)], dtype=np.float64)
+    return bool((np.abs(values[::2] - values[1::2]) > TIE).any())
+
+
+def _says(sample: Sample) -> bool | None:
+    """Whether a completion is right by a normaliser that is not the reward's; None where that is open."""
+    if sample.answer is None:
+        return None
+    given = given_answer(sample.completion, like=sample.answer)
+    return compare(given.text, sample.answer) if given is not None else None
+
+
+def _of_reference(bench: Bench, says: Sequence[bool | None], slack: float) -> Stakes:
+    finite = np.isfinite(bench.values)
+    sure = [value for value, said in zip(bench.values, says, strict=True) if said and np.isfinite(value)]
+    right = bench.top if bench.is_verifier or len(sure) < _FEWEST else float(np.median(sure))
+    middle = (right + bench.bottom) / 2
+    wrong = tuple(
+        i
+        for i, said in enumerate(says)
+        if finite[i] and (said is False or (said is None and bench.values[i] < middle))
+    )
+    seen = [_median(bench.values[list(wrong)]), *(_median(values) for values in _controls(bench))]
+    if bench.top - bench.bottom <= TIE:
+        known = [value for value in seen if np.isfinite(value)]
+        bar = max(known, default=bench.bottom)
+        right = right if right > bar + slack else float("nan")
+    else:
+        bar = max((value for value in seen if value <= middle), default=bench.bottom)
+    groups = {}
+    for group in dict.fromkeys(bench.groups.tolist()):
+        own = _median(bench.values[[i for i in wrong if bench.samples[i].group == group]])
+        groups[group] = max(bar, own) if own <= middle else bar
+    return Stakes(Reads.REFERENCE, right, bar, groups, slack, wrong)
+
+
+def _controls(bench: Bench) -> list[np.typing.NDArray[np.float64]]:
+    """What wrong answers earn in the place of right ones, and alone."""
+    chosen = [bench.samples[i] for i in bench.right[:_CONTROLS]]
+    others = other_answers(bench)
+    replaced, alone = [], []
+    for sample in chosen:
+        wrong = wrong_answer(final_of(sample.answer or ""), others=others)
+        changed = replace_answer(sample, wrong) if wrong is not None else None
+        if changed is not None and wrong is not None:
+            replaced.append(changed)
+            alone.append(sample.with_completion(wrong))
+    scores = bench.score([*replaced, *alone])
+    values = np.array([score.number for score in scores], dtype=np.float64)
+    return [values[: len(replaced)], values[len(replaced) :]]
+
+
+def other_answers(bench: Bench) -> list[str]:
+    """The reference answers of all prompts, each once, in their order."""
+    return list(
+        dict.fromkeys(final_of(sample.answer) for sample in bench.samples if sample.answer is not None)
+    )
+
+
+def _median(values: np.typing.NDArray[np.float64]) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else float("nan")
+
+
+def _medians(bench: Bench, wrong: Sequence[int]) -> dict[int, float]:
+    """Of each prompt's wrong samples, or of all of them where none is surely wrong."""
+    found = {}
+    surely = set(wrong)
+    for group in dict.fromkeys(bench.groups.tolist()):
+        members = [i for i, number in enumerate(bench.groups.tolist()) if number == group]
+        found[group] = _median(bench.values[[i for i in members if i in surely] or members])
+    return {group: value for group, value in found.items() if np.isfinite(value)}
