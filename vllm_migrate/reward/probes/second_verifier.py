@@ -153,6 +153,7 @@ def examine(bench: Bench) -> Check:
             "wrong, paid": bought / count,
             "wrong, not paid": float((~table.right & ~table.paid).mean()),
             "kappa": table.kappa,
+            "confirmed by math-verify": sum(bench.opinions[i].both for i in table.indices.tolist()) / count,
         },
         advice=_advice(missed, bought) if outcome is not Outcome.PASS else "",
     )
