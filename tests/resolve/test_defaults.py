@@ -101,3 +101,10 @@ def test_an_option_of_another_name():
 )
 def test_what_reaches_no_engine(code):
     assert told(read(code)) == []
+
+
+def test_a_field_that_is_another_arguments_stays_that_ones():
+    code = (
+        FIELDS + "config = Config()\nllm = LLM('m', swap_space=config.swap_space, seed=config.swap_space)\n"
+    )
+    assert [found.name for found in told(read(code))] == ["swap_space"]

@@ -60,6 +60,22 @@ def _takes_object(file: FileFacts, call: Call, matters: Callable[[str], bool]) -
     )
 
 
+def shared_fields(call: ast.Call) -> list[ast.keyword]:
+    """The keywords of a call that take a field which the same call takes by its own name.
+
+    With `LLM(max_model_len=config.max_model_len, max_seq_len_to_capture=config.max_model_len)` the field is
+    the first argument's, and only the keyword is the second one's.
+    """
+    taken = {k.arg: ast.dump(k.value) for k in call.keywords if isinstance(k.value, ast.Attribute)}
+    return [
+        k
+        for k in call.keywords
+        if isinstance(k.value, ast.Attribute)
+        and k.arg != k.value.attr
+        and taken.get(k.value.attr) == ast.dump(k.value)
+    ]
+
+
 class DefaultReader:
     """Answers for one file."""
 
@@ -102,13 +118,14 @@ class DefaultReader:
                 yield self._option(option, name, "engine", dead=call.dead)
             return
         owner = owner_of(call.target)
+        shared = shared_fields(node)
         for keyword in node.keywords:
             value = keyword.value
             if keyword.arg is None:
                 source = self._as_dict(value, 0)
                 for name, place in self._fields(source).items() if source is not None else ():
                     yield self._place(place, name, owner, dead=call.dead)
-            elif isinstance(value, ast.Attribute):
+            elif isinstance(value, ast.Attribute) and keyword not in shared:
                 field = self._fields(value.value).get(value.attr)
                 if field is not None:
                     yield self._place(field, keyword.arg, owner, dead=call.dead)

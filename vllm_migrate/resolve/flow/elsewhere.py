@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from vllm_migrate.resolve.defaults import FROM_OPTIONS, calls_with_objects
+from vllm_migrate.resolve.defaults import FROM_OPTIONS, calls_with_objects, shared_fields
 from vllm_migrate.resolve.flow.follow import Follower
 from vllm_migrate.resolve.flow.program import Program, last_name
 from vllm_migrate.resolve.flow.values import Expression, Scalar, Table
@@ -75,7 +75,10 @@ def _of_call(
         for name, held in _entries(follower, module, expression):
             for path, field in _declared(module, name, held, follower):
                 yield path, field, (owner, name)
+    shared = shared_fields(node)
     for keyword in node.keywords:
+        if keyword in shared:
+            continue
         if keyword.arg is None or not isinstance(keyword.value, ast.Attribute) or not matters(keyword.arg):
             continue
         for name, held in _entries(follower, module, keyword.value.value):
