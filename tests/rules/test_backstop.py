@@ -127,6 +127,40 @@ def test_a_private_method_of_the_core_is_not_proposed_at_its_client() -> None:
     assert one_step_on("vllm.LLMEngine", "save_sharded_state", SURFACE) == ["engine_core"]
 
 
+@pytest.mark.parametrize(
+    ("text", "said", "unsaid"),
+    [
+        ("from vllm.executor.ray_gpu_executor import envs\n", "it is the module vllm.envs", "collective_rpc"),
+        (
+            "from vllm.model_executor.model_loader.loader import _process_weights_after_loading\n",
+            "vllm.model_executor.model_loader.utils.process_weights_after_loading",
+            "nothing of that name",
+        ),
+        ("from vllm.sequence import ExecuteModelRequest\n", "SchedulerOutput", "RequestOutput"),
+        (
+            (
+                "import vllm.transformers_utils.tokenizer_group.tokenizer_group\n\n"
+                "vllm.transformers_utils.tokenizer_group.tokenizer_group.get_lora_tokenizer = None\n"
+            ),
+            "remove the patch",
+            "get_tokenizer()",
+        ),
+        (
+            (
+                "from vllm.model_executor.layers import sampler\nimport vllm.model_executor.layers.sampler\n\n"
+                "vllm.model_executor.layers.sampler._sample = print\n"
+            ),
+            "vllm.v1.sample.sampler.Sampler",
+            "nothing of that name",
+        ),
+    ],
+)
+def test_an_import_that_is_gone_is_told_what_fits_the_name(text: str, said: str, unsaid: str) -> None:
+    advice = " ".join(finding.advice for finding in find(by_code("VM102"), text))
+    assert said in advice
+    assert unsaid not in advice
+
+
 def test_names_with_the_same_words_but_for_how_it_is_asked_speak_of_the_same() -> None:
     others = ("get_num_unfinished_requests", "get_num_queued_tokens", "requests", "has_unfinished_requests")
     assert same_work("has_unfinished_requests", others) == ("get_num_unfinished_requests",)

@@ -34,7 +34,11 @@ def words(name: str) -> list[str]:
 
 def plain(name: str) -> str:
     """A name without case, underscores and plurals: `token_inputs` and `tokens_input` are one."""
-    return "".join(word.rstrip("s") if len(word) > _SHORT else word for word in words(name))
+    return "".join(word[:-1] if _is_plural(word) else word for word in words(name))
+
+
+def _is_plural(word: str) -> bool:
+    return len(word) > _SHORT and word.endswith("s") and not word.endswith("ss")
 
 
 def same_spelling(name: str, others: Iterable[str]) -> tuple[str, ...]:
@@ -93,6 +97,14 @@ def was_foreign(surface: Surface, store: Store, index: int, qualified: str) -> b
     if old is None or not old[1]:
         return False
     return bool((store.names.at(old[0], old[2]) or {}).get(old[1], "").rstrip("!") == "x")
+
+
+def module_behind(surface: Surface, store: Store, index: int, qualified: str) -> str:
+    """See `Surface.module_behind`."""
+    old = last_place(surface, store, index, qualified)
+    value = (store.names.at(old[0], old[2]) or {}).get(old[1], "") if old is not None and old[1] else ""
+    source, colon, attribute = value.rstrip("!").partition(":")
+    return source if colon and not attribute and surface.has_module(source) else ""
 
 
 def _beside(surface: Surface, store: Store, index: int, qualified: str) -> frozenset[str]:

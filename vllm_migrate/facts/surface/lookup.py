@@ -6,7 +6,7 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vllm_migrate.facts.surface.alike import grown_now, spelled_now, was_foreign
+from vllm_migrate.facts.surface.alike import grown_now, module_behind, spelled_now, was_foreign
 from vllm_migrate.facts.surface.model import FLAGS, UNSEEN, VARIABLES
 from vllm_migrate.facts.surface.moved import where_now
 
@@ -258,6 +258,10 @@ class Surface:
     def grown_now(self, qualified: str) -> tuple[str, ...]:
         """Names that came into a module after this one left it, and that begin or end with it."""
         return grown_now(self, self._store, self._index, qualified)
+
+    def module_behind(self, qualified: str) -> str:
+        """The module that a name in another module was, where this release has it: "vllm.envs", else ""."""
+        return module_behind(self, self._store, self._index, qualified)
 
     def was_foreign(self, qualified: str) -> bool:
         """Whether the last release that had a name had it from another package, as `nn` from torch."""

@@ -38,6 +38,9 @@ def of_name(qualified: str, context: Context) -> str:
         bare = qualified.rpartition(".")[2]
         usual = f" ({bare} is {_USUAL[bare]} by convention)" if bare in _USUAL else ""
         return f"that module had it from another package: import it from there{usual}"
+    module = surface.module_behind(qualified)
+    if module:
+        return f"it is the module {module}, which that module had imported: import it by its own name"
     now = successors(surface.where_now(qualified))
     if now:
         return f"a name like it is now {now}: see if it does the same"

@@ -70,7 +70,9 @@ class GoneImport(Rule):
                     fact=fact,
                     level=Level.NOTE if name.never_run else None,
                     safety=Safety.MANUAL,
-                    advice=_moved_names(file, name, context) or _advice(name.qualified, fact, state, context),
+                    advice=_moved_names(file, name, context)
+                    or _only_patched(file, name, fact)
+                    or _advice(name.qualified, fact, state, context),
                 )
         for reference, fact, state in broken_references(file, context):
             if state.remedy is not Remedy.MOVE or fact.name != reference.qualified:
@@ -108,11 +110,26 @@ def _moved_names(file: FileFacts, name: Import, context: Context) -> str:
     return "; ".join(moved)
 
 
+def _only_patched(file: FileFacts, name: Import, fact: Fact) -> str:
+    """What to do about a module that is imported to put something into it; "" where it is used otherwise."""
+    if name.name:
+        return ""
+    inside = [one for one in file.references if one.qualified.startswith(f"{name.qualified}.")]
+    if not inside or any(one.context != "assign" for one in inside):
+        return ""
+    patched = " and ".join(dict.fromkeys(one.qualified.removeprefix(f"{name.qualified}.") for one in inside))
+    said = f"it is imported to patch {patched}, and the target has nothing there to patch: remove the patch"
+    return f"{said}, or see if it belongs elsewhere: {fact.advice}" if "vllm." in fact.advice else said
+
+
 def _advice(qualified: str, fact: Fact, state: State, context: Context) -> str:
     """What the fact says; where that is about a whole module, also what the target has like this name."""
     if fact.advice and fact.name == qualified:
         return fact.advice
     alike = of_name(qualified, context)
+    surface = context.api.surface
+    if surface.module_behind(qualified) or surface.was_foreign(qualified):
+        return alike  # what the module was for says nothing of what it had imported
     if fact.advice:
         return "; ".join(part for part in (alike, fact.advice) if part)
     if state.to:
