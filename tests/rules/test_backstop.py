@@ -147,7 +147,7 @@ def test_a_private_method_of_the_core_is_not_proposed_at_its_client() -> None:
         ),
         (
             (
-                "from vllm.model_executor.layers import sampler\nimport vllm.model_executor.layers.sampler\n\n"
+                "import vllm.model_executor.layers.sampler\n\n"
                 "vllm.model_executor.layers.sampler._sample = print\n"
             ),
             "vllm.v1.sample.sampler.Sampler",
