@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Methods by which RL code pushes weights into a running engine: vLLM's own, and what TRL, verl, OpenRLHF
 # and OAT call theirs.
-_SYNC = re.compile(
+SYNC = re.compile(
     r"^(?:_?load_weights|_?update_weights?\w*|update_named_param\w*|sync_(?:model_)?weights\w*|update_model_params"
     r"|update_params|update_parameter\w*|_?move_model_to_vllm|broadcast_(?:to_vllm|weights?)|reload_weights)$"
 )
@@ -84,8 +84,8 @@ def read_use(
         or any(a.attr == "cumulative_logprob" for a in syntax.all(ast.Attribute)),
         takes_logprobs=_takes(syntax, _LOGPROB_ATTRIBUTES),
         takes_prompt_logprobs=_takes(syntax, {"prompt_logprobs"}),
-        syncs_weights=any(_SYNC.match(str(name)) for name in methods | rpcs)
-        or any(_SYNC.match(function.name) for function in syntax.functions()),
+        syncs_weights=any(SYNC.match(str(name)) for name in methods | rpcs)
+        or any(SYNC.match(function.name) for function in syntax.functions()),
         trains="backward" in methods
         or _steps_optimizer(syntax)
         or any(_TRAINER.search(name) for name in called)

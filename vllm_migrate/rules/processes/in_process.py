@@ -9,8 +9,9 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import Span
 from vllm_migrate.rules.base import Example, Rule
-from vllm_migrate.rules.engines import built, engine_calls, is_rl
+from vllm_migrate.rules.engines import built, engine_calls
 from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.silent.apart import is_test, may_train
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,8 @@ class InProcessEngine(Rule):
     ## What it does
     Finds engines without `seed=` in a project that trains, where the file sets
     `VLLM_ENABLE_V1_MULTIPROCESSING=0` or the engine uses `external_launcher`.
+
+    Silent in code that only evaluates a model, and in tests that train nothing.
 
     A file that seeds numpy in a function is told, too, where the target's second model runner draws from it.
 
@@ -72,7 +75,9 @@ class InProcessEngine(Rule):
 
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield engines that seed the process they are built in."""
-        if not is_rl(context.project) or not file.use.engine_in_process:
+        if not file.use.engine_in_process or not may_train(file, context):
+            return
+        if is_test(file.path) and not file.use.trains:
             return
         yield from self._numpy(file, context)
         change = context.facts.change(Subject.BEHAVIOUR, "in-process-seed", context.source, context.target)

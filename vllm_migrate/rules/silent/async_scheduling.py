@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.rules.base import Example, Rule
-from vllm_migrate.rules.engines import built, is_rl
+from vllm_migrate.rules.engines import built
 from vllm_migrate.rules.finding import make_finding, since
+from vllm_migrate.rules.silent.apart import may_train
 from vllm_migrate.rules.silent.defaults import add, default_change, setting, unwritten
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class AsyncScheduling(Rule):
 
     ## What it does
     Adds `async_scheduling=False` where an engine is built in a project that trains or changes weights, as
-    V0 had it. Silent with `--recipe fast`.
+    V0 had it. Silent with `--recipe fast`, and in code that only evaluates, tries or serves a model: called
+    so, without training of its own, and imported by nothing that trains.
 
     ## Why it matters
     The scheduler plans a step before the model has finished the last one. The distribution is the same, but
@@ -62,7 +64,7 @@ class AsyncScheduling(Rule):
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield engines that schedule asynchronously."""
         change = default_change("async-scheduling", context)
-        if change is None or not is_rl(context.project) or context.recipe == "fast":
+        if change is None or not may_train(file, context) or context.recipe == "fast":
             return
         name, value = setting(change)
         for call in unwritten(file, name, context):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.python import parse_python
+from vllm_migrate.resolve.usage import SYNC
 from vllm_migrate.rules.module import Module
 
 if TYPE_CHECKING:
@@ -93,12 +94,15 @@ def keeps_weights(file: FileFacts, call: Call, context: Context) -> bool:
     """Whether this engine has the weights it was built with for good.
 
     It stays in the function or class that builds it, which only sends it requests and asks it about itself,
-    and has no workers of the project's own.
+    and has no workers of the project's own. Nor does that function, or the file where an object keeps it,
+    push weights anywhere: they may reach it by a client.
     """
     if any(call.argument(name) is not None for name in _WORKERS):
         return False
     found = held(file, call)
     if found is None or not is_confined(found, file, context):
+        return False
+    if file.use.syncs_weights and (found.attribute or _syncs(found.module.scope(found.node))):
         return False
     return all(
         use.attr in _HARMLESS
@@ -109,6 +113,20 @@ def keeps_weights(file: FileFacts, call: Call, context: Context) -> bool:
         )
         for use in found.uses
     )
+
+
+def _syncs(scope: ast.AST) -> bool:
+    """Whether a function, or a module outside its functions, calls something named after a weight update."""
+    deferred = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    pending = list(ast.iter_child_nodes(scope))
+    while pending:
+        node = pending.pop()
+        if isinstance(scope, ast.Module) and isinstance(node, deferred):
+            continue
+        if isinstance(node, ast.Attribute) and SYNC.match(node.attr):
+            return True
+        pending += ast.iter_child_nodes(node)
+    return False
 
 
 _DEEPEST = 4
@@ -181,11 +199,28 @@ def _of_name(target: ast.Name, module: Module) -> Iterator[ast.expr] | None:
         return None
     if any(isinstance(n, ast.ClassDef) for n in module.around(target)) and scope is module.tree:
         return None  # an attribute of a class
+    when = set(_conditions(target, module))
     return (
         node
         for node in ast.walk(scope)
-        if isinstance(node, ast.Name) and node.id == target.id and isinstance(node.ctx, ast.Load)
+        if isinstance(node, ast.Name)
+        and node.id == target.id
+        and isinstance(node.ctx, ast.Load)
+        and not any((test, not holds) in when for test, holds in _conditions(node, module))
     )
+
+
+def _conditions(node: ast.AST, module: Module) -> Iterator[tuple[str, bool]]:
+    """The tests that decide whether a node runs, as text, each with its outcome.
+
+    Where a name is bound under `if args.use_vllm:`, what stands under its `else:`, or that of another such
+    test further down, has another value.
+    """
+    within = node
+    for above in module.around(node):
+        if isinstance(above, ast.If) and within is not above.test:
+            yield ast.unparse(above.test), within in above.body
+        within = above
 
 
 def _of_self(target: ast.Attribute, module: Module) -> Iterator[ast.expr] | None:

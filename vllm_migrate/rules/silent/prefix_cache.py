@@ -8,7 +8,9 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built
 from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.silent.apart import is_apart
 from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, is_passed_on, setting
+from vllm_migrate.rules.silent.held import keeps_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +31,9 @@ class PrefixCacheOverWeightUpdate(Rule):
     Adds `enable_prefix_caching=False` where an engine is built in a project that changes the weights of
     running engines, as V0 had it. With `recipe = "fast"` the cache stays on, and missing-cache-reset puts a
     reset behind each weight update it can locate; where there is none, the reset is written out here.
+
+    Silent for an engine that keeps the weights it was built with: it stays in the function or class that
+    builds it, which only sends it requests, or it belongs to code that only evaluates a model.
 
     ## Why it matters
     V1 caches by default and no weight update clears the cache. GRPO repeats its prompts, so the next
@@ -55,13 +60,22 @@ class PrefixCacheOverWeightUpdate(Rule):
             unchanged=True,
         ),
         Example(before='from vllm import LLM\n\n\ndef build():\n    return LLM("m")\n', unchanged=True),
+        Example(
+            before=(
+                "from vllm import LLM\n\n\ndef sync(llm, weights):\n"
+                '    llm.collective_rpc("update_weight", args=(weights,))\n\n\n'
+                "def score(prompts, params):\n"
+                f'    judge = LLM("judge", {_SET})\n    return judge.generate(prompts, params)\n'
+            ),
+            unchanged=True,
+        ),
     )
 
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield engines whose cache outlives their weights."""
         change = default_change("prefix-caching", context)
         use = context.project
-        if change is None or not use.syncs_weights:
+        if change is None or not use.syncs_weights or is_apart(file, context):
             return
         fast = context.recipe == "fast"
         if fast and (use.updates_located or use.resets_cache):
@@ -71,6 +85,8 @@ class PrefixCacheOverWeightUpdate(Rule):
             if written is not None and (written.value.literal is False or use.resets_cache):
                 continue
             if is_passed_on(call, name, context) or (use.resets_cache and not _forgets_reset(file)):
+                continue
+            if keeps_weights(file, call, context):
                 continue
             what = f"{name}={written.value.source}" if written else f"no {name}"
             message = f"{built(call)}(...) with {what}: {change.fact.because}"

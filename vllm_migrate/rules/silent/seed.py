@@ -8,7 +8,9 @@ from vllm_migrate.edits.model import AddArgument, Level, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, is_rl
 from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.silent.apart import is_apart, is_document
 from vllm_migrate.rules.silent.defaults import default_change, unwritten
+from vllm_migrate.rules.silent.fixed_draws import needs_no_seed
 from vllm_migrate.rules.silent.replicas import read_replicas
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ class Seed(Rule):
     one replica from the other where that is in sight: the index of the loop that builds them, or a rank that
     the function around has. Ranks of one tensor-parallel group under `external_launcher`, which must agree,
     are divided by its size.
+
+    Silent where all of an engine's requests are in sight and each has a seed of its own or is decoded
+    greedily. Code that only evaluates a model gets a note.
 
     ## Why it matters
     V0 left the seed alone. V1 seeds every engine with 0: replicas draw the same rollouts for the same
@@ -71,14 +76,25 @@ class Seed(Rule):
             unchanged=True,
         ),
         Example(before='from vllm import LLM\n\n\ndef build():\n    return LLM("m")\n', unchanged=True),
+        Example(
+            before=(
+                "from vllm import LLM, SamplingParams\n\n\ndef run(prompts, loss):\n    loss.backward()\n"
+                '    llm = LLM("m", async_scheduling=False)\n'
+                "    return llm.generate(prompts, SamplingParams(temperature=0))\n"
+            ),
+            unchanged=True,
+        ),
     )
 
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield engines without a seed."""
         change = default_change("seed", context)
-        if change is None or not is_rl(context.project):
+        apart = is_apart(file, context)
+        if change is None or not is_rl(context.project) or (apart and is_document(file.path)):
             return
         for call in unwritten(file, "seed", context):
+            if needs_no_seed(file, call, context):
+                continue
             replicas = read_replicas(file, call)
             number = replicas.number
             if file.use.engine_in_process and not replicas.expected:
@@ -89,7 +105,7 @@ class Seed(Rule):
                 call.callee,
                 f"{built(call)}(...) without seed: {change.fact.because}",
                 fact=change.fact,
-                level=None if replicas.expected else Level.NOTE,
+                level=None if replicas.expected and not apart else Level.NOTE,
                 safety=Safety.UNSAFE,
                 edits=(AddArgument(call.span, "seed", number),) if number else (),
                 precondition=f"{number} is another number for each engine that draws rollouts of its own",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import Call, FileFacts
     from vllm_migrate.rules.base import Context
 
-_REQUESTS = ("generate", "chat")
+REQUESTS = ("generate", "chat")
 _DEFAULTS = frozenset({"get_default_sampling_params", "get_diff_sampling_param"})
 _SERVER = re.compile(
     rb"vllm\.entrypoints\.(?:openai|serve|api_server|launcher)|OpenAIServing|get_diff_sampling_param"
@@ -54,7 +54,7 @@ def unset_parameters(file: FileFacts, call: Call, context: Context) -> Unset:
     for use in found.uses:
         if use.attr in _DEFAULTS:
             seen.append(Unset.SOMETIMES)
-        elif use.attr in _REQUESTS:
+        elif use.attr in REQUESTS:
             asked = _asked(use, found.module)
             seen.append(_of_callers(use, found.module, file, context) if asked is None else asked)
     if found.escapes and max(seen, default=Unset.NEVER) is Unset.NEVER:
@@ -75,10 +75,10 @@ def _served(file: FileFacts, call: Call, context: Context) -> Unset:
 
 def _asked(use: ast.Attribute, module: Module) -> Unset | None:
     """What a request says of its parameters; None where its function hands on what it is given itself."""
-    request = _request(use, module)
+    request = request_of(use, module)
     if request is None:
         return Unset.UNKNOWN  # `partial(llm.generate, ...)`
-    given = _given(request)
+    given = parameters_of(request)
     if given is None:
         return Unset.SOMETIMES
     if isinstance(given, ast.Starred) or (isinstance(given, ast.Name) and _is_parameter(given, module)):
@@ -86,7 +86,7 @@ def _asked(use: ast.Attribute, module: Module) -> Unset | None:
     return _may_be_none(given, module)
 
 
-def _request(use: ast.Attribute, module: Module) -> ast.Call | None:
+def request_of(use: ast.Attribute, module: Module) -> ast.Call | None:
     """The call of a method, `.remote(...)` of an actor's method included."""
     above = next(module.around(use), None)
     if isinstance(above, ast.Attribute) and above.attr == "remote":
@@ -94,7 +94,7 @@ def _request(use: ast.Attribute, module: Module) -> ast.Call | None:
     return above if isinstance(above, ast.Call) and above.func is use else None
 
 
-def _given(request: ast.Call) -> ast.expr | None:
+def parameters_of(request: ast.Call) -> ast.expr | None:
     """The expression for the sampling parameters, a star where they may be in it; None without them."""
     named = next((k.value for k in request.keywords if k.arg == "sampling_params"), None)
     if named is not None:
@@ -136,8 +136,8 @@ def _may_be_none(given: ast.expr, module: Module) -> Unset:
 def _of_callers(use: ast.Attribute, module: Module, file: FileFacts, context: Context) -> Unset:
     """What the callers of a function give it, which hands on its own parameters to `llm.generate`."""
     scope = module.scope(use)
-    request = _request(use, module)
-    given = _given(request) if request is not None else None
+    request = request_of(use, module)
+    given = parameters_of(request) if request is not None else None
     if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)) and isinstance(given, ast.Name):
         default = _default(scope, given.id)
         if default is None:
@@ -145,7 +145,7 @@ def _of_callers(use: ast.Attribute, module: Module, file: FileFacts, context: Co
         if not _is_none(default):
             return Unset.NEVER
     name = getattr(scope, "name", "")
-    if name in _REQUESTS:
+    if name in REQUESTS:
         return _elsewhere(file, context, default=Unset.UNKNOWN)
     return Unset.UNKNOWN
 
@@ -182,7 +182,7 @@ def _elsewhere(file: FileFacts, context: Context, default: Unset) -> Unset:
 
 
 def _guess(request: ast.Call) -> Unset:
-    given = _given(request)
+    given = parameters_of(request)
     return Unset.UNKNOWN if given is None else Unset.NEVER
 
 
@@ -196,9 +196,9 @@ def _by_name(source: bytes) -> Iterator[ast.Call]:
         return
     module = Module(tree)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr in _REQUESTS:
-            request = _request(node, module)
-            if request is None or isinstance(_given(request), ast.Starred):
+        if isinstance(node, ast.Attribute) and node.attr in REQUESTS:
+            request = request_of(node, module)
+            if request is None or isinstance(parameters_of(request), ast.Starred):
                 continue  # what hands on what it is given is judged by its callers
             if _is_guarded(module.around(node)):
                 continue

@@ -1,0 +1,163 @@
+"""Engines that training has nothing to do with, and what is known of an engine where it is built."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import pytest
+from rule_support import by_code, context, find, read
+
+from vllm_migrate.edits.model import Level
+from vllm_migrate.files.discover import SourceFile
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Use
+from vllm_migrate.rules.mentions import Mentions
+from vllm_migrate.rules.silent.held import held, keeps_weights
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vllm_migrate.rules.base import Context
+
+RL = Use(trains=True, syncs_weights=True)
+HEAD = "from vllm import LLM, SamplingParams\n\n\n"
+SCORE = (
+    f"{HEAD}def score(args, prompts, params):\n    llm = LLM('m')\n    return llm.generate(prompts, params)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("train.py", True),
+        ("data/draw.py", True),
+        ("eval/math/run_eval.py", False),
+        ("src/eval_bench.py", False),
+        ("evaluation/online.py", False),
+        ("scripts/inference.py", False),
+        ("tests/test_engine.py", False),
+        ("retrieval/evaluated.py", True),  # other words
+    ],
+)
+def test_evaluation_is_no_training(name: str, said: bool) -> None:
+    assert bool(find(by_code("VM703"), SCORE, name, use=RL)) is said
+
+
+def test_what_trains_or_draws_samples_to_train_on_is_training_whatever_it_is_called() -> None:
+    rule = by_code("VM703")
+    assert find(rule, f"{SCORE}    loss.backward()\n", "eval/run.py", use=RL)
+    assert find(rule, f"{SCORE}    llm.collective_rpc('update_weight')\n", "eval/run.py", use=RL)
+    assert find(rule, f"{SCORE}\n\ndef rejection_sampling(rewards): ...\n", "cli/batch_inference.py", use=RL)
+
+
+def project(folder: Path, name: str, text: str) -> Context:
+    path = folder / name
+    path.write_text(text)
+    files = (SourceFile(path, PurePosixPath(name), FileKind.PYTHON),)
+    return replace(context(RL), mentions=Mentions(files))
+
+
+def test_what_a_trainer_imports_is_training(tmp_path: Path) -> None:
+    facts = read(SCORE.encode(), "evaluation/judge.py", "0.32.0")
+    rule = by_code("VM703")
+    asks = "from evaluation.judge import score\n\n\ndef f(loss):\n    return score(loss){}\n"
+    assert list(rule.find(facts, project(tmp_path, "a.py", asks.format(".backward()"))))
+    assert not list(rule.find(facts, project(tmp_path, "b.py", asks.format(""))))
+
+
+def test_a_note_on_the_seed_stays_for_code_that_evaluates() -> None:
+    ranks = f"{SCORE}\n\nrank = 0\nworld_size = 2\n"
+    assert [f.level for f in find(by_code("VM705"), ranks, "train.py", use=RL)] == [Level.WARNING]
+    assert [f.level for f in find(by_code("VM705"), ranks, "eval/run.py", use=RL)] == [Level.NOTE]
+    shown = replace(read(ranks.encode(), "guide.py", "0.32.0"), path=PurePosixPath("guide.rst"))
+    assert list(by_code("VM705").find(shown, context(RL))) == []
+    trained = f"{ranks}loss.backward()\n"
+    shown = replace(read(trained.encode(), "guide.py", "0.32.0"), path=PurePosixPath("guide.rst"))
+    assert list(by_code("VM705").find(shown, context(RL)))
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ("SamplingParams(temperature=0)", False),
+        ("SamplingParams(seed=args.seed)", False),
+        ("SamplingParams(temperature=0.7)", True),
+        ("SamplingParams(seed=None)", True),
+        ("SamplingParams(**args)", True),
+        ("args.params", True),
+    ],
+)
+def test_the_engines_seed_decides_nothing_where_requests_have_their_own(params: str, said: bool) -> None:
+    text = SCORE.replace(", params):", "):").replace("    return", f"    params = {params}\n    return")
+    assert bool(find(by_code("VM705"), text, use=RL)) is said
+
+
+def test_an_engine_of_one_branch_is_not_that_of_the_other() -> None:
+    text = (
+        f"{HEAD}def run(args, prompts):\n    if args.fast:\n        model = LLM('m')\n    else:\n"
+        "        model = load('m')\n    params = SamplingParams(temperature=0)\n    if args.fast:\n"
+        "        return model.generate(prompts, params)\n    return finish(model=model)\n"
+    )
+    assert find(by_code("VM705"), text, use=RL)  # it is handed to finish()
+    other = text.replace("    return finish(", "    else:\n        return finish(")
+    assert find(by_code("VM705"), other, use=RL) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "keeps"),
+    [
+        ("    return llm.generate(p)", True),
+        ("    t = llm.get_tokenizer()\n    return llm.chat(t), llm.llm_engine.model_config", True),
+        ("    return llm", False),
+        ("    push(llm)\n    return llm.generate(p)", False),
+        ("    other = llm\n    return llm.generate(p)", False),
+        ("    llm.llm_engine.model_executor.driver_worker.f()\n    return llm.generate(p)", False),
+        ("    llm.apply_model(p)\n    return llm.generate(p)", False),
+        ("    global llm\n    return llm.generate(p)", False),
+        ("    return None", False),
+    ],
+)
+def test_which_engine_keeps_its_weights(code: str, keeps: bool) -> None:
+    build = "    global llm\n    llm = LLM('m')\n" if "global" in code else "    llm = LLM('m')\n"
+    text = f"{HEAD}def f(p):\n{build}{code.replace('    global llm' + chr(10), '')}\n"
+    facts = read(text.encode(), "a.py", "0.32.0")
+    assert keeps_weights(facts, facts.calls[0], context(RL)) is keeps
+
+
+def test_weights_that_are_pushed_beside_an_engine_may_reach_it() -> None:
+    push = "    client.update_named_param('w', p)\n"
+    for text, keeps in (
+        (f"{SCORE}\n\ndef push(client, p):\n{push}", True),
+        (SCORE.replace("    return", f"{push}    return"), False),
+    ):
+        facts = read(text.encode(), "a.py", "0.32.0")
+        assert keeps_weights(facts, facts.calls[0], context(RL)) is keeps
+
+
+def test_workers_of_the_projects_own_may_change_the_weights() -> None:
+    text = SCORE.replace("LLM('m')", "LLM('m', worker_extension_cls='a.B')")
+    facts = read(text.encode(), "a.py", "0.32.0")
+    assert not keeps_weights(facts, facts.calls[0], context(RL))
+
+
+def test_an_object_keeps_its_engine_until_another_file_takes_it(tmp_path: Path) -> None:
+    text = (
+        f"{HEAD}class Judge:\n    def __init__(self):\n        self.llm = LLM('m')\n\n"
+        "    def ask(self, p, params):\n        return self.llm.generate(p, params)\n"
+    )
+    facts = read(text.encode(), "judge.py", "0.32.0")
+    call = facts.calls[0]
+    found = held(facts, call)
+    assert found is not None
+    assert found.attribute == "llm"
+    assert keeps_weights(facts, call, project(tmp_path, "a.py", "judge.ask(p)\nself.llm.wake_up()\n"))
+    assert not keeps_weights(facts, call, project(tmp_path, "b.py", "push(judge.llm)\n"))
+
+
+def test_a_test_that_trains_nothing_has_no_generators_to_keep() -> None:
+    text = SCORE.replace("LLM('m')", "LLM('m', distributed_executor_backend='external_launcher')")
+    text += "    llm.collective_rpc('update_weight')\n"
+    assert find(by_code("VM807"), text, "train.py", use=RL)
+    assert find(by_code("VM807"), text, "tests/test_engine.py", use=RL) == []

@@ -1,0 +1,55 @@
+"""Whether an engine's seed decides anything: not where each request has its own, or is decoded greedily."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from vllm_migrate.files.python import parse_python
+from vllm_migrate.rules.silent.held import held, is_confined
+from vllm_migrate.rules.silent.unset_parameters import REQUESTS, parameters_of, request_of
+
+if TYPE_CHECKING:
+    from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.rules.base import Context
+    from vllm_migrate.rules.silent.held import Held
+
+
+def needs_no_seed(file: FileFacts, call: Call, context: Context) -> bool:
+    """Whether all requests to the engine that a call builds are in sight, and none draws from its seed.
+
+    vLLM draws a request with a seed from a generator of its own, and takes the likeliest token at temperature
+    0; see vllm/v1/sample/sampler.py and vllm/v1/worker/gpu_input_batch.py.
+    """
+    params = {c.span: c for c in file.calls if c.target == "vllm.SamplingParams"}
+    if not params or call.target != "vllm.LLM":
+        return False
+    found = held(file, call)
+    if found is None or not is_confined(found, file, context):
+        return False
+    requests = [use for use in found.uses if use.attr in REQUESTS]
+    if not requests:
+        return False
+    text = parse_python(file.path, file.source).text
+    made = [_made(use, found) for use in requests]
+    return all(
+        node is not None and (given := params.get(text.span(node))) is not None and _is_fixed(given)
+        for node in made
+    )
+
+
+def _made(use: ast.Attribute, found: Held) -> ast.Call | None:
+    """The call that makes the parameters of a request, as far as it is in the same function."""
+    request = request_of(use, found.module)
+    given = parameters_of(request) if request is not None else None
+    if isinstance(given, ast.Name):
+        given = found.module.value(given)
+    return given if isinstance(given, ast.Call) else None
+
+
+def _is_fixed(params: Call) -> bool:
+    seed, temperature = params.argument("seed"), params.argument("temperature")
+    if seed is not None and seed.value.literal is not None:
+        return True
+    literal = temperature.value.literal if temperature is not None else None
+    return isinstance(literal, (int, float)) and literal == 0
