@@ -91,6 +91,10 @@ class Prose:
         """Formulas inside a sentence, with their dollar signs."""
         return [match.span() for match in _MATH.finditer(self.text, sentence.begin, sentence.end)]
 
+    def touches_fixed(self, begin: int, end: int) -> bool:
+        """Whether anything between these offsets stays to the letter."""
+        return any(first < end and begin < last for first, last in self.fixed)
+
     def runs(self) -> list[list[Sentence]]:
         """Sentences that stand beside each other on one line, with nothing but spaces between them."""
         found: list[list[Sentence]] = []
@@ -225,7 +229,7 @@ def _may_change(text: str, begin: int, end: int, fixed: Sequence[Span]) -> bool:
     if any(first < end and begin < last for first, last in fixed):
         return False
     sentence = text[begin:end]
-    if _ANSWER_WORDS.search(sentence):
+    if frames_answer(sentence):
         return False
     plain = _INLINE.sub(" ", sentence)
     if _CODE.search(plain):
@@ -233,6 +237,11 @@ def _may_change(text: str, begin: int, end: int, fixed: Sequence[Span]) -> bool:
     words = _WORD.findall(plain)
     visible = len(re.sub(r"\s", "", plain))
     return len(words) >= _FEWEST_WORDS and sum(map(len, words)) >= _LETTERS * visible
+
+
+def frames_answer(words: str) -> bool:
+    """Whether words announce an answer: "The answer is", "**Final answer**", "####"."""
+    return _ANSWER_WORDS.search(words) is not None
 
 
 def edited(text: str, edits: Sequence[Edit]) -> str:
