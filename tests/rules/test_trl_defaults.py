@@ -137,3 +137,45 @@ def test_trl_names_are_looked_up_in_trl(tmp_path: Path, target: str) -> None:
     (tmp_path / "train.py").write_text("from trl import OnlineDPOConfig, GRPOConfig\n", encoding="utf-8")
     (finding,) = scan([tmp_path], Config(target=target, select=("VM101", "VM102", "VM190"))).findings
     assert "is gone since TRL 0.29.0" in finding.message
+
+
+TRAINER = (
+    "from trl import GRPOConfig, GRPOTrainer\n\n"
+    'trainer = GRPOTrainer(model="m", args=GRPOConfig("out", use_vllm=True))\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("then", "gone", "left"),
+    [
+        ("trainer._prepare_inputs = mine\n", {"top_k"}, {"temperature", "loss_type", "beta"}),
+        ("trainer.compute_loss = make(trainer)\n", {"loss_type"}, {"temperature", "top_k", "beta"}),
+        (
+            "trainer._prepare_inputs = mine\ntrainer.compute_loss = make(trainer)\n",
+            {"temperature", "top_k", "beta", "loss_type", "max_completion_length"},
+            {"bf16", "vllm_mode"},
+        ),
+        (
+            "trainer._prepare_inputs = mine\ntrainer.compute_loss = make(trainer.args.beta)\n",
+            {"temperature", "loss_type"},
+            {"beta"},
+        ),
+        ("compute_loss = trainer.compute_loss\ntrainer.compute_loss = compute_loss\n", set(), {"loss_type"}),
+        ("other.compute_loss = mine\n", set(), {"loss_type"}),
+    ],
+)
+def test_what_only_a_replaced_step_reads_is_left_out(then: str, gone: set[str], left: set[str]) -> None:
+    said = " ".join(finding.message for finding in find(by_code("VM602"), TRAINER + then))
+    named = {name for name in gone | left if f"leaves {name} to TRL" in said}
+    assert named == left
+
+
+def test_a_step_that_another_file_replaces_counts_for_a_trainer_that_is_taken_apart(tmp_path: Path) -> None:
+    (tmp_path / "state.py").write_text(f"{TRAINER}trainer._prepare_inputs = mine\n", "utf-8")
+    (tmp_path / "plain.py").write_text(TRAINER, "utf-8")
+    (tmp_path / "train.py").write_text(
+        "from trl import GRPOTrainer\n\n\ndef train(trainer):\n    trainer.compute_loss = make(trainer)\n",
+        "utf-8",
+    )
+    found = [one for one in scan([tmp_path], Config()).findings if "leaves loss_type" in one.message]
+    assert [one.path.name for one in found] == ["plain.py"]

@@ -11,13 +11,13 @@ from vllm_migrate.facts.model import Effect, Engine, Remedy, Subject
 from vllm_migrate.files.located import Certainty
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.trl.replaced import is_unused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.model import Fact, State
-    from vllm_migrate.facts.trl_route import TrlRoute
     from vllm_migrate.files.located import Call, FileFacts
     from vllm_migrate.rules.base import Context
 
@@ -45,7 +45,8 @@ class TrlDefault(Rule):
     Looks at `GRPOConfig(...)`, `RLOOConfig(...)` and `OnlineDPOConfig(...)` with `use_vllm`, and writes the
     old default out: the temperature, the weight of the reference model, how the loss is averaged, where the
     engine runs. The source is the TRL that the project pins, else the one that goes with the source's vLLM;
-    the target is the newest that takes the target's vLLM.
+    the target is the newest that takes the target's vLLM. Left out is what only a step of the trainer's reads
+    that the project puts a function of its own in the place of (`trainer.compute_loss = ...`).
 
     ## Why it matters
     Moving to the V1 engine means moving to a newer TRL. Its configurations run without a word, with another
@@ -119,15 +120,15 @@ class TrlDefault(Rule):
         calls = [call for call in file.calls if call.target.startswith("trl.") and _uses_vllm(call)]
         if not calls:
             return
-        route = context.trl
         for call in calls:
             for fact in context.facts.about(Subject.TRL_DEFAULT):
                 if fact.effect is Effect.SILENT and fact.name.startswith(f"{call.target[4:]}."):
-                    finding = self._changed(file, call, fact, route)
+                    finding = self._changed(file, call, fact, context)
                     if finding is not None:
                         yield finding
 
-    def _changed(self, file: FileFacts, call: Call, fact: Fact, route: TrlRoute) -> Finding | None:
+    def _changed(self, file: FileFacts, call: Call, fact: Fact, context: Context) -> Finding | None:
+        route = context.trl
         before = fact.at(route.source, Engine.V1)
         after = fact.at(route.target, Engine.V1)
         if before is None or after is None or after.remedy is Remedy.NONE:
@@ -137,6 +138,8 @@ class TrlDefault(Rule):
         if old == new or (old == _ABSENT and after.remedy is not Remedy.MANUAL):
             return None
         if call.argument(argument) or call.argument(name) or not _has_effect(call, argument):
+            return None
+        if is_unused(file, call, argument, context):
             return None
         is_set = after.remedy is Remedy.SET and not call.open_ended
         is_sure = not route.is_assumed and before.holds != _ABSENT
