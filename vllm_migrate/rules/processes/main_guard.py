@@ -9,6 +9,7 @@ from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.python import parse_python
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.processes.spawned import why_spawned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from vllm_migrate.rules.base import Context
 
 _STARTS = frozenset({"vllm.LLM", "vllm.AsyncLLMEngine.from_engine_args", "vllm.LLMEngine.from_engine_args"})
+_PROCESS = "V1 starts the engine in a process of its own, which"
 
 
 class MissingMainGuard(Rule):
@@ -26,10 +28,15 @@ class MissingMainGuard(Rule):
     ## What it does
     Moves the top-level code from the engine on into `main()` and calls it under `if __name__ == "__main__":`.
 
+    It is a warning where the file, or the project, shows that the engine's process is spawned:
+    `VLLM_WORKER_MULTIPROC_METHOD=spawn`, or CUDA that is used above the engine. Else it is a note: on GPUs
+    vLLM forks, and a fork imports nothing again.
+
     ## Why it matters
     V1 starts the engine in a process of its own. Where that process is spawned, as it is once CUDA is in
-    use, it imports the main module again, builds an engine again, and Python stops it with "An attempt has
-    been made to start a new process before the current process has finished its bootstrapping phase".
+    use, under WSL and in the builds for CPUs and XPUs, it imports the main module again, builds an engine
+    again, and Python stops it with "An attempt has been made to start a new process before the current
+    process has finished its bootstrapping phase".
 
     ## Fix safety
     Unsafe: what moves into `main()` is no longer there for other modules and for functions that read it as
@@ -82,13 +89,20 @@ class MissingMainGuard(Rule):
             return
         for call in file.calls:
             if call.at_import and not call.dead and call.target in _STARTS:
+                why = why_spawned(file, call, context)
+                again = (
+                    f"is spawned here ({why}) and imports the main module again"
+                    if why
+                    else "imports the main module again where it is spawned: on CPUs and XPUs, under WSL,"
+                    " or once CUDA is in use"
+                )
                 yield make_finding(
                     self,
                     file,
                     call.callee,
-                    f"{file.text(call.callee)}(...) runs when the module is imported: {change.fact.because}",
+                    f"{file.text(call.callee)}(...) runs when the module is imported: {_PROCESS} {again}",
                     fact=change.fact,
-                    level=Level.WARNING,
+                    level=Level.WARNING if why else Level.NOTE,
                     edits=() if file.use.main_guard else _wrap(file, call.span),
                     certainty=call.certainty,
                 )

@@ -1,0 +1,69 @@
+"""VM801 warns where the engine's process is spawned; a forked one imports nothing again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import pytest
+from rule_support import by_code, context, find, read
+
+from vllm_migrate.edits.model import Level
+from vllm_migrate.files.discover import SourceFile
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.rules.mentions import Mentions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = "import os\n\nimport torch\nfrom vllm import LLM\n\n"
+BUILD = 'llm = LLM("m")\n'
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        'os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"\n',
+        "torch.cuda.set_device(0)\n",
+        "name = torch.cuda.get_device_name()\n",
+        "judge = load().cuda()\n",
+        'judge = load().to("cuda:1")\n',
+        'device = "cuda" if torch.cuda.is_available() else "cpu"\njudge = load().to(device)\n',
+        'judge = Model.from_pretrained("j", device_map="auto")\n',
+        'x = torch.zeros(2, device="cuda")\n',
+        "def prepare():\n    return load().cuda()\n\n\njudge = prepare()\n",
+    ],
+)
+def test_what_makes_vllm_spawn(before: str) -> None:
+    (finding,) = find(by_code("VM801"), f"{HEAD}{before}{BUILD}")
+    assert finding.level is Level.WARNING
+    assert finding.edits
+    assert "spawned here" in finding.message
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "n = torch.cuda.device_count() if torch.cuda.is_available() else 0\n",
+        "torch.cuda.manual_seed_all(1)\n",
+        'device = torch.device("cuda")\n',
+        'judge = load().to("cpu")\n',
+        'settings = Settings(device="cuda")\n',
+        "def prepare():\n    return load().cuda()\n\n\n",
+    ],
+)
+def test_what_leaves_it_to_fork(before: str) -> None:
+    (finding,) = find(by_code("VM801"), f"{HEAD}{before}{BUILD}")
+    assert finding.level is Level.NOTE
+    assert find(by_code("VM801"), f"{HEAD}{before}{BUILD}judge = load().cuda()\n")[0].level is Level.NOTE
+
+
+def test_a_script_of_the_project_that_asks_for_it_counts(tmp_path: Path) -> None:
+    script = tmp_path / "run.sh"
+    script.write_text("export VLLM_WORKER_MULTIPROC_METHOD=spawn\npython draw.py\n")
+    mentions = Mentions((SourceFile(script, PurePosixPath("run.sh"), FileKind.SHELL),))
+    facts = read((HEAD + BUILD).encode(), "draw.py", "0.32.0")
+    (finding,) = by_code("VM801").find(facts, replace(context(facts.use), mentions=mentions))
+    assert finding.level is Level.WARNING

@@ -1,0 +1,90 @@
+"""Whether V1 spawns the engine's process or forks it, as far as a file shows.
+
+vLLM forks unless something makes it spawn (`_maybe_force_spawn` in vllm/utils/system_utils.py, alike from 0.8
+to 0.32): `VLLM_WORKER_MULTIPROC_METHOD=spawn`, CUDA or XPU that is in use before, a Ray actor, WSL.
+The builds for CPUs and XPUs always spawn (vllm/platforms/cpu.py, xpu.py).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from vllm_migrate.files.python import parse_python
+from vllm_migrate.rules.module import Module
+
+if TYPE_CHECKING:
+    from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.rules.base import Context
+
+_METHOD = "VLLM_WORKER_MULTIPROC_METHOD"
+_SET = re.compile(rb"VLLM_WORKER_MULTIPROC_METHOD[\"'\])\s:=,]{1,8}[\"']?spawn\b")
+_INITIALISES = frozenset(
+    {
+        *("init", "set_device", "current_device", "get_device_name", "get_device_properties"),
+        *("get_device_capability", "mem_get_info", "synchronize", "is_bf16_supported"),
+    }
+)
+"""What of `torch.cuda` initialises it; `is_available`, `device_count` and `manual_seed_all` don't."""
+_DEVICE = re.compile(r"cuda(?::\d+)?")
+
+
+def why_spawned(file: FileFacts, call: Call, context: Context) -> str:
+    """What makes vLLM spawn the process of an engine that is built on import; "" where nothing is seen."""
+    if any(v.name == _METHOD and v.value.literal == "spawn" for v in file.variables):
+        return f"{_METHOD} is spawn"
+    if context.mentions is not None and context.mentions.matches(_SET):
+        return f"the project sets {_METHOD} to spawn"
+    parsed = parse_python(file.path, file.source)
+    module = Module(parsed.module)
+    line = file.source.count(b"\n", 0, call.span.start) + 1
+    run = _called_before(module, line)
+    for node in ast.walk(parsed.module):
+        if not isinstance(node, ast.Call) or not _uses_cuda(node, module):
+            continue
+        scope = module.scope(node)
+        if node.lineno < line if scope is module.tree else getattr(scope, "name", "") in run:
+            return f"line {node.lineno} uses CUDA before"
+    return ""
+
+
+def _called_before(module: Module, line: int) -> set[str]:
+    """The names of functions that are called at module level above a line."""
+    return {
+        node.func.id
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.lineno < line
+        and module.scope(node) is module.tree
+    }
+
+
+def _uses_cuda(call: ast.Call, module: Module) -> bool:
+    """Whether a call initialises CUDA: it asks `torch.cuda` for a device, or puts something on one."""
+    func = call.func
+    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    holder = ast.unparse(func.value) if isinstance(func, ast.Attribute) else ""
+    if name == "cuda" or (holder == "torch.cuda" and name in _INITIALISES):
+        return True
+    places = ["device_map"]
+    if name == "pipeline" or (holder == "torch" and name != "device"):  # `torch.device("cuda")` is but a name
+        places.append("device")
+    given = [k.value for k in call.keywords if k.arg in places or (name == "to" and k.arg == "device")]
+    given += call.args if name == "to" else []
+    return any(_is_device(value, module) for value in given)
+
+
+def _is_device(value: ast.expr, module: Module) -> bool:
+    """Whether a value is "cuda", "cuda:0", "auto" of a device map, or a name for one of them."""
+    if isinstance(value, ast.Name):
+        named = module.value(value)
+        return named is not None and any(_is_literal(node) for node in ast.walk(named))
+    return any(_is_literal(node) for node in ast.walk(value))
+
+
+def _is_literal(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+        return False
+    return node.value == "auto" or _DEVICE.fullmatch(node.value) is not None
