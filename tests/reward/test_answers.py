@@ -127,6 +127,7 @@ def test_what_a_restyling_must_not_touch() -> None:
     assert [text[slice(*span)] for span in spans] == ["42", "42", "43"]
     assert spans == sorted(spans)
     assert answer_spans("nothing here", "42") == []
+    assert protected_spans("nothing here", "so \\boxed{}") == []
 
 
 def test_another_reference_is_put_into_the_columns_that_hold_it() -> None:

@@ -224,6 +224,8 @@ def _swapped(value: Any, old: str, new: str) -> Any:
 
 def _places(completion: str, target: str, begin: int) -> Iterator[Span]:
     """Where the target stands as a token of its own, and what says the same."""
+    if not target:
+        return
     for match in re.finditer(re.escape(target), completion):
         if match.start() >= begin and _is_token(completion, match.span()):
             yield match.span()

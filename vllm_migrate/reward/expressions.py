@@ -67,11 +67,10 @@ def evaluate(text: str) -> Formula | None:
         variables = frozenset(token for token in tokens if len(token) == 1 and token.isalpha())
         points = _POINTS if variables else (0.0,)
         values = tuple(_Parser(tokens, _places(variables, point)).value() for point in points)
+        finite = all(math.isfinite(value) for value in values)  # raises where one is too large for a float
     except (NotAFormulaError, ArithmeticError, ValueError, TypeError):
         return None
-    if not all(math.isfinite(value) for value in values):
-        return None
-    return Formula(values, variables)
+    return Formula(values, variables) if finite else None
 
 
 def _places(variables: frozenset[str], point: float) -> dict[str, float]:

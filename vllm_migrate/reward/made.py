@@ -153,7 +153,7 @@ def wrong_answer(answer: str, turn: int = 0, *, others: Sequence[str] = ()) -> s
         letters = [letter for letter in "ABCD" if letter != parse(answer).text]
         old = parse(answer).text
         candidates = [re.sub(rf"\b{old}\b", letter, answer, flags=re.IGNORECASE) for letter in letters]
-    digits = list(re.finditer(r"\d+", answer))
+    digits = list(re.finditer(r"\d{1,300}", answer))
     if digits:
         last = digits[-1]
         for step in (1, 2, 10, 7):

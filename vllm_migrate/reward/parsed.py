@@ -71,6 +71,7 @@ _NUMBER = re.compile(
 _MIXED = re.compile(r"(-?)\s*(\d+)\s*(?:\\frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}|\s(\d+)\s*/\s*(\d+))")
 _LETTER_UNITS = frozenset("mgshLlNJWVAKCFtkd")
 _VARIABLE = re.compile(r"\s*[A-Za-z](?:_\{?\w+\}?)?(?:\s*\([a-z]\))?\s*")
+_MOST_CHARACTERS = 400  # longer ones are words, whatever is in them
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -102,6 +103,8 @@ class Parsed:
 def parse(text: str) -> Parsed:
     """An answer taken apart."""
     clean = cleaned(text)
+    if len(clean) > _MOST_CHARACTERS:
+        return Parsed("text", _words(clean))
     choice = _CHOICE.fullmatch(clean) or _CHOICE_TEXT.fullmatch(clean)
     if choice is not None:
         return Parsed("choice", next(group for group in choice.groups() if group).upper())
