@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vllm_migrate.config import Config
-from vllm_migrate.edits.model import Safety
+from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.rules.scan import scan
 
 if TYPE_CHECKING:
@@ -70,3 +70,19 @@ def test_what_runs_in_the_engine_is_not_patched_from_here(tmp_path: Path) -> Non
     )
     [finding] = _found(tmp_path, source, "VM504")
     assert "worker_extension_cls" in finding.advice
+
+
+def test_a_try_that_falls_back_on_the_target_is_a_note(tmp_path: Path) -> None:
+    name = "_assert_memory_footprint_increased_during_profiling"
+    source = (
+        "from contextlib import nullcontext\nfrom unittest.mock import patch\n\ntry:\n"
+        f"    from vllm.worker.worker import Worker\n    getattr(Worker, '{name}')\n"
+        f"    profiling = patch('vllm.worker.worker.Worker.{name}')\n"
+        "except (ImportError, AttributeError):\n    profiling = nullcontext()\n"
+    )
+    for code in ("VM101", "VM504"):
+        assert [one.level for one in _found(tmp_path, source, code)] == [Level.NOTE]
+        without = source.replace("(ImportError, AttributeError)", "ImportError")
+        assert [one.level for one in _found(tmp_path, without, code)] == [Level.ERROR]
+        there = source.replace(f"getattr(Worker, '{name}')", "Worker.load_model")
+        assert [one.level for one in _found(tmp_path, there, code)] == [Level.ERROR]

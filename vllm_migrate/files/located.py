@@ -97,7 +97,7 @@ class Import:
         dead: in a branch that the target version never takes.
         uses: spans of the name's later uses in this file.
         own: from a module of the project itself: TRL's own tree is no user of TRL.
-        never_run: under TYPE_CHECKING.
+        never_run: under TYPE_CHECKING, or in a `try` whose handler the target takes wherever the name is.
     """
 
     module: str
@@ -126,7 +126,7 @@ class Reference:
         context: "name", "base" (a class base), "patch" (string target of mock.patch or monkeypatch),
             "string" (any other string that names it), "assign" (the target of an assignment).
         dead: in a branch that the target version never takes.
-        never_run: in an annotation that nothing evaluates.
+        never_run: in an annotation that nothing evaluates, or in a `try` whose handler the target takes.
         brought: what of vLLM's a module of the project has imported and this file takes from there: the
             qualified name, or its beginning; "" where this file itself takes it from vLLM.
     """

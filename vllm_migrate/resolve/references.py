@@ -68,10 +68,15 @@ class ReferenceReader:
                         dead=self._gates.is_dead(node),
                         uses=self._uses(node, bound) if concerns else (),
                         own=known.is_known(module) and self._names.is_own(module),
-                        never_run=guarded and under_type_checking(self._syntax, node, self._names),
+                        never_run=guarded and self._never_run(node, module),
                     )
                 )
         return tuple(found)
+
+    def _never_run(self, node: ast.stmt, module: str) -> bool:
+        return under_type_checking(self._syntax, node, self._names) or (
+            known.is_known(module) and self._gates.falls_back(node)
+        )
 
     def _guarded(self, node: ast.stmt) -> bool:
         return (
@@ -150,7 +155,8 @@ class ReferenceReader:
         name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
         context = "patch" if name in _PATCHERS else "string"
         certainty = Certainty.CERTAIN if context == "patch" else Certainty.LIKELY
-        return [Reference(value.replace(":", "."), self._calls.inside_quotes(node), context, certainty)]
+        qualified, span = value.replace(":", "."), self._calls.inside_quotes(node)
+        return [Reference(qualified, span, context, certainty, never_run=self._gates.falls_back(node))]
 
     def pins(self) -> tuple[Pin, ...]:
         """Requirements on vLLM or TRL written as strings, as a setup script has them."""

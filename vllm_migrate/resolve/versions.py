@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 from vllm_migrate.files.located import VersionComparison
 from vllm_migrate.resolve.asked_attributes import target_has
 from vllm_migrate.resolve.dead_ends import behind_the_end, statements_after
+from vllm_migrate.resolve.fallbacks import falls_back
 from vllm_migrate.resolve.meaning import Kind
 from vllm_migrate.resolve.syntax import in_order
 
@@ -100,6 +101,10 @@ class VersionGates:
     def is_gated(self, node: ast.expr | ast.stmt) -> bool:
         """Whether a node stands under a test of vLLM's version."""
         return any(first <= node.lineno <= last for first, last in self._gated)
+
+    def falls_back(self, node: ast.AST) -> bool:
+        """Whether the target comes to a node, if at all, only on the way into a handler that is written."""
+        return self._target is not None and falls_back(self._syntax, self._names, node, self._target)
 
     def compared_as_text(self, text: SourceText) -> tuple[VersionComparison, ...]:
         """Comparisons of vLLM's version with a bound in which both sides are text."""

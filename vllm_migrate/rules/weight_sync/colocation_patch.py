@@ -129,6 +129,7 @@ class ColocationPatch(Rule):
                 file,
                 reference.span,
                 f"the patched {reference.qualified} is gone{since(found[1])}{now and f': it is now {now}'}",
+                level=Level.NOTE if reference.never_run else None,
                 safety=Safety.MANUAL,
                 advice=_AT_THE_NEW_PLACE[reference.context].format(now)
                 if now
