@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.reward.bench import Bench
+from vllm_migrate.reward.curve import length_curve
 from vllm_migrate.reward.limits import shipped_limits
 from vllm_migrate.reward.outcome import Check, Outcome, RewardReport
 from vllm_migrate.reward.registry import all_probes, selected
@@ -89,6 +90,7 @@ def examine(
         source=source,
         checks=tuple(checks),
         rewards=tuple(score.value for score in bench.scores),
+        curve=length_curve(samples, bench.values),
         seconds=time.monotonic() - begun,
     )
 

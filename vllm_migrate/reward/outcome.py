@@ -112,6 +112,19 @@ class LengthCurve:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoredBy:
+    """What one engine said to the samples, where a reward is a model that several engines serve.
+
+    Attributes:
+        name: of the engine, as reports call it: "V0 0.8.5".
+        rewards: one a sample, None where there was none.
+    """
+
+    name: str
+    rewards: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RewardReport:
     """Everything one examination of one reward found.
 
@@ -124,6 +137,8 @@ class RewardReport:
         checks: in the order of the registry.
         rewards: every sample's reward, for the histogram; None where there was none.
         curve: None where lengths or rewards don't vary.
+        engines: rewards of the same samples by engine, where several scored them; empty for functions.
+        taken: for what the functions were taken, in words, one a function; empty where nothing is to be said.
         seconds: wall time of the whole.
     """
 
@@ -137,6 +152,8 @@ class RewardReport:
     checks: tuple[Check, ...] = ()
     rewards: tuple[float | None, ...] = ()
     curve: LengthCurve | None = None
+    engines: tuple[ScoredBy, ...] = ()
+    taken: tuple[str, ...] = ()
     message: str = ""
     hint: str = ""
     seconds: float = 0.0
