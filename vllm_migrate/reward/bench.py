@@ -150,14 +150,14 @@ class Bench:
     @cached_property
     def right(self) -> list[int]:
         """Indices of the samples that earn the top reward, drawn evenly over prompts, at most `most`."""
-        return self._drawn([i for i, value in enumerate(self.values) if value >= self.top - TIE], "right")
+        return self.drawn([i for i, value in enumerate(self.values) if value >= self.top - TIE], "right")
 
     @cached_property
     def some(self) -> list[int]:
         """Indices of samples with a reward, drawn evenly over prompts, at most `most`."""
-        return self._drawn([i for i, value in enumerate(self.values) if np.isfinite(value)], "some")
+        return self.drawn([i for i, value in enumerate(self.values) if np.isfinite(value)], "some")
 
-    def _drawn(self, indices: list[int], name: str) -> list[int]:
+    def drawn(self, indices: list[int], name: str) -> list[int]:
         """At most `most` of them, one of every prompt before a second of any."""
         draw = self.random(name)
         by_group: dict[int, list[int]] = {}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.reward.answers import compare, given_answer, replace_answer, wrong_answer
+from vllm_migrate.reward.answers import compare, find_answer, given_answer, replace_answer, wrong_answer
 from vllm_migrate.reward.bench import TIE
 from vllm_migrate.reward.invariance import STAYS
 from vllm_migrate.reward.same import final_of
@@ -47,6 +47,8 @@ class Stakes:
         wrong: what wrong ones earn, over all prompts; NaN where that is not known.
         by_group: the bar of each prompt.
         slack: rewards this close are the same.
+        right_samples: indices of samples that surely give the reference answer, and earn for it; evenly drawn
+            over prompts, at most the bench's number.
         wrong_samples: indices of samples that are surely wrong, or that earn less than right ones where no
             answer can be read.
     """
@@ -56,7 +58,8 @@ class Stakes:
     wrong: float
     by_group: dict[int, float]
     slack: float
-    wrong_samples: tuple[int, ...]
+    wrong_samples: tuple[int, ...] = ()
+    right_samples: tuple[int, ...] = ()
 
     def bar(self, group: int) -> float:
         """What a wrong completion of this prompt earns."""
@@ -82,7 +85,16 @@ def measured(bench: Bench) -> Stakes:
         return _of_reference(bench, says, slack)
     reads = Reads.PROMPT if bench.model or reads_prompt(bench) else Reads.NOTHING
     wrong = tuple(i for i, said in enumerate(says) if said is False and np.isfinite(bench.values[i]))
-    return Stakes(reads, float("nan"), float("nan"), _medians(bench, wrong), slack, wrong)
+    right = [i for i, said in enumerate(says) if said and np.isfinite(bench.values[i])]
+    return Stakes(
+        reads,
+        float("nan"),
+        float("nan"),
+        _medians(bench, wrong),
+        slack,
+        wrong,
+        tuple(bench.drawn(right, "surely right")),
+    )
 
 
 def reads_prompt(bench: Bench) -> bool:
@@ -108,34 +120,48 @@ def _says(sample: Sample) -> bool | None:
 
 def _of_reference(bench: Bench, says: Sequence[bool | None], slack: float) -> Stakes:
     finite = np.isfinite(bench.values)
-    sure = [value for value, said in zip(bench.values, says, strict=True) if said and np.isfinite(value)]
-    right = bench.top if bench.is_verifier or len(sure) < _FEWEST else float(np.median(sure))
-    middle = (right + bench.bottom) / 2
+    sure = [i for i, said in enumerate(says) if said and finite[i]]
+    right = bench.top
+    if not bench.is_verifier and len(sure) >= _FEWEST:
+        right = float(np.median(bench.values[sure]))
+    varies = bench.top - bench.bottom > TIE
+    middle = (right + bench.bottom) / 2 if varies else right
     wrong = tuple(
         i
         for i, said in enumerate(says)
         if finite[i] and (said is False or (said is None and bench.values[i] < middle))
     )
-    seen = [_median(bench.values[list(wrong)]), *(_median(values) for values in _controls(bench))]
-    if bench.top - bench.bottom <= TIE:
-        known = [value for value in seen if np.isfinite(value)]
-        bar = max(known, default=bench.bottom)
-        right = right if right > bar + slack else float("nan")
-    else:
-        bar = max((value for value in seen if value <= middle), default=bench.bottom)
+    say_it = [
+        i
+        for i, said in enumerate(says)
+        if finite[i]
+        and (bench.values[i] > middle or not varies)
+        and (said or (said is None and _names_it(bench.samples[i])))
+    ]
+    chosen = bench.drawn(say_it, "surely right")
+    seen = [_median(bench.values[list(wrong)])]
+    seen += [_median(values) for values in _controls(bench, [bench.samples[i] for i in chosen[:_CONTROLS]])]
+    known = [value for value in seen if np.isfinite(value) and (value <= middle or not varies)]
+    bar = max(known, default=bench.bottom)
+    if not varies and right <= bar + slack:
+        right = float("nan")
     groups = {}
     for group in dict.fromkeys(bench.groups.tolist()):
         own = _median(bench.values[[i for i in wrong if bench.samples[i].group == group]])
-        groups[group] = max(bar, own) if own <= middle else bar
-    return Stakes(Reads.REFERENCE, right, bar, groups, slack, wrong)
+        groups[group] = max(bar, own) if varies and own <= middle else bar
+    apart = tuple(i for i in chosen if bench.values[i] > groups[bench.samples[i].group] + slack)
+    return Stakes(Reads.REFERENCE, right, bar, groups, slack, wrong, apart)
 
 
-def _controls(bench: Bench) -> list[np.typing.NDArray[np.float64]]:
+def _names_it(sample: Sample) -> bool:
+    return sample.answer is not None and find_answer(sample.completion, sample.answer) is not None
+
+
+def _controls(bench: Bench, right: Sequence[Sample]) -> list[np.typing.NDArray[np.float64]]:
     """What wrong answers earn in the place of right ones, and alone."""
-    chosen = [bench.samples[i] for i in bench.right[:_CONTROLS]]
     others = other_answers(bench)
     replaced, alone = [], []
-    for sample in chosen:
+    for sample in right:
         wrong = wrong_answer(final_of(sample.answer or ""), others=others)
         changed = replace_answer(sample, wrong) if wrong is not None else None
         if changed is not None and wrong is not None:

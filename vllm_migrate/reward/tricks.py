@@ -78,7 +78,7 @@ class Tried:
 def one_a_prompt(bench: Bench, most: int | None = None) -> list[Sample]:
     """A sample of every prompt with a reward, at most `most` prompts (the bench's number), drawn evenly."""
     by_group: dict[int, Sample] = {}
-    for index in [*bench.right, *bench.some]:
+    for index in [*bench.stakes.right_samples, *bench.right, *bench.some]:
         by_group.setdefault(bench.samples[index].group, bench.samples[index])
     found = [by_group[group] for group in sorted(by_group)]
     most = most or bench.most
