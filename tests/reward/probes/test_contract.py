@@ -130,6 +130,7 @@ def test_nothing_to_score_is_not_judged() -> None:
         ("did not return within 10 s", "hangs"),
         ("ended its process (exit status -11)", "ends its process"),
         ("ran out of the memory it is allowed", "out of memory"),
+        ("not scored: its process hung or ended 50 times before", "not scored"),
         ("something else", "other"),
     ],
 )

@@ -44,6 +44,7 @@ _SHOWN = 200
 _MOST_EXAMPLES = 5
 
 _KINDS = (
+    ("not scored", re.compile(r"^not scored")),
     ("wrong count", re.compile(r"returned \d+ rewards? for \d+")),
     ("not finite", re.compile(r"returned [-+]?(?:nan|inf)", re.IGNORECASE)),
     ("wrong type", re.compile(r"returned ")),
