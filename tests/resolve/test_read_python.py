@@ -391,6 +391,16 @@ def test_guards():
         ("vllm_version in GROWING", ""),
         ("is_old()", "first"),
         ("is_anything()", ""),
+        ("Version(vllm.__version__).release[:2] < (0, 7)", "first"),
+        ("Version(vllm.__version__).minor >= 7", "second"),
+        ("(0, 7, 0) <= version.parse(vllm.__version__).release", "second"),
+        ("Version(torch.__version__).release < (0, 7)", ""),
+        ("PARTS < (0, 7)", "first"),
+        ("PARTS[1] == 6", "first"),
+        ("PARTS == 6", ""),
+        ('tuple(int(x) for x in vllm.__version__.split(".")[:2]) < (0, 7)', "first"),
+        ('pkg_resources.get_distribution("vllm").version == "0.6.3"', "first"),
+        ('pkg_resources.get_distribution("torch").version == "0.6.3"', ""),
         ('hasattr(LLM("m"), "generate")', "second"),
         ('hasattr(LLM("m").llm_engine, "no_such_thing")', ""),  # what it guards is no longer done
         ('not hasattr(vllm.LLM, "chat")', "first"),
@@ -406,6 +416,7 @@ def test_branches_the_target_never_takes(test, dead):
         from packaging.version import Version
         from vllm import LLM
         OLD_ONES = ("0.5.4", "0.6.3")
+        PARTS = tuple(map(int, vllm.__version__.split(".")[:2]))
         GROWING = ["0.5.4"]
         def is_old():
             "Whether it is."

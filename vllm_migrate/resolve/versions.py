@@ -7,8 +7,9 @@ whose order is not that of versions, so it decides nothing here; equality of str
 from __future__ import annotations
 
 import ast
+import operator as operators
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
@@ -18,6 +19,7 @@ from vllm_migrate.resolve.dead_ends import behind_the_end, statements_after
 from vllm_migrate.resolve.fallbacks import falls_back
 from vllm_migrate.resolve.meaning import Kind
 from vllm_migrate.resolve.syntax import in_order
+from vllm_migrate.resolve.version_numbers import VersionNumbers, written_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +36,14 @@ _ORDER: dict[type[ast.cmpop], Callable[[Version, Version], bool]] = {
     ast.GtE: lambda a, b: a >= b,
     ast.Eq: lambda a, b: a == b,
     ast.NotEq: lambda a, b: a != b,
+}
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Lt: operators.lt,
+    ast.LtE: operators.le,
+    ast.Gt: operators.gt,
+    ast.GtE: operators.ge,
+    ast.Eq: operators.eq,
+    ast.NotEq: operators.ne,
 }
 _SYMBOLS: dict[type[ast.cmpop], str] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -60,6 +70,8 @@ class VersionGates:
         self._gated: list[tuple[int, int]] = []
         self._dead: list[tuple[int, int]] = []
         self._mentioned = mentions_version
+        release = target.release if target is not None else ()
+        self._numbers = VersionNumbers(syntax, self._is_version, (*release, 0, 0, 0)[: max(3, len(release))])
         for node in syntax.all(ast.If) if mentions_version or asks_attributes else ():
             if self._mentions_version(node.test):
                 self._gated += [_lines(node.body), *([_lines(node.orelse)] if node.orelse else [])]
@@ -158,7 +170,8 @@ class VersionGates:
         if isinstance(test, ast.UnaryOp):
             return self._mentions_version(test.operand)
         if isinstance(test, ast.Compare):
-            return any(self._is_version(side) for side in (test.left, *test.comparators))
+            sides = (test.left, *test.comparators)
+            return any(map(self._is_version, sides)) or any(self._numbers.of(s) is not None for s in sides)
         if isinstance(test, ast.Call):
             answer = self._answer(test)
             return (
@@ -231,6 +244,9 @@ class VersionGates:
             if None in versions and not found:
                 return None
             return found if isinstance(operator, ast.In) else not found
+        of_target = self._in_numbers(left, operator, right)
+        if of_target is not None:
+            return of_target
         order = _ORDER.get(type(operator))
         if order is None or (isinstance(right, ast.Constant) and right.value is None):
             return None
@@ -241,6 +257,19 @@ class VersionGates:
         if as_text and not isinstance(operator, (ast.Eq, ast.NotEq)):
             return None
         return order(sides[0], sides[1])
+
+    def _in_numbers(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> bool | None:
+        """`parsed.release[:2] >= (0, 8)`, `8 <= parsed.minor`."""
+        compare = _COMPARE.get(type(operator))
+        sides: list[tuple[int, ...] | int] = []
+        for side, other in ((left, right), (right, left)):
+            value = self._numbers.of(side) if written_numbers(other) is not None else written_numbers(side)
+            if value is None:
+                return None
+            sides.append(value)
+        if compare is None or isinstance(sides[0], int) is not isinstance(sides[1], int):
+            return None
+        return bool(compare(sides[0], sides[1]))
 
     def _members(self, node: ast.expr) -> list[ast.expr] | None:
         """The members of a collection that is written out, or of the one that a name stands for."""
@@ -260,8 +289,8 @@ class VersionGates:
         found = self._predicate(test)
         if found is not None:
             name, bound = found
-            operators: dict[str, type[ast.cmpop]] = {"ge": ast.GtE, "gt": ast.Gt, "le": ast.LtE, "lt": ast.Lt}
-            return _ORDER[operators[name[:2]]](self._target, bound)
+            kinds: dict[str, type[ast.cmpop]] = {"ge": ast.GtE, "gt": ast.Gt, "le": ast.LtE, "lt": ast.Lt}
+            return _ORDER[kinds[name[:2]]](self._target, bound)
         func = test.func
         if isinstance(func, ast.Attribute) and _is_startswith(test) and self._is_version(func.value):
             starts = _texts(test.args[0])
@@ -315,6 +344,8 @@ class VersionGates:
                 return self._is_version(node.args[0], depth + 1)
             return name in ("version", "get_version") and bool(node.args) and self._is_package(node.args[0])
         if isinstance(node, ast.Attribute):
+            if node.attr == "version" and isinstance(node.value, ast.Call):
+                return _is_distribution(node.value)
             if node.attr == "base_version":
                 return self._is_version(node.value, depth + 1)
             return node.attr == "__version__" and self._names.qualified(node) == "vllm.__version__"
@@ -394,6 +425,16 @@ def _catches_import(handler: ast.ExceptHandler) -> bool:
 def _as_text(version: Version) -> str:
     """What vLLM says of itself: always three numbers."""
     return str(version) if len(version.release) > 2 else f"{version}.0"  # noqa: PLR2004 - as it says
+
+
+def _is_distribution(node: ast.Call) -> bool:
+    """`pkg_resources.get_distribution("vllm")`, `importlib.metadata.distribution("vllm")`."""
+    func = node.func
+    name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
+    given = node.args[0] if node.args else None
+    return name in ("distribution", "get_distribution") and (
+        isinstance(given, ast.Constant) and given.value == "vllm"
+    )
 
 
 def _is_startswith(node: ast.AST | None) -> bool:
