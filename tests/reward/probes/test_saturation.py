@@ -15,7 +15,11 @@ def test_a_reward_with_something_left_to_earn_passes() -> None:
 def test_a_constant_reward_fails() -> None:
     check = PROBE(bench(lambda _: 0.5))
     assert check.outcome is Outcome.FAIL
-    assert "every one of 120 rewards is 0.5" in check.message
+    assert check.message == "every one of 120 rewards is 0.5"
+    assert "what it compares" in check.advice
+    form = PROBE(bench(lambda sample: float("Answer:" in sample.completion)))
+    assert form.outcome is Outcome.FAIL
+    assert "other texts earn less" in form.message
 
 
 def test_nearly_always_at_the_ceiling_fails() -> None:

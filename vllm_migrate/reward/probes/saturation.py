@@ -20,6 +20,7 @@ from vllm_migrate.reward.penalty import is_penalty
 NAME = "saturation"
 _FLOOR = 0.95  # rewardspy's: all but one in twenty at the bottom is a task the policy can't do
 FEWEST = 20
+_TRIED = 4
 _UNIT = "share of rewards at the ceiling"
 
 
@@ -40,17 +41,21 @@ def examine(bench: Bench) -> Check:
             f"a penalty, which {free:.1%} of the samples don't incur, as they should",
         )
     if len(bench.levels) == 1:
+        lower = _others_earn_less(bench)
         return Check(
             NAME,
             Outcome.FAIL,
-            f"every one of {len(values)} rewards is {values[0]:g}",
+            f"every one of {len(values)} rewards is {values[0]:g}"
+            + (", other texts earn less" if lower else ""),
             figure=Estimate(1.0),
             unit=_UNIT,
             count=len(values),
             counted="rewards",
             limits=limits,
             parts={"ceiling": 1.0, "floor": 1.0, "entropy in bits": 0.0},
-            advice="nothing can be learned from a constant reward: look at what it compares",
+            advice="all samples are alike to it: take harder prompts, or leave it out"
+            if lower
+            else "nothing can be learned from a constant reward: look at what it compares",
         )
     at_top = (values >= bench.top - TIE).astype(np.float64)
     share = clustered_mean(at_top, bench.groups[seen], seed=bench.seed)
@@ -73,6 +78,17 @@ def examine(bench: Bench) -> Check:
         parts={"ceiling": share.value, "floor": floor, "entropy in bits": _entropy(bench)},
         advice=advice,
     )
+
+
+def _others_earn_less(bench: Bench) -> bool:
+    """Whether a reward that is constant over the samples isn't over an empty text and halves of theirs."""
+    some = [bench.samples[index] for index in bench.some[:_TRIED]]
+    made = [sample.with_completion(text) for sample in some for text in ("", _half(sample.completion))]
+    return any(score.value is not None and score.value < bench.bottom - TIE for score in bench.score(made))
+
+
+def _half(text: str) -> str:
+    return text[: len(text) // 2]
 
 
 def _entropy(bench: Bench) -> float:
