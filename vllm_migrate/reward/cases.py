@@ -1,0 +1,82 @@
+"""Changed texts with what they earned before and after, counted by family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vllm_migrate.reward.figures import share
+from vllm_migrate.reward.outcome import Example
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vllm_migrate.audit.verdict import Estimate
+    from vllm_migrate.reward.sample import Sample
+
+SHOWN = 300
+_MOST_EXAMPLES = 5
+_LISTED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One changed text.
+
+    Attributes:
+        family: groups cases in the report's table.
+        words: what was done, for the examples.
+        sample: with the changed completion.
+        before, after: rewards, None where there was none.
+        counts: whether it is one of those that are counted: accepted where it should not be, for example.
+    """
+
+    family: str
+    words: str
+    sample: Sample
+    before: float | None
+    after: float | None
+    counts: bool
+
+
+def shares(cases: Sequence[Case]) -> dict[str, Estimate]:
+    """Of each family, the share of cases that count, with its exact interval."""
+    flags: dict[str, list[bool]] = {}
+    for case in cases:
+        flags.setdefault(case.family, []).append(case.counts)
+    return {family: share(sum(found), len(found)) for family, found in flags.items()}
+
+
+def sizes(cases: Sequence[Case]) -> dict[str, int]:
+    """How many cases each family has."""
+    found: dict[str, int] = {}
+    for case in cases:
+        found[case.family] = found.get(case.family, 0) + 1
+    return found
+
+
+def examples(cases: Sequence[Case]) -> tuple[Example, ...]:
+    """Five of the cases, one of every kind of change first."""
+    first = {case.words: case for case in reversed(cases)}
+    rest = [case for case in cases if first[case.words] is not case]
+    return tuple(
+        Example(
+            case.words,
+            case.before,
+            case.after,
+            shortened(case.sample.completion),
+            case.sample.prompt[-SHOWN:],
+        )
+        for case in [*first.values(), *rest][:_MOST_EXAMPLES]
+    )
+
+
+def shortened(text: str) -> str:
+    """A text's begin and end."""
+    return text if len(text) <= SHOWN else f"{text[: SHOWN // 2]} … {text[-SHOWN // 2 :]}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """The first three, and how many more there are."""
+    first = ", ".join(words[:_LISTED])
+    return first if len(words) <= _LISTED else f"{first} and {len(words) - _LISTED} more"
