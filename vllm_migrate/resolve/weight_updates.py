@@ -232,19 +232,25 @@ class WeightUpdateReader:
         return self._syntax.module if function is None else function
 
     def _reset_by_neighbours(self, function: Function | None) -> bool:
-        """Whether the cache is reset by who calls the function, or by a method beside it."""
+        """Whether the cache is reset by who calls the function, or by a method or route beside it.
+
+        One beside it is meant for that where it is called so, or where it puts the engine to sleep, too: an
+        engine that slept is updated before it is asked again.
+        """
         if function is None:
             return False
-        class_ = self._syntax.parents.get(function)
+        holder = self._syntax.parents.get(function)
         for call in self._syntax.all(ast.Call):
             if _method(call) != "reset_prefix_cache":
                 continue
             around = self._syntax.function(call)
             if around is None or around is function:
                 continue
-            beside = isinstance(class_, ast.ClassDef) and self._syntax.parents.get(around) is class_
-            calls_it = any(_method(c) == function.name for c in calls_in(self._syntax, around))
-            if calls_it or (beside and "reset" in around.name):
+            beside = self._syntax.parents.get(around) is holder and (
+                isinstance(holder, (ast.ClassDef, *FUNCTIONS)) or bool(getattr(around, "decorator_list", ()))
+            )
+            called = {_method(c) for c in calls_in(self._syntax, around)}
+            if function.name in called or (beside and ("reset" in around.name or "sleep" in called)):
                 return True
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import AddArgument, InsertStatement
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from vllm_migrate.facts.model import Change
     from vllm_migrate.files.located import Argument, Call, FileFacts
     from vllm_migrate.rules.base import Context
+
+_TURNED_OFF = re.compile(
+    rb"if [^\n]*\benable_prefix_caching\b[^\n]*:\s*\n\s*[\w.]+\.enable_prefix_caching\s*=\s*False\b"
+)
 
 
 def default_change(name: str, context: Context) -> Change | None:
@@ -53,6 +58,18 @@ def is_passed_on(call: Call, name: str, context: Context) -> bool:
     A call of the user's own wrapper leaves it to the call within, which is judged by itself.
     """
     return call.wrapped or (call.open_ended and name in context.project.passes_on)
+
+
+def cache_turned_off(file: FileFacts, context: Context) -> bool:
+    """Whether the project switches prefix caching off where its command line asks for it.
+
+    `if args.enable_prefix_caching: args.enable_prefix_caching = False`: what reaches an engine by a name is
+    False then. An engine of the file for which True is written keeps its cache.
+    """
+    if context.mentions is None or not context.mentions.matches(_TURNED_OFF):
+        return False
+    given = [call.argument("enable_prefix_caching") for call in engine_calls(file)]
+    return any(given) and all(one is None or one.value.literal is not True for one in given)
 
 
 def add(call: Call, change: Change) -> tuple[Edit, ...]:

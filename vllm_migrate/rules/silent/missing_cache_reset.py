@@ -9,7 +9,7 @@ from packaging.version import Version
 from vllm_migrate.edits.model import InsertStatement, Level, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.silent.defaults import default_change
+from vllm_migrate.rules.silent.defaults import cache_turned_off, default_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +45,9 @@ class MissingCacheReset(Rule):
     It speaks where the engine keeps its cache: `enable_prefix_caching` was written and is not `False`, it may
     come from arguments that can't be followed, or the recipe is "fast", which leaves V1's cache on. With the
     recipe "parity" engines that don't say are mended where they are built (prefix-cache-over-weight-update).
+
+    Silent where a method or route beside the update resets the cache, by its name or before it puts the
+    engine to sleep, and where the project turns the cache off as soon as its command line asks for it.
 
     ## Why it matters
     No weight update clears the cache, whichever way the weights take. GRPO repeats its prompts, so the next
@@ -132,6 +135,8 @@ class MissingCacheReset(Rule):
         """Yield weight updates without a reset."""
         change = default_change("prefix-caching", context)
         if change is None or not file.updates or not keeps_cache(file.use, context):
+            return
+        if cache_turned_off(file, context):
             return
         for update in file.updates:
             if update.reset or update.dead or update.woken:

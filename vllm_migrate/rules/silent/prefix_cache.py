@@ -9,7 +9,14 @@ from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built
 from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.silent.apart import is_apart
-from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, is_passed_on, setting
+from vllm_migrate.rules.silent.defaults import (
+    add,
+    cache_turned_off,
+    calls_with,
+    default_change,
+    is_passed_on,
+    setting,
+)
 from vllm_migrate.rules.silent.held import keeps_weights
 
 if TYPE_CHECKING:
@@ -85,6 +92,8 @@ class PrefixCacheOverWeightUpdate(Rule):
             if written is not None and (written.value.literal is False or use.resets_cache):
                 continue
             if is_passed_on(call, name, context) or (use.resets_cache and not _forgets_reset(file)):
+                continue
+            if written is not None and written.value.literal is not True and cache_turned_off(file, context):
                 continue
             if keeps_weights(file, call, context):
                 continue
