@@ -161,6 +161,20 @@ def test_an_import_that_is_gone_is_told_what_fits_the_name(text: str, said: str,
     assert unsaid not in advice
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("VLLM_ALL2ALL_BACKEND", "the engine has an argument all2all_backend"),
+        ("VLLM_SKIP_DEEP_GEMM_WARMUP", "VLLM_DEEP_GEMM_WARMUP came since"),
+        ("VLLM_USE_AITER_UNIFIED_ATTENTION", "VLLM_ROCM_USE_AITER_UNIFIED_ATTENTION came since"),
+        ("VLLM_OPENVINO_KVCACHE_SPACE", "remove VLLM_OPENVINO_KVCACHE_SPACE"),
+    ],
+)
+def test_a_variable_with_a_successor_is_not_just_removed(name: str, said: str) -> None:
+    (found,) = find(by_code("VM890"), f"export {name}=1\npython train.py\n", "run.sh")
+    assert found.advice.startswith(said)
+
+
 def test_names_with_the_same_words_but_for_how_it_is_asked_speak_of_the_same() -> None:
     others = ("get_num_unfinished_requests", "get_num_queued_tokens", "requests", "has_unfinished_requests")
     assert same_work("has_unfinished_requests", others) == ("get_num_unfinished_requests",)

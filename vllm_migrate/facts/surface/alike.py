@@ -25,6 +25,8 @@ _ENOUGH = 4
 """Longer names worth listing; more of them would be a family, not a successor."""
 _ASKING = frozenset({"are", "count", "do", "get", "has", "is", "num", "number", "of"})
 """Words of a name that say how something is asked for, not what."""
+_OF_SETTINGS = frozenset({"enable", "use", "vllm"})
+"""Words that names of settings have or haven't, whatever they set."""
 
 
 def words(name: str) -> list[str]:
@@ -54,6 +56,21 @@ def same_work(name: str, others: Iterable[str]) -> tuple[str, ...]:
     """
     wanted = _matter(name)
     return tuple(other for other in others if other != name and len(wanted) > 1 and _matter(other) == wanted)
+
+
+def same_setting(name: str, others: Iterable[str]) -> tuple[str, ...]:
+    """Those of some settings with all words of another or all but a few of them: longer and shorter names.
+
+    `VLLM_USE_AITER_UNIFIED_ATTENTION` and `VLLM_ROCM_USE_AITER_UNIFIED_ATTENTION`. One word in common says
+    too little.
+    """
+    wanted = set(words(name)) - _OF_SETTINGS
+    found = []
+    for other in others:
+        own = set(words(other)) - _OF_SETTINGS
+        if other != name and min(len(own), len(wanted)) > 1 and (own <= wanted or wanted <= own):
+            found.append((len(own ^ wanted), other))
+    return tuple(other for _, other in sorted(found))
 
 
 def _matter(name: str) -> list[str]:

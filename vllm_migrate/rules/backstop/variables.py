@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
+from vllm_migrate.facts.surface.alike import same_setting, words
 from vllm_migrate.rules.backstop.absent import near, sentence
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import FileFacts, Variable
     from vllm_migrate.rules.base import Context
 
+_ARGUMENTS = "vllm.engine.arg_utils.EngineArgs"
+
 
 class UnknownVariable(Rule):
     """An environment variable of vLLM's is set that the target doesn't read.
@@ -30,7 +33,8 @@ class UnknownVariable(Rule):
 
     ## Why it matters
     An unknown variable raises nothing: what it asked for doesn't happen. A variable that no release before
-    the target read is a note, where it looks like a slip; it may as well be the project's own.
+    the target read is a note, where it looks like a slip; it may as well be the project's own. Where an
+    argument of the engine's has its name, or a variable like it came since, the advice says so.
 
     ## Fix safety
     Left to a person.
@@ -72,8 +76,28 @@ class UnknownVariable(Rule):
                     variable.span,
                     sentence(name, absence, context.api),
                     level=level,
-                    advice=f"remove {name}" + (f", or set {meant} if that is meant" if meant else ""),
+                    advice=_advice(name, meant, absence, context),
                 )
+
+
+def _advice(name: str, meant: str, absence: Absence, context: Context) -> str:
+    """What to do about a variable: what may have taken its place comes before its removal."""
+    if meant:
+        return f"remove {name}, or set {meant} if that is meant"
+    if not absence.last:
+        return f"remove {name}"
+    surface, before = context.api.surface, context.api.at(absence.last)
+    alike = same_setting(name, surface.parameters(_ARGUMENTS) or ())
+    wanted = {*words(name)} - {"vllm"}
+    exact = next((one for one in alike if {*words(one)} == wanted), "")
+    if exact:
+        return f"the engine has an argument {exact}: see if it is to be set there, before {name} is removed"
+    since = same_setting(name, (one for one in surface.variables if one not in before.variables))
+    if since:
+        return (
+            f"{since[0]} came since, a guess by its name: see if it does the same, before {name} is removed"
+        )
+    return f"remove {name}"
 
 
 def _level(variable: Variable, absence: Absence, meant: str, file: FileFacts) -> Level | None:
