@@ -10,7 +10,6 @@ from vllm_migrate.reward.probes.resolution import PROBE
 def test_right_and_wrong_are_far_apart() -> None:
     check = PROBE(bench(exact))
     assert check.outcome is Outcome.PASS
-    assert check.parts["distinct rewards"] == 2
     assert "2 distinct rewards" in check.message
 
 
@@ -31,7 +30,7 @@ def test_a_tie_breaker_is_found_among_honest_differences() -> None:
     ]
     check = PROBE(bench(lambda s: (1.0 if s.group % 3 == 0 else exact(s)) + 1e-5 * len(s.completion), longer))
     assert check.outcome is Outcome.WARN
-    assert check.parts["median deviation"] > 0.1
+    assert "below 0.001 in 10 of 30" in check.message
 
 
 def test_where_nothing_differs_there_is_nothing_to_blow_up() -> None:

@@ -22,7 +22,7 @@ def verifier(sample: Sample) -> float:
 def test_a_verifier_that_is_right_passes() -> None:
     check = PROBE(bench(verifier))
     assert check.outcome is Outcome.PASS
-    assert check.parts["kappa"] == 1
+    assert "kappa 1.00" in check.message
     assert check.parts["confirmed by math-verify"] in {0, 1}  # by whether the extra is installed
     assert check.parts["right, paid"] == pytest.approx(2 / 3)
     assert check.message == "they disagree on 0 of 120 samples (kappa 1.00)"
@@ -69,7 +69,7 @@ def test_a_form_that_it_does_not_read_is_its_own_demand() -> None:
 def test_a_verifier_that_accepts_nothing_of_one_form_among_none_is_caught() -> None:
     check = PROBE(bench(lambda s: float(verifier(s) == 0)))
     assert check.outcome is Outcome.FAIL
-    assert check.parts["kappa"] < 0
+    assert "kappa -" in check.message
 
 
 def test_partial_credit_is_cut_where_it_separates_best() -> None:

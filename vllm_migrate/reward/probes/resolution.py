@@ -66,7 +66,6 @@ def examine(bench: Bench) -> Check:
         counted="prompts",
         limits=limits,
         worst=tuple(_example(bench, by_group[group]) for group in small[:_MOST_EXAMPLES]),
-        parts={"distinct rewards": float(levels), "median deviation": median},
         advice=advice if outcome is not Outcome.PASS else "",
     )
 

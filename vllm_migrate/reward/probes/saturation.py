@@ -52,7 +52,7 @@ def examine(bench: Bench) -> Check:
             count=len(values),
             counted="rewards",
             limits=limits,
-            parts={"ceiling": 1.0, "floor": 1.0, "entropy in bits": 0.0},
+            parts={"ceiling": 1.0, "floor": 1.0},
             advice="all samples are alike to it: take harder prompts, or leave it out"
             if lower
             else "nothing can be learned from a constant reward: look at what it compares",
@@ -69,13 +69,14 @@ def examine(bench: Bench) -> Check:
     return Check(
         NAME,
         outcome,
-        f"{share.value:.1%} at the ceiling of {bench.top:g}, {floor:.1%} at the floor of {bench.bottom:g}",
+        f"{share.value:.1%} at the ceiling of {bench.top:g}, {floor:.1%} at the floor of {bench.bottom:g}"
+        f" ({_entropy(bench):.2g} bits a reward)",
         figure=share,
         unit=_UNIT,
         count=len(values),
         counted="rewards",
         limits=limits,
-        parts={"ceiling": share.value, "floor": floor, "entropy in bits": _entropy(bench)},
+        parts={"ceiling": share.value, "floor": floor},
         advice=advice,
     )
 

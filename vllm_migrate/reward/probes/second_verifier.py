@@ -152,7 +152,6 @@ def examine(bench: Bench) -> Check:
             "right, not paid": missed / count,
             "wrong, paid": bought / count,
             "wrong, not paid": float((~table.right & ~table.paid).mean()),
-            "kappa": table.kappa,
             "confirmed by math-verify": sum(bench.opinions[i].both for i in table.indices.tolist()) / count,
         },
         advice=_advice(missed, bought) if outcome is not Outcome.PASS else "",
