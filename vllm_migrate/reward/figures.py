@@ -47,6 +47,14 @@ def clustered_mean(values: NDArray[np.float64], groups: NDArray[np.int64], *, se
     return Estimate(float(values.mean()), float(low), float(high))
 
 
+def unsigned(estimate: Estimate) -> Estimate:
+    """A figure without its sign, its interval turned with it; the lower end may lie below 0."""
+    low, high = estimate.low, estimate.high
+    if estimate.value >= 0 or low is None or high is None:
+        return Estimate(abs(estimate.value), low, high)
+    return Estimate(-estimate.value, -high, -low)
+
+
 def judged(limits: Limits, estimate: Estimate) -> Outcome:
     """The outcome of a figure that is an estimate: it fails where its whole interval lies beyond the limit.
 
