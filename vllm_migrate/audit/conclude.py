@@ -136,7 +136,7 @@ class Conclusion:
             [rollout.prompt for rollout in reference.rollouts],
             candidate.rewards,
             [rollout.prompt for rollout in candidate.rollouts],
-            function=f"{self._plan.reward.file.name}:{self._plan.reward.name}",
+            function=self._plan.reward.short,
             seed=self._plan.seed,
             thresholds=self._plan.thresholds,
         )

@@ -1,67 +1,95 @@
-"""A reward function of the user's as a `Scorer`: what goes wrong with a text is a fault of that text."""
+"""A user's reward, one function or a weighted sum, as a `Scorer`: what goes wrong is a fault of its text."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vllm_migrate.errors import RewardError
 from vllm_migrate.reward.bench import columns_of
-from vllm_migrate.reward.load import Texts, score
-from vllm_migrate.reward.sample import Score
+from vllm_migrate.reward.load import RewardFunction, Texts
+from vllm_migrate.reward.sandbox import Bounds, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from vllm_migrate.reward.load import RewardFunction
-    from vllm_migrate.reward.sample import Sample
+    from typing_extensions import Self
+
+    from vllm_migrate.reward.sample import Sample, Score
+    from vllm_migrate.reward.sandbox import Taken
 
 
 @dataclass
 class FunctionScorer:
-    """Asks a function in a process of its own.
+    """Asks one or several functions in a process of its own, which is kept until `close`.
 
     Attributes:
-        function: the reward.
+        function: the reward; several are summed by their weights.
         batch: completions a call where nothing else is asked for.
+        style: one of `sandbox.STYLES`.
+        python: interpreter that runs them; ours if None.
+        bounds: what they may take.
+        passed: names of environment variables they see besides harmless ones.
+        home: whether they see the user's home directory.
     """
 
-    function: RewardFunction
+    function: RewardFunction | Sequence[RewardFunction]
     batch: int = 8
-    _known: dict[str, Score] = field(default_factory=dict)
+    style: str = "auto"
+    python: Path | None = None
+    bounds: Bounds = field(default_factory=Bounds)
+    passed: tuple[str, ...] = ()
+    home: bool = False
+    _sandbox: Sandbox = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        functions = (self.function,) if isinstance(self.function, RewardFunction) else tuple(self.function)
+        self._sandbox = Sandbox(
+            functions,
+            style=self.style,
+            python=self.python,
+            bounds=self.bounds,
+            passed=self.passed,
+            home=self.home,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def kind(self) -> str:
+        """As in `RewardReport.kind`."""
+        return "function" if len(self._sandbox.functions) == 1 else "weighted sum"
+
+    def open(self) -> Taken:
+        """Import the functions, and say what they were taken for.
+
+        Raises:
+            RewardError: they can't be imported, or their signatures leave open how to call them.
+        """
+        return self._sandbox.open()
+
+    def close(self) -> None:
+        """End the process."""
+        self._sandbox.close()
 
     def score(
         self, samples: Sequence[Sample], *, batch: int | None = None, fresh: bool = False
     ) -> list[Score]:
-        """As `bench.Scorer.score`."""
-        if batch is not None or fresh:
-            return self._asked(samples, batch or self.batch)
-        keys = [_key(sample) for sample in samples]
-        new = {key: sample for key, sample in zip(keys, samples, strict=True) if key not in self._known}
-        self._known |= zip(new, self._asked(list(new.values()), self.batch), strict=True)
-        return [self._known[key] for key in keys]
-
-    def _asked(self, samples: Sequence[Sample], batch: int) -> list[Score]:
-        try:
-            values = score(self.function, _texts(samples, batch))
-        except RewardError as error:
-            if len(samples) == 1:
-                return [Score(None, error.message)]
-            middle = len(samples) // 2
-            return self._asked(samples[:middle], batch) + self._asked(samples[middle:], batch)
-        return [Score(value) for value in values]
+        """As `bench.Scorer.score`; every sample is asked about, whatever was asked before."""
+        return self._sandbox.ask(texts_of(samples), batch or self.batch, fresh=fresh)
 
 
-def _texts(samples: Sequence[Sample], batch: int) -> Texts:
+def texts_of(samples: Sequence[Sample]) -> Texts:
+    """Samples as lists."""
     return Texts(
         prompts=[sample.prompt for sample in samples],
         completions=[sample.completion for sample in samples],
         completion_ids=[sample.token_ids for sample in samples],
         columns=columns_of(samples),
-        group=batch,
+        answers=[sample.answer for sample in samples],
+        messages=[sample.messages for sample in samples] if any(s.messages for s in samples) else (),
     )
-
-
-def _key(sample: Sample) -> str:
-    return json.dumps([sample.prompt, sample.completion, sample.columns], sort_keys=True, default=str)

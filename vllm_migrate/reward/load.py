@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -30,13 +31,27 @@ _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "VIRTUAL_ENV")  
 
 @dataclass(frozen=True, slots=True)
 class RewardFunction:
-    """A function named by the user as `file.py:function`."""
+    """A function named by the user as `file.py:function`.
 
-    file: Path
+    Attributes:
+        file: None where a module is named.
+        name: of the function in it, dotted where it is inside a class.
+        module: dotted name, "" where a file is named.
+        weight: in the sum, where there are several.
+    """
+
+    file: Path | None
     name: str
+    module: str = ""
+    weight: float = 1.0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.name}"
+        return f"{self.file or self.module}:{self.name}"
+
+    @property
+    def short(self) -> str:
+        """Without the file's directory."""
+        return f"{self.file.name if self.file else self.module}:{self.name}"
 
 
 def parse_reward(text: str) -> RewardFunction:
@@ -54,6 +69,32 @@ def parse_reward(text: str) -> RewardFunction:
     return RewardFunction(path.resolve(), name)
 
 
+def parse_weighted(text: str) -> RewardFunction:
+    """`file.py:function`, `package.module:function`, either with `=0.7` behind it.
+
+    Raises:
+        UsageError: it is of no such form, or there is no such file.
+    """
+    named, equals, number = text.rpartition("=")
+    if not equals:
+        named, number = text, "1"
+    file, _, name = named.rpartition(":")
+    if not file or not name or not all(part.isidentifier() for part in name.split(".")):
+        raise UsageError(f"a reward is given as file.py:function or package.module:function, not {text!r}")
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = math.nan
+    if not math.isfinite(weight):
+        raise UsageError(f"the weight of a reward is a number, as in {named}=0.7, not {number!r}")
+    path = Path(file)
+    if path.is_file():
+        return RewardFunction(path.resolve(), name, weight=weight)
+    if path.suffix == ".py" or not all(part.isidentifier() for part in file.split(".")):
+        raise UsageError(f"no reward file at {file}")
+    return RewardFunction(None, name, file, weight)
+
+
 @dataclass(frozen=True, slots=True)
 class Texts:
     """What is to be scored, one entry a completion, in one order throughout.
@@ -61,6 +102,8 @@ class Texts:
     Attributes:
         columns: extra columns of the prompts file, one list a column, entries repeated per completion.
         group: completions per call, those of one prompt, as a GRPO trainer would pass them.
+        answers: the reference answers, None where there is none; empty where there are none at all.
+        messages: the conversations that the prompts were rendered from; empty where there are none at all.
     """
 
     prompts: Sequence[str]
@@ -68,6 +111,8 @@ class Texts:
     completion_ids: Sequence[Sequence[int]]
     columns: dict[str, list[Any]]
     group: int = 1
+    answers: Sequence[str | None] = ()
+    messages: Sequence[Sequence[dict[str, Any]]] = ()
 
 
 def score(function: RewardFunction, texts: Texts, *, wall_seconds: float = WALL_SECONDS) -> list[float]:

@@ -1,0 +1,219 @@
+"""Answers jobs about a user's reward until there are no more.
+
+A frame on the job descriptor is a length in eight bytes and a marshalled value: first the start, then chunks
+of texts. A frame on the answer descriptor is two lengths in four bytes each, JSON, and that many doubles: NaN
+where there is no reward. Parents don't unmarshal: what comes from here is not to be trusted.
+
+Before each call, chunk, first and last text, and the time stand on the board: whoever finds this process dead
+or hanging knows at which text.
+"""
+
+from __future__ import annotations
+
+import json
+import marshal
+import mmap
+import os
+import resource
+import struct
+import sys
+import time
+from array import array
+from typing import Any
+
+from .asking import Asker
+from .loaded import Refused, load
+from .styles import TEXT, style_of
+
+FLUSH_SECONDS = 0.25  # a careful chunk's answers are sent call by call
+BOARD = struct.Struct("<qqqd")
+_LENGTHS = struct.Struct("<II")
+_NAN = float("nan")
+
+
+class Server:
+    """The functions of one reward, and how they are answered for.
+
+    Attributes:
+        answer: descriptor of the answers.
+        board: shared memory.
+        chunk: number of the one that is being answered.
+    """
+
+    def __init__(self, answer: int, board: mmap.mmap) -> None:
+        self.answer = answer
+        self.board = board
+        self.chunk = -1
+        self.askers: list[Asker] = []
+        self.weights: list[float] = []
+        self.names: list[str] = []
+        self._pid = os.getpid()
+        self._loop: Any = None
+
+    def at(self, start: int, stop: int) -> None:
+        """Say which texts are asked about from now on."""
+        BOARD.pack_into(self.board, 0, self.chunk, start, stop, time.monotonic())
+
+    def start(self, job: dict[str, Any]) -> None:
+        """Load the functions, and say how they will be called."""
+        try:
+            sums = len(job["functions"]) > 1
+            for one in job["functions"]:
+                self.names.append(one["said"])
+                function = load(one["file"], one["module"], one["attribute"], job["directory"])
+                style = style_of(function, job["style"])
+                self.askers.append(Asker(function, style, sums=sums, at=self.at))
+                self.weights.append(one["weight"])
+        except Refused as refused:
+            self.send({"refused": str(refused), "function": self.names[-1]})
+            return
+        styles = [asker.style for asker in self.askers]
+        everything = any(style.kind != TEXT and style.names is None for style in styles)
+        names = set().union(*[style.names or () for style in styles if style.kind != TEXT])
+        if any(style.kind == "verl" for style in styles):
+            names |= {"reward_model", "ground_truth", "data_source", "extra_info"}
+        self.send(
+            {
+                "styles": [style.kind for style in styles],
+                "said": [style.said for style in styles],
+                "columns": None if everything else sorted(names),
+                "ids": any(style.wants("completion_ids") for style in styles if style.kind == "trl"),
+                "modules": _own_modules() if job["modules"] else [],
+            }
+        )
+
+    def answered(self, chunk: dict[str, Any]) -> None:
+        """Ask about the texts of a chunk, call by call, and send what was said every quarter second."""
+        self.chunk = chunk["number"]
+        for asker in self.askers:
+            asker.take(chunk)
+        values = array("d")
+        faults: dict[int, str] = {}
+        first = 0
+        sent = time.monotonic()
+        calls = chunk["calls"]
+        for number, (start, stop) in enumerate(calls):
+            for place, value in enumerate(self.called(start, stop), start):
+                if type(value) is float:
+                    values.append(value)
+                else:
+                    values.append(_NAN)
+                    if value is not None:
+                        faults[place] = value
+            last = number == len(calls) - 1
+            if last or chunk["careful"] or time.monotonic() - sent > FLUSH_SECONDS:
+                self.at(-1, -1)  # no call is being made
+                self.send(
+                    {"chunk": self.chunk, "first": first, "last": number, "faults": list(faults.items())},
+                    values,
+                )
+                values = array("d")
+                faults = {}
+                first = number + 1
+                sent = time.monotonic()
+
+    def called(self, start: int, stop: int) -> list[Any]:
+        """What all functions together say to some texts."""
+        if len(self.askers) == 1 and self.weights[0] == 1:
+            found = self.askers[0].ask(start, stop)
+            if hasattr(found, "__await__"):
+                found = self.awaited([found])[0]
+            self._only_here()
+            return found  # type: ignore[no-any-return]
+        asked = [asker.ask(start, stop) for asker in self.askers]
+        asked = self.awaited(asked)
+        self._only_here()
+        return [self.summed(parts) for parts in zip(*asked)]  # noqa: B905 - 3.8 runs this
+
+    def summed(self, parts: tuple[Any, ...]) -> float | str | None:
+        """The weighted sum, without the functions that abstained, as TRL does."""
+        total, spoke = 0.0, False
+        for name, weight, part in zip(self.names, self.weights, parts):  # noqa: B905 - 3.8 runs this
+            if isinstance(part, str):
+                return f"{part} ({name})" if len(parts) > 1 else part
+            if part is not None:
+                total, spoke = total + weight * part, True
+        return total if spoke else None
+
+    def awaited(self, asked: list[Any]) -> list[Any]:
+        """Several answers, those that have to be awaited at once."""
+        if not any(hasattr(one, "__await__") for one in asked):
+            return asked
+        import asyncio  # noqa: PLC0415 - costs more than all else here, and few need it
+
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+
+        async def same(value: Any) -> Any:
+            return await value if hasattr(value, "__await__") else value
+
+        async def together() -> list[Any]:
+            return list(await asyncio.gather(*[same(one) for one in asked]))
+
+        return self._loop.run_until_complete(together())  # type: ignore[no-any-return]
+
+    def _only_here(self) -> None:
+        """A function that forked has returned in its child as well: only one of both answers."""
+        if os.getpid() != self._pid:
+            os._exit(0)
+
+    def send(self, message: dict[str, Any], values: array[float] | None = None) -> None:
+        """One answer."""
+        text = json.dumps(message).encode()
+        count = 0 if values is None else len(values)
+        left = memoryview(_LENGTHS.pack(len(text), count) + text + (values.tobytes() if values else b""))
+        while left:
+            left = left[os.write(self.answer, left) :]
+
+
+def main(job: int, answer: int, board: int) -> None:
+    """Answer frames from `job`; returns when there are no more."""
+    for descriptor in (job, answer, board):
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 - positional only
+    with os.fdopen(job, "rb") as jobs:
+        start = _frame(jobs)
+        if start is None:
+            return
+        _bound(start)
+        server = Server(answer, mmap.mmap(board, BOARD.size))
+        server.start(start)
+        while True:
+            chunk = _frame(jobs)
+            if chunk is None:
+                return
+            server.answered(chunk)
+
+
+def _frame(stream: Any) -> Any:
+    """The next job, None after the last."""
+    head = stream.read(8)
+    return marshal.loads(stream.read(int.from_bytes(head, "little"))) if len(head) == 8 else None  # noqa: S302, PLR2004 - from our own process
+
+
+def _bound(start: dict[str, Any]) -> None:
+    """Bound what a runaway function can take from the machine."""
+    for kind, wanted in (
+        (resource.RLIMIT_CPU, start["cpu_seconds"]),
+        (resource.RLIMIT_AS, start["memory_bytes"]),
+        (resource.RLIMIT_FSIZE, start["file_bytes"]),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        if wanted is None:
+            continue
+        _, hard = resource.getrlimit(kind)
+        value = int(wanted) if hard == resource.RLIM_INFINITY else min(int(wanted), hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def _own_modules() -> list[str]:
+    """Files of the imported modules that are in no environment: those of the user's project."""
+    roots = tuple({os.path.realpath(one) + os.sep for one in (sys.prefix, sys.base_prefix)})
+    here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib costs as much as all else here
+    files = {
+        os.path.realpath(file)
+        for module in list(sys.modules.values())
+        if isinstance(file := getattr(module, "__file__", None), str)
+    }
+    return sorted(
+        file for file in files if not file.startswith((*roots, here)) and "site-packages" not in file
+    )
