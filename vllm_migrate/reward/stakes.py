@@ -149,7 +149,7 @@ def _of_reference(bench: Bench, says: Sequence[bool | None], slack: float) -> St
     for group in dict.fromkeys(bench.groups.tolist()):
         own = _median(bench.values[[i for i in wrong if bench.samples[i].group == group]])
         groups[group] = max(bar, own) if varies and own <= middle else bar
-    apart = tuple(i for i in chosen if bench.values[i] > groups[bench.samples[i].group] + slack)
+    apart = tuple(i for i in chosen if not varies or bench.values[i] > groups[bench.samples[i].group] + slack)
     return Stakes(Reads.REFERENCE, right, bar, groups, slack, wrong, apart)
 
 

@@ -1,0 +1,166 @@
+"""Does the reward look at the prompt? A completion that is right for one is wrong for another.
+
+Procedure: right completions (those above their prompt's median, where answers are not known) are scored under
+another prompt, with that prompt's columns. The other prompt's reference answer differs, by far where it is a
+number, and the completion does not happen to say it. CROME (arXiv 2506.16507) trains reward models on such
+pairs.
+
+Figure: probability that a completion earns more under its own prompt than one from elsewhere does there, ties
+counted half (the area under the ROC curve, by prompt), with an interval over prompts. It fails where the
+whole interval is below the limit. A reward that looks at the reference must not take any completion from
+elsewhere for right: more than 3% of them, interval and all, fail, fewer are a warning. A function that looks
+at nothing but the completion is a reward for form, and not asked.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vllm_migrate.reward.answers import compare, find_answer
+from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
+from vllm_migrate.reward.cases import Case, examples
+from vllm_migrate.reward.figures import clustered_mean, judged, share
+from vllm_migrate.reward.outcome import Check, Outcome
+from vllm_migrate.reward.parsed import parse
+from vllm_migrate.reward.same import final_of
+from vllm_migrate.reward.stakes import Reads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vllm_migrate.audit.verdict import Estimate
+    from vllm_migrate.reward.sample import Sample
+
+NAME = "swap"
+FEWEST = 8
+TAKEN = 0.03  # judgement, as the other probes' that count what a verifier takes wrongly
+_FAR = 0.3  # so far apart that no tolerance takes one number for the other
+_TURNS = 2
+
+
+def examine(bench: Bench) -> Check:
+    """How surely a completion earns more under its own prompt."""
+    stakes = bench.stakes
+    if stakes.reads is Reads.NOTHING:
+        message = "it looks at neither prompt nor reference: a reward for form earns the same anywhere"
+        return Check(NAME, Outcome.NOT_APPLICABLE, message)
+    pairs = _pairs(bench, _base(bench))
+    prompts = {sample.group for _, sample in pairs}
+    if len(prompts) < FEWEST:
+        message = f"{len(prompts)} prompts with a right completion to swap are too few; {FEWEST} are needed"
+        return Check(NAME, Outcome.NOT_JUDGED, message)
+    scores = bench.score([sample for _, sample in pairs])
+    cases = [
+        Case(
+            "swapped",
+            "a completion of another prompt",
+            sample,
+            float(bench.values[index]),
+            score.value,
+            stakes.earns(score.value, sample.group) if stakes.reads is Reads.REFERENCE else False,
+        )
+        for (index, sample), score in zip(pairs, scores, strict=True)
+    ]
+    known = [case for case in cases if case.after is not None]
+    if not known:
+        return Check(NAME, Outcome.NOT_JUDGED, "swapped completions got no reward")
+    wins = np.array([_wins(case) for case in known])
+    figure = clustered_mean(wins, np.array([case.sample.group for case in known]), seed=bench.seed)
+    taken = share(sum(case.counts for case in cases), len(cases))
+    limits = limits_of(bench, NAME)
+    outcome = judged(limits, figure)
+    if taken.value > 0 and outcome is not Outcome.FAIL:
+        outcome = Outcome.FAIL if (taken.low or 0.0) > TAKEN else Outcome.WARN
+    parts = {
+        "AUC": figure.value,
+        "own mean": _mean([c.before for c in known]),
+        "swapped mean": _mean([c.after for c in known]),
+    }
+    if stakes.reads is Reads.REFERENCE:
+        parts["taken for right"] = taken.value
+    found = outcome is not Outcome.PASS
+    bad = sorted((c for c in known if c.counts or _wins(c) < 1), key=lambda c: -(c.after or 0.0))
+    return Check(
+        NAME,
+        outcome,
+        _message(figure, taken, verifier=stakes.reads is Reads.REFERENCE),
+        figure=figure,
+        unit="AUC of own against swapped completions",
+        count=len(cases),
+        counted="completions",
+        limits=limits,
+        worst=examples(bad) if found else (),
+        parts=parts,
+        advice="give the reward the prompt or the reference, and compare with that" if found else "",
+    )
+
+
+def _base(bench: Bench) -> list[int]:
+    """Indices of completions that are right, or among the better half of their prompt."""
+    right = list(bench.stakes.right_samples)
+    if right or bench.stakes.reads is Reads.REFERENCE:
+        return right
+    return [i for i in bench.some if bench.values[i] >= bench.stakes.bar(bench.samples[i].group)]
+
+
+def _pairs(bench: Bench, base: Sequence[int]) -> list[tuple[int, Sample]]:
+    """An index, and under its prompt the completion of another one's."""
+    draw = bench.random(NAME)
+    found = []
+    for index in base:
+        own = bench.samples[index]
+        others = [i for i in base if bench.samples[i].group != own.group]
+        draw.shuffle(others)
+        chosen = [i for i in others if _says_else(own, bench.samples[i])]
+        far = [i for i in chosen if _far(own.answer, bench.samples[i].answer)]
+        found += [(index, own.with_completion(bench.samples[i].completion)) for i in (far or chosen)[:_TURNS]]
+    return found
+
+
+def _says_else(own: Sample, other: Sample) -> bool:
+    """Whether a completion of another prompt surely is none of this one's."""
+    if other.completion == own.completion:
+        return False
+    if own.answer is None or other.answer is None:
+        return True
+    return (
+        compare(own.answer, other.answer) is not True
+        and final_of(own.answer).casefold() != final_of(other.answer).casefold()
+        and find_answer(other.completion, own.answer) is None
+    )
+
+
+def _far(one: str | None, other: str | None) -> bool:
+    """Whether two answers are no numbers, or far apart."""
+    if one is None or other is None:
+        return True
+    formulas = [parse(final_of(answer)).formula for answer in (one, other)]
+    numbers = [float(f.values[0]) for f in formulas if f is not None and not f.variables]
+    if len(numbers) < len(formulas):
+        return True
+    return abs(numbers[0] - numbers[1]) > _FAR * max(abs(numbers[0]), abs(numbers[1]))
+
+
+def _wins(case: Case) -> float:
+    """1 where it earns more under its own prompt, half where it earns the same."""
+    if case.before is None or case.after is None:
+        return math.nan
+    return 0.5 if abs(case.before - case.after) <= TIE else float(case.before > case.after)
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    return float(np.mean([value for value in values if value is not None]))
+
+
+def _message(figure: Estimate, taken: Estimate, *, verifier: bool) -> str:
+    if verifier and taken.value > 0:
+        return f"{taken.value:.1%} of other prompts' completions are taken for right (AUC {figure.value:.2f})"
+    if verifier:
+        return f"no completion from another prompt is taken for right (AUC {figure.value:.2f})"
+    return f"a completion earns more under its own prompt with probability {figure.value:.2f} (AUC)"
+
+
+PROBE = Probe(NAME, "Does the reward look at the prompt?", examine, order=240)
