@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vllm_migrate.reward.bench import columns_of
+from vllm_migrate.reward.journal import ScoreJournal, reward_key
 from vllm_migrate.reward.load import RewardFunction, Texts
 from vllm_migrate.reward.sandbox import Bounds, Sandbox
 
@@ -31,6 +33,7 @@ class FunctionScorer:
         bounds: what they may take.
         passed: names of environment variables they see besides harmless ones.
         home: whether they see the user's home directory.
+        resume: directory in which scores are kept; what is there already is not asked about again.
     """
 
     function: RewardFunction | Sequence[RewardFunction]
@@ -40,7 +43,9 @@ class FunctionScorer:
     bounds: Bounds = field(default_factory=Bounds)
     passed: tuple[str, ...] = ()
     home: bool = False
+    resume: Path | None = None
     _sandbox: Sandbox = field(init=False, repr=False)
+    _journal: ScoreJournal | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         functions = (self.function,) if isinstance(self.function, RewardFunction) else tuple(self.function)
@@ -51,6 +56,7 @@ class FunctionScorer:
             bounds=self.bounds,
             passed=self.passed,
             home=self.home,
+            lists_modules=self.resume is not None,
         )
 
     def __enter__(self) -> Self:
@@ -72,15 +78,40 @@ class FunctionScorer:
         """
         return self._sandbox.open()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left undone, in words."""
+        return () if self._journal is None else tuple(self._journal.notes)
+
     def close(self) -> None:
-        """End the process."""
+        """End the process, and let others have what was kept."""
         self._sandbox.close()
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
 
     def score(
         self, samples: Sequence[Sample], *, batch: int | None = None, fresh: bool = False
     ) -> list[Score]:
         """As `bench.Scorer.score`; every sample is asked about, whatever was asked before."""
-        return self._sandbox.ask(texts_of(samples), batch or self.batch, fresh=fresh)
+        texts, size = texts_of(samples), batch or self.batch
+        if self.resume is None:
+            return self._sandbox.ask(texts, size, fresh=fresh)
+        if self._journal is None:
+            self._journal = ScoreJournal(self.resume, self._key())
+        journal = self._journal
+        call = journal.begin(texts, size, fresh=fresh)
+        return self._sandbox.ask(
+            texts, size, fresh=fresh, known=journal.known(call), told=partial(journal.keep, call)
+        )
+
+    def _key(self) -> str:
+        """Of the journal: another one for another reward, or the same one asked in another way."""
+        sandbox = self._sandbox
+        files = {str(one.file) for one in sandbox.functions if one.file is not None}
+        functions = [(str(one), one.weight) for one in sandbox.functions]
+        settings = (functions, self.style, self.python, self.bounds, self.passed, self.home)
+        return reward_key(settings, files.union(sandbox.open().modules))
 
 
 def texts_of(samples: Sequence[Sample]) -> Texts:

@@ -20,7 +20,7 @@ from vllm_migrate.reward.process import EndedError, RewardProcess
 from vllm_migrate.reward.sample import Score
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from vllm_migrate.reward.load import RewardFunction, Texts
     from vllm_migrate.reward.process import Answer
@@ -164,32 +164,39 @@ class Sandbox:
             self._kept.end()
             self._kept = None
 
-    def ask(self, texts: Texts, batch: int, *, fresh: bool = False, told: Told | None = None) -> list[Score]:
+    def ask(
+        self,
+        texts: Texts,
+        batch: int,
+        *,
+        fresh: bool = False,
+        known: Mapping[int, Score] | None = None,
+        told: Told | None = None,
+    ) -> list[Score]:
         """One score a text, in their order.
 
         Args:
             texts: asked about in this order.
             batch: texts a call.
             fresh: in a process that has scored nothing yet, and ends with this.
+            known: scores by place; calls all of whose texts are in it are not made.
             told: as texts are answered: their places, and what they came to.
 
         Raises:
             RewardError: the reward can't be asked at all.
         """
-        count = len(texts.completions)
-        run = _Run(self, texts, batch, told)
-        if not count:
-            return []
-        if not fresh:
-            self.open()
-            run.process, self._kept = self._kept, None
-        try:
-            run.all_answered()
+        run = _Run(self, texts, batch, known or {}, told)
+        if not run.is_done:
             if not fresh:
-                self._kept, run.process = run.process, None
-        finally:
-            if run.process is not None:
-                run.process.end()
+                self.open()
+                run.process, self._kept = self._kept, None
+            try:
+                run.all_answered()
+                if not fresh:
+                    self._kept, run.process = run.process, None
+            finally:
+                if run.process is not None:
+                    run.process.end()
         return [Score(None, NOT_SCORED) if score is None else score for score in run.found]
 
     def next_number(self) -> int:
@@ -262,25 +269,34 @@ class _Run:
         sandbox: starts them.
         texts: to be asked about.
         batch: texts a call.
+        known: as in `Sandbox.ask`.
         told: as in `Sandbox.ask`.
     """
 
-    def __init__(self, sandbox: Sandbox, texts: Texts, batch: int, told: Told | None) -> None:
+    def __init__(
+        self, sandbox: Sandbox, texts: Texts, batch: int, known: Mapping[int, Score], told: Told | None
+    ) -> None:
         count = len(texts.completions)
         self.process: RewardProcess | None = None
         self.found: list[Score | None] = [None] * count
         self._sandbox = sandbox
         self._texts = texts
         self._told = told
-        self._waiting = deque(
-            _Call(tuple(range(start, min(start + batch, count)))) for start in range(0, count, batch)
-        )
+        spans = [range(start, min(start + batch, count)) for start in range(0, count, batch)]
+        self._waiting = deque(_Call(tuple(span)) for span in spans if not all(at in known for at in span))
+        for place, score in known.items():
+            self.found[place] = score
         self._out: deque[_Chunk] = deque()
         self._spoiled: list[_Batch] = []
 
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to be asked."""
+        return not self._waiting and not self._out
+
     def all_answered(self) -> None:
         """Until every text has its score."""
-        while self._waiting or self._out:
+        while not self.is_done:
             if self.process is None:
                 if self._sandbox.restarts > self._sandbox.bounds.restarts:
                     self._give_up()
