@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.cli.audit_output import AuditFormat
 from vllm_migrate.cli.output import say_error, write_file
-from vllm_migrate.errors import UsageError
+from vllm_migrate.errors import InputError
 from vllm_migrate.report.shown import safe_lines
 from vllm_migrate.report.style import style_for
 
@@ -24,31 +24,43 @@ def write_reward_reports(
     """Write every report, then print; an examination without a verdict also says why on stderr.
 
     Raises:
-        InputError: a file could not be written.
-        UsageError: there is no such report.
+        InputError: a file could not be written; the others were.
     """
+    failed: InputError | None = None
     for path, kind in files:
-        write_file(path, render(report, kind).encode("utf-8", "backslashreplace"))
+        try:
+            write_file(path, render(report, kind).encode("utf-8", "backslashreplace"))
+        except InputError as error:  # noqa: PERF203 - one file that fails must not keep the others from being written
+            failed = error
     if report.verdict is None:
         say_error(safe_lines(report.message), safe_lines(report.hint))
     if output_format is not AuditFormat.TEXT or report.verdict is not None:
         text = render(report, output_format, colour=style_for(sys.stdout).enabled)
         encoding = sys.stdout.encoding or "utf-8"
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    if failed is not None:
+        raise failed
 
 
 def render(report: RewardReport, kind: AuditFormat, *, colour: bool = False) -> str:
-    """One report.
-
-    Raises:
-        UsageError: a reward has no report in that format.
-    """
+    """One report. Each is imported when asked for."""
     if kind is AuditFormat.JSON:
-        from vllm_migrate.report.reward_json import render_json  # noqa: PLC0415 - only what is asked for
+        from vllm_migrate.report.reward_json import render_json  # noqa: PLC0415 - see above
 
         return render_json(report)
-    if kind is AuditFormat.TEXT:
-        from vllm_migrate.report.reward_terminal import render_text  # noqa: PLC0415 - only what is asked for
+    if kind is AuditFormat.HTML:
+        from vllm_migrate.report.reward_html import render_html  # noqa: PLC0415 - see above
 
-        return render_text(report, colour=colour)
-    raise UsageError(f"a reward has no {kind.value} report")
+        return render_html(report)
+    if kind is AuditFormat.MARKDOWN:
+        from vllm_migrate.report.reward_markdown import render_markdown  # noqa: PLC0415 - see above
+
+        return render_markdown(report)
+    if kind is AuditFormat.JUNIT:
+        from vllm_migrate.report.reward_junit import render_junit  # noqa: PLC0415 - see above
+
+        return render_junit(report)
+    from vllm_migrate.report.reward_terminal import render_text  # noqa: PLC0415 - see above
+
+    return render_text(report, colour=colour)

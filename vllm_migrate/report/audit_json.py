@@ -9,6 +9,7 @@ import json
 import math
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from numbers import Integral
 from typing import Any
 
 from vllm_migrate.audit.result import SCHEMA, Arm, AuditResult
@@ -21,7 +22,11 @@ COMPARISONS = ("against_reference", "against_trainer", "against_probe")
 
 def render_json(result: AuditResult) -> str:
     """The document, indented, with a newline at its end."""
-    document = audit_document(result)
+    return as_text(audit_document(result))
+
+
+def as_text(document: dict[str, Any]) -> str:
+    """A document of plain values, indented, with a newline at its end."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     try:
         text.encode("utf-8")
@@ -32,10 +37,10 @@ def render_json(result: AuditResult) -> str:
 
 def audit_document(result: AuditResult) -> dict[str, Any]:
     """The document as plain values. `verdict` is null where the audit could not judge; `reason` says why."""
-    return {"schema": SCHEMA, **_object(result)}
+    return {"schema": SCHEMA, **plain_object(result)}
 
 
-def _object(value: Any) -> dict[str, Any]:
+def plain_object(value: Any) -> dict[str, Any]:
     """A dataclass by its fields; an arm's comparisons one level down."""
     made = {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, Arm):
@@ -52,8 +57,10 @@ def _plain(value: Any) -> Any:
         return float(value) if math.isfinite(value) else None
     if value is None or isinstance(value, (bool, int, str)):
         return value
+    if isinstance(value, Integral):  # one of numpy's
+        return int(value)
     if is_dataclass(value) and not isinstance(value, type):
-        return _object(value)
+        return plain_object(value)
     if isinstance(value, dict):
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -26,7 +26,7 @@ _ATTRIBUTE = re.compile(r"(\w+(?:, \w+)*): (.+)")
 
 def schema() -> dict[str, Any]:
     """The schema as plain values. Keys that it does not name may be added in later releases."""
-    made = _Schema()
+    made = Definitions()
     root = made.object_of(AuditResult)
     properties = {"schema": {"const": SCHEMA}, **root["properties"]}
     return {
@@ -48,7 +48,7 @@ def page() -> str:
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-class _Schema:
+class Definitions:
     """Definitions by class name, filled while types are walked."""
 
     def __init__(self) -> None:

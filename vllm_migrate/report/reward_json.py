@@ -1,12 +1,13 @@
-"""The report on a reward as JSON."""
+"""The report on a reward as JSON: stable keys, valid everywhere, whatever happened.
+
+The keys are the fields of the report's own types; docs/schema/reward.json describes them.
+"""
 
 from __future__ import annotations
 
-import json
-import math
-from dataclasses import asdict
-from enum import Enum
 from typing import TYPE_CHECKING, Any
+
+from vllm_migrate.report.audit_json import as_text, plain_object
 
 if TYPE_CHECKING:
     from vllm_migrate.reward.outcome import RewardReport
@@ -15,18 +16,10 @@ SCHEMA = "vllm-migrate-reward/1"
 
 
 def render_json(report: RewardReport) -> str:
-    """One object; figures that are no numbers are null."""
-    document = {"schema": SCHEMA, **_plain(asdict(report))}
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    """The document, indented, with a newline at its end."""
+    return as_text(reward_document(report))
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+def reward_document(report: RewardReport) -> dict[str, Any]:
+    """The document as plain values; `verdict` is null where nothing could be examined."""
+    return {"schema": SCHEMA, **plain_object(report)}

@@ -1,0 +1,81 @@
+"""The report on a reward as JUnit XML: a case for the verdict, and one for each probe.
+
+A FAIL is a failure; a reward that could not be judged is an error. A warning passes, and says what it found;
+what does not apply, could not be judged or is switched off is skipped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+
+from vllm_migrate.audit.verdict import Verdict
+from vllm_migrate.report.junit_xml import attribute, case, document, suite
+from vllm_migrate.report.reward_words import (
+    basis,
+    change_of,
+    figure_of,
+    headline,
+    limits_of,
+    over,
+    tally,
+    telling,
+)
+from vllm_migrate.report.shown import shown
+from vllm_migrate.reward.outcome import Outcome
+
+if TYPE_CHECKING:
+    from vllm_migrate.report.junit_xml import Case
+    from vllm_migrate.reward.outcome import Check, RewardReport
+
+_NAME = "vllm-migrate.reward"
+_EXAMPLES = 3
+_QUOTED = 400
+
+
+def render_junit(report: RewardReport) -> str:
+    """The document, with a line feed at its end."""
+    suites = [suite(_NAME, [_verdict(report)])]
+    if report.checks:
+        suites.append(suite(f"{_NAME}.probes", [_check(check) for check in report.checks]))
+    return document(suites)
+
+
+def _verdict(report: RewardReport) -> Case:
+    lines = [headline(report), f"reward: {report.reward}"]
+    lines += [basis(report), tally(report)] if report.checks else []
+    lines += [report.hint] if report.hint else []
+    if report.verdict is Verdict.PASS:
+        return _ended("passed", "verdict", _NAME, report.reason, lines)
+    return _ended(
+        "failure" if report.verdict is Verdict.FAIL else "error", "verdict", _NAME, report.reason, lines
+    )
+
+
+def _check(check: Check) -> Case:
+    place = f"{_NAME}.probes"
+    if check.outcome not in (Outcome.PASS, Outcome.WARN, Outcome.FAIL):
+        return _ended("skipped", check.probe, place, check.probe, [f"{check.outcome.value}: {check.message}"])
+    word = "warning: " if check.outcome is Outcome.WARN else ""
+    lines = [f"{word}{check.message}"]
+    lines += [f"figure: {figure_of(check)} ({over(check)})"] if check.figure is not None else []
+    lines += [f"limits: {limits_of(check)}; {check.limits.source}"] if check.limits is not None else []
+    lines += [f"do: {check.advice}"] if check.advice else []
+    for example in telling(check.worst, _EXAMPLES):
+        lines.append(f"{example.change}: {change_of(example)}: {shown(example.completion, longest=_QUOTED)}")
+    outcome = "failure" if check.outcome is Outcome.FAIL else "passed"
+    return _ended(outcome, check.probe, place, check.probe, lines)
+
+
+def _ended(outcome: str, name: str, place: str, kind: str, lines: list[str]) -> Case:
+    """A case with what is to be said of it; the first line is its message."""
+    said = [shown(line, longest=4000) for line in lines]
+    text = escape("\n".join(said))
+    first = attribute(said[0])
+    if outcome == "passed":
+        body = f"<system-out>{text}</system-out>"
+    elif outcome == "skipped":
+        body = f"<skipped message={first}/>"
+    else:
+        body = f"<{outcome} type={attribute(kind)} message={first}>{text}</{outcome}>"
+    return outcome, case(name, place, body)
