@@ -84,9 +84,16 @@ def shifts(
                 against = with_text(sample, other) if other is not None else None
                 made.append((change, index, with_text(sample, text), against))
     after = bench.score([sample for _, _, sample, _ in made])
-    before = iter(bench.score([against for *_, against in made if against is not None]))
+    twins = {(index, one.completion): one for _, index, _, one in made if one is not None}
+    before = dict(zip(twins, bench.score(list(twins.values())), strict=True))
     asked = [
-        Asked(change, index, bench.scores[index] if against is None else next(before), sample, score)
+        Asked(
+            change,
+            index,
+            bench.scores[index] if against is None else before[index, against.completion],
+            sample,
+            score,
+        )
         for (change, index, sample, against), score in zip(made, after, strict=True)
     ]
     found = {}
