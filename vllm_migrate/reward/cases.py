@@ -56,9 +56,11 @@ def sizes(cases: Sequence[Case]) -> dict[str, int]:
 
 
 def examples(cases: Sequence[Case]) -> tuple[Example, ...]:
-    """Five of the cases, one of every kind of change first."""
-    first = {case.words: case for case in reversed(cases)}
-    rest = [case for case in cases if first[case.words] is not case]
+    """Five of the cases, one of every family first."""
+    first: dict[str, Case] = {}
+    for case in cases:
+        first.setdefault(case.family, case)
+    rest = [case for case in cases if first[case.family] is not case]
     return tuple(
         Example(
             case.words,

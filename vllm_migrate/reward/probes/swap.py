@@ -74,11 +74,7 @@ def examine(bench: Bench) -> Check:
     outcome = judged(limits, figure)
     if taken.value > 0 and outcome is not Outcome.FAIL:
         outcome = Outcome.FAIL if (taken.low or 0.0) > TAKEN else Outcome.WARN
-    parts = {
-        "AUC": figure.value,
-        "own mean": _mean([c.before for c in known]),
-        "swapped mean": _mean([c.after for c in known]),
-    }
+    parts = {"AUC": figure.value}
     if stakes.reads is Reads.REFERENCE:
         parts["taken for right"] = taken.value
     found = outcome is not Outcome.PASS
@@ -149,10 +145,6 @@ def _wins(case: Case) -> float:
     if case.before is None or case.after is None:
         return math.nan
     return 0.5 if abs(case.before - case.after) <= TIE else float(case.before > case.after)
-
-
-def _mean(values: Sequence[float | None]) -> float:
-    return float(np.mean([value for value in values if value is not None]))
 
 
 def _message(figure: Estimate, taken: Estimate, *, verifier: bool) -> str:

@@ -1,0 +1,206 @@
+r"""Other ways of writing the same answer: 1,000 for 1000, \frac{1}{2} for 1/2, (b) for B."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from vllm_migrate.reward.answers import compare, given_answer
+from vllm_migrate.reward.parsed import parse
+from vllm_migrate.reward.same import final_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_WHOLE = re.compile(r"-?\d{1,15}")
+_DECIMAL = re.compile(r"-?\d{1,12}\.\d{1,6}")
+_FRACTION = re.compile(r"(-?)(?:(\d{1,9})/(\d{1,9})|\\[dt]?frac\{(\d{1,9})\}\{(\d{1,9})\})")
+_THOUSAND = 1000
+_CODE = re.compile(r"-?0\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """A way of writing an answer.
+
+    Attributes:
+        family: for the table. `words` for the examples.
+        write: the answer written so; None where it can't be, or is already.
+        forms: of marks it makes sense in ("boxed", "tag", ...); empty for all.
+        expected: every verifier that normalises at all is expected to read it; others may rightly refuse,
+            as one for integers refuses 42.0.
+    """
+
+    family: str
+    words: str
+    write: Callable[[str], str | None]
+    forms: tuple[str, ...] = ()
+    expected: bool = False
+
+    def of(self, answer: str, form: str) -> str | None:
+        """The answer written so where it stands in a mark of this form; None where that is nothing else."""
+        if self.forms and form not in self.forms:
+            return None
+        text = self.write(answer)
+        return text if text is not None and text != answer and compare(text, answer) is not False else None
+
+
+def form_of(completion: str, answer: str) -> str:
+    """How a completion marks its answer; "" where it gives none."""
+    given = given_answer(completion, like=answer)
+    return given.form if given is not None else ""
+
+
+def _whole(answer: str) -> int | None:
+    return int(answer) if _WHOLE.fullmatch(answer) and not _CODE.match(answer) else None
+
+
+def _thousands(answer: str) -> str | None:
+    plain = answer.replace(",", "")
+    value = _whole(plain)
+    if value is None or abs(value) < _THOUSAND:
+        return None
+    return plain if "," in answer else f"{value:,}"
+
+
+def _with(pattern: str) -> Callable[[str], str | None]:
+    """A number written after a pattern."""
+    return lambda answer: pattern.format(answer) if _is_number(answer) else None
+
+
+def _is_number(answer: str) -> bool:
+    return _whole(answer) is not None or _DECIMAL.fullmatch(answer) is not None
+
+
+def _point_zero(answer: str) -> str | None:
+    if _whole(answer) is not None:
+        return f"{answer}.0"
+    return f"{answer}0" if _DECIMAL.fullmatch(answer) else None
+
+
+def _plus(answer: str) -> str | None:
+    return f"+{answer}" if _is_number(answer) and answer[0] != "-" and float(answer) else None
+
+
+def _leading_zero(answer: str) -> str | None:
+    if _DECIMAL.fullmatch(answer):
+        return answer.replace("0.", ".", 1) if re.match(r"-?0\.", answer) else None
+    return f"0{answer}" if _whole(answer) is not None and answer[0] != "-" else None
+
+
+def _fraction(answer: str) -> Fraction | None:
+    match = _FRACTION.fullmatch(answer)
+    if match is None or not int(match[3] or match[5]):
+        return None
+    value = Fraction(int(match[2] or match[4]), int(match[3] or match[5]))
+    return -value if match[1] else value
+
+
+def _as_decimal(answer: str) -> str | None:
+    """A fraction that has few decimals as such, a decimal as a fraction."""
+    if _DECIMAL.fullmatch(answer):
+        value = Fraction(answer)
+        return f"{value.numerator}/{value.denominator}" if value.denominator > 1 else None
+    value_of = _fraction(answer)
+    if value_of is None or value_of.denominator == 1:
+        return None
+    text = f"{float(value_of):.6f}".rstrip("0")
+    return text if Fraction(text) == value_of else None
+
+
+def _frac(answer: str) -> str | None:
+    r"""1/2 and \frac{1}{2}, each as the other."""
+    match = _FRACTION.fullmatch(answer)
+    if match is None:
+        return None
+    if match[2]:
+        return f"{match[1]}\\frac{{{match[2]}}}{{{match[3]}}}"
+    return f"{match[1]}{match[4]}/{match[5]}"
+
+
+def _display(answer: str) -> str | None:
+    return answer.replace("\\frac", "\\dfrac") if "\\frac" in answer else None
+
+
+def _latex_space(answer: str) -> str | None:
+    if "\\" in answer and "," in answer:
+        return answer.replace(",", ",\\ ")
+    return f"{answer}\\," if parse(answer).kind in {"number", "formula", "list"} else None
+
+
+def _text_command(answer: str) -> str | None:
+    return f"\\text{{{answer}}}" if parse(answer).kind in {"choice", "text"} and "\\" not in answer else None
+
+
+def _percent(answer: str) -> str | None:
+    if re.fullmatch(r"-?\d+(?:\.\d+)?%", answer):
+        return answer[:-1] + " %"
+    return answer.replace("\\%", "%") if "\\%" in answer else None
+
+
+def _unit(answer: str) -> str | None:
+    """A number with a unit as the bare number, a bare one with a word that names nothing else."""
+    match = re.fullmatch(r"(-?\d[\d.,]*)\s*([A-Za-z]+)", answer)
+    if match is not None:
+        return match[1]
+    return f"{answer} units" if _is_number(answer) else None
+
+
+def _other_order(answer: str) -> str | None:
+    parsed = parse(answer)
+    if parsed.kind != "list" or parsed.brackets or "pm" in answer:
+        return None
+    body = answer.strip()
+    outer = re.fullmatch(r"(\\?\{)(.*?)(\\?\})", body, re.DOTALL)
+    begin, inner, end = outer.groups() if outer is not None else ("", body, "")
+    parts = [part.strip() for part in inner.split(",")]
+    return begin + ", ".join(reversed(parts)) + end if len(parts) == len(parsed.parts) else None
+
+
+def _other_case(answer: str) -> str | None:
+    if parse(answer).kind == "choice" and re.fullmatch(r"\(?[A-Ja-j]\)?", answer):
+        return answer.swapcase()
+    return answer.swapcase() if parse(answer).kind == "text" and answer.istitle() else None
+
+
+def _parentheses(answer: str) -> str | None:
+    if parse(answer).kind != "choice":
+        return None
+    return f"({answer})" if re.fullmatch("[A-J]", answer) else answer.strip("()")
+
+
+REWRITINGS = (
+    Rewriting(
+        "spaces around it", "with spaces around it", lambda a: f" {a} ", ("boxed", "tag"), expected=True
+    ),
+    Rewriting("thousands separators", "with or without thousands separators", _thousands, expected=True),
+    Rewriting("LaTeX spacing", "with a LaTeX space", _latex_space, ("boxed",)),
+    Rewriting(r"\dfrac", r"\dfrac for \frac", _display, ("boxed",), expected=True),
+    Rewriting(r"\frac and /", r"\frac{a}{b} and a/b, one for the other", _frac),
+    Rewriting("decimals for fractions", "a decimal for a fraction, or the other way round", _as_decimal),
+    Rewriting("zeros after the point", "with a zero more after the point", _point_zero),
+    Rewriting("plus sign", "with a plus sign", _plus),
+    Rewriting("leading zero", "with a leading zero, or without it", _leading_zero),
+    Rewriting("units", "with a unit, or without it", _unit),
+    Rewriting("dollar signs", "between dollar signs", _with("${}$"), ("line", "bare", "tag", "hash")),
+    Rewriting("percent sign", "with a space before the percent sign", _percent),
+    Rewriting("order of a set", "in the other order", _other_order),
+    Rewriting(r"\text", r"in \text{}", _text_command, ("boxed",)),
+    Rewriting("case", "in the other case", _other_case),
+    Rewriting("parentheses", "with or without parentheses", _parentheses),
+)
+
+
+def writes(completion: str, answer: str) -> set[str]:
+    """Families of rewritings that a right completion already uses."""
+    given = given_answer(completion, like=answer)
+    if given is None or compare(given.text, answer) is False:
+        return set()
+    target = final_of(answer)
+    return {
+        one.family
+        for one in REWRITINGS
+        if (text := one.of(target, given.form)) is not None and text.strip() == given.text
+    }
