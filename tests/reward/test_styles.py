@@ -31,6 +31,7 @@ def scored(tmp_path, code, name="reward", **options):
 
 BODY = "return R(completions, answer)"
 ONE = "return one(solution_str, ground_truth)"
+DICT = "return {'score': one(solution_str, ground_truth), 'acc': True}"
 FORMS = [
     (f"def reward(prompts, completions, answer, **kwargs): {BODY}", "reward"),
     (f"def reward(completions, answer): {BODY}", "reward"),
@@ -42,11 +43,7 @@ FORMS = [
     (f"def f(pad, completions, answer, **_): {BODY}\nreward = partial(f, 1)", "reward"),
     (f"def f(completions, answer, low, **_): {BODY}\nreward = partial(f, low=1)", "reward"),
     (f"def verl(data_source, solution_str, ground_truth, extra_info=None): {ONE}", "verl"),
-    (
-        "def verl(data_source, solution_str, ground_truth, extra_info): "
-        "return {'score': one(solution_str, ground_truth)}",
-        "verl",
-    ),
+    (f"def verl(data_source, solution_str, ground_truth, extra_info):\n    {DICT}", "verl"),
     (f"def verl(solution_str, ground_truth, method='strict', **kwargs): {ONE}", "verl"),
     (f"async def verl(data_source, solution_str, ground_truth, extra_info=None): {ONE}", "verl"),
     ("def reward(text): return one(text, '4')", "reward"),
