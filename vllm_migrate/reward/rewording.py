@@ -19,15 +19,18 @@ if TYPE_CHECKING:
     Change = Callable[[Sample], str | None]
 
 OPENING = {
-    "first": "to begin with", "firstly": "to begin with", "first of all": "to begin with",
-    "so": "hence", "then": "after that", "next": "following this", "after that": "then",
-    "hence": "so", "thus": "so", "therefore": "hence", "finally": "lastly", "lastly": "finally",
-    "but": "yet", "however": "even so", "also": "in addition", "now": "at this point",
-    "as a result": "in consequence", "this means": "it follows", "consequently": "as a result",
-    "in total": "altogether", "altogether": "in total", "and": "also", "to start": "to begin",
-    "to begin": "to start", "second": "in second place", "since": "as",
+    "first,": "to begin with,", "first i": "to begin with, i", "first we": "to begin with, we",
+    "first of all": "to begin with", "firstly": "to begin with", "next,": "following this,",
+    "next i": "following this, i", "next we": "following this, we", "now,": "at this point,",
+    "now i": "at this point i", "now we": "at this point we", "so,": "hence,", "so i": "hence i",
+    "so we": "hence we", "so the": "hence the", "so it": "hence it", "so this": "hence this",
+    "so far": "up to now", "then": "after that", "after that": "then", "hence": "so", "thus": "so",
+    "therefore": "hence", "finally": "lastly", "lastly": "finally", "but": "yet", "however,": "even so,",
+    "also": "in addition", "as a result": "in consequence", "this means": "it follows",
+    "consequently": "as a result", "in total": "altogether", "altogether": "in total", "and": "also",
+    "to start": "to begin", "to begin": "to start", "since": "as",
 }  # fmt: skip
-"""Of a sentence only: elsewhere they mean other things ("the first one", "so far")."""
+"""Of a sentence only: elsewhere they mean other things ("the first one", "and so on")."""
 
 CONNECTING = {
     "because": "since", "and then": "and after that", ", then": ", and after that",
@@ -39,8 +42,8 @@ CONNECTING = {
 }  # fmt: skip
 CONTRACTED = {
     "it is": "it's", "it's": "it is", "that is": "that's", "that's": "that is", "we are": "we're",
-    "we're": "we are", "i am": "i'm", "i'm": "i am", "i have": "i've", "i've": "i have",
-    "we have": "we've", "we've": "we have", "i will": "i'll", "i'll": "i will", "we will": "we'll",
+    "we're": "we are", "i am": "i'm", "i'm": "i am", "i've": "i have",
+    "we've": "we have", "i will": "i'll", "i'll": "i will", "we will": "we'll",
     "we'll": "we will", "they are": "they're", "they're": "they are", "there is": "there's",
     "there's": "there is", "let us": "let's", "let's": "let us", "what is": "what's",
     "what's": "what is", "you are": "you're", "you're": "you are",
@@ -90,6 +93,10 @@ def reworded(words: Mapping[str, str], *, opening: Mapping[str, str] | None = No
                 (*match.span(), _as_written(match[0], words[match[0].lower()]))
                 for match in anywhere.finditer(prose.text, begin, sentence.end)
                 if not any(start < match.end() and match.start() < end for start, end in fixed)
+                and not (
+                    match[0].endswith((" is", " are", " am"))
+                    and prose.text[match.end() : match.end() + 1] != " "
+                )
             ]
         return edited(prose.text, edits) if edits else None
 

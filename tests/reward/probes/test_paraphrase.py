@@ -24,7 +24,11 @@ def rewritten(text: str) -> str | None:
     [
         ("Then I add the ones. Answer: 42", "After that I sum the ones. Answer: 42"),
         ("First, we compute it. Answer: 42", "To begin with, we work out it. Answer: 42"),
-        ("It's easy. So far we see the first part. Answer: 42", None),
+        (
+            "That one goes. First part it is. So far it went. Answer: 42",
+            "That one goes. First part it is. Up to now it went. Answer: 42",
+        ),
+        ("It's easy. We see the first part. Answer: 42", None),
         ("We know it, so we look at it. Answer: 42", "We know it, hence we consider it. Answer: 42"),
         (
             "I'm sure it is big because I see it. Answer: 42",
