@@ -58,12 +58,16 @@ def _top_k_top_p(scores: Any, top_k: int, top_p: float) -> Any:
     limited = 0 < top_k < vocabulary
     if not limited and top_p >= 1.0:
         return scores
-    ascending, order = scores.sort(dim=-1, descending=False)
     if limited:
-        threshold = ascending[:, vocabulary - top_k].unsqueeze(1)
+        threshold = scores.topk(top_k, dim=-1).values[:, -1:]
+        kept = int((scores >= threshold).sum(dim=-1).max())  # more than top_k where some tie at the threshold
+        descending, order = scores.topk(kept, dim=-1)
+        ascending, order = descending.flip(-1), order.flip(-1)  # sorting them all costs far more
         ascending = ascending.masked_fill(ascending < threshold, float("-inf"))
+    else:
+        ascending, order = scores.sort(dim=-1, descending=False)
     if top_p < 1.0:
         cut = ascending.softmax(dim=-1).cumsum(dim=-1) <= 1.0 - top_p
         cut[:, -1] = False  # at least one token stays
         ascending = ascending.masked_fill(cut, float("-inf"))
-    return scores.scatter(-1, order, ascending)
+    return scores.new_full(scores.shape, float("-inf")).scatter(-1, order, ascending)

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 DTYPES = ("bfloat16", "float16", "float32")
 
-LOGITS_BUDGET = 256 * 2**20
-"""Bytes of float32 logits kept at once; a batch holds as many sequences as fit, at least one."""
+LOGITS_BUDGET = {"cpu": 8 * 2**20}
+MOST_LOGITS = 256 * 2**20
+"""Bytes of float32 logits kept at once, by kind of device: sequences in a batch, but for a single long one.
+
+A CPU is quickest with batches whose activations fit its caches, anything else with large ones.
+"""
 
 ROWS = 512
 """Token positions whose distribution is computed at once: sorting the vocabulary takes several copies."""
@@ -112,9 +116,10 @@ class Trainer(Backend):
         lengths = [len(p) + len(c) for p, c in zip(request.prompts, request.completions, strict=True)]
         by_length = sorted(range(count), key=lambda index: lengths[index])
         with_top = set(request.top_of)
+        most = LOGITS_BUDGET.get(self._model.device.type, MOST_LOGITS)
         records: dict[int, ReplayRecord] = {}
         while by_length:
-            batch = _take(by_length, lengths, vocabulary)
+            batch = _take(by_length, lengths, most // (4 * vocabulary))
             for index, logits in zip(batch, self._logits(request, batch), strict=True):
                 prompt, completion = request.prompts[index], request.completions[index]
                 records[index] = _score(
@@ -136,16 +141,13 @@ class Trainer(Backend):
         sequences = [request.prompts[i] + request.completions[i] for i in batch]
         width = max(map(len, sequences))
         ids = torch.zeros((len(batch), width), dtype=torch.long)
-        mask = torch.zeros((len(batch), width), dtype=torch.long)
         for row, sequence in enumerate(sequences):
             ids[row, : len(sequence)] = torch.tensor(sequence)
-            mask[row, : len(sequence)] = 1
         first = min(len(request.prompts[i]) for i in batch) - 1
         keep = {"logits_to_keep": width - first} if self._keeps else {}
         with torch.inference_mode():
-            logits = self._model(
-                input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False, **keep
-            ).logits
+            # Without a mask attention is plainly causal, and quicker; padding on the right is never seen.
+            logits = self._model(input_ids=ids.to(device), use_cache=False, **keep).logits
         offset = width - logits.shape[1]
         rows = []
         for row, index in enumerate(batch):
@@ -154,12 +156,12 @@ class Trainer(Backend):
         return rows
 
 
-def _take(queue: list[int], lengths: list[int], vocabulary: int) -> list[int]:
-    """Remove the next batch from a queue sorted by length: as many as the logits budget holds."""
+def _take(queue: list[int], lengths: list[int], positions: int) -> list[int]:
+    """Remove the next batch from a queue sorted by length: as many as `positions` hold, padding included."""
     batch: list[int] = []
     while queue:
         longest = lengths[queue[0]]
-        if batch and (len(batch) + 1) * longest * vocabulary * 4 > LOGITS_BUDGET:
+        if batch and (len(batch) + 1) * longest > positions:
             break
         batch.append(queue.pop(0))
     return batch
