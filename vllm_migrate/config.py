@@ -17,6 +17,8 @@ from vllm_migrate.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from vllm_migrate.reward.settings import RewardSettings
+
 RECIPES = ("parity", "fast")
 LEVELS = ("error", "warning", "note")
 BASELINE = ".vllm-migrate-baseline.json"
@@ -62,6 +64,7 @@ class Config:
         per_file_ignores: pairs of such a pattern and the code prefixes to leave out in the files it names.
         fail_on: lowest level that makes `check` exit 1: "error", "warning" or "note".
         unsafe_fixes: `rewrite` applies the edits that need a reader, too.
+        reward: `[tool.vllm-migrate.reward]`, None where there is no such table.
         root: directory of the file this came from, None where there is none; `origin` that file.
     """
 
@@ -75,6 +78,7 @@ class Config:
     fail_on: str = "warning"
     unsafe_fixes: bool = False
     audit: AuditConfig = field(default_factory=AuditConfig)
+    reward: RewardSettings | None = None
     root: Path | None = None
     origin: Path | None = None
 
@@ -95,6 +99,7 @@ _KEYS: dict[str, type] = {
     "fail-on": str,
     "unsafe-fixes": bool,
     "audit": dict,
+    "reward": dict,
 }
 _FIELD = {"from": "source"}
 _ALLOWED = {"recipe": RECIPES, "fail-on": LEVELS}
@@ -148,7 +153,7 @@ def _parse(table: object, path: Path) -> Config:
     for key, value in table.items():
         kind = _KEYS.get(key)
         if kind is None:
-            raise _unknown(path, key, _KEYS)
+            raise unknown_key(path, key, _KEYS)
         if not isinstance(value, kind) or (
             isinstance(value, list) and not all(isinstance(v, str) for v in value)
         ):
@@ -159,6 +164,10 @@ def _parse(table: object, path: Path) -> Config:
         values[name] = tuple(value) if isinstance(value, list) else value
     if "audit" in values:
         values["audit"] = _parse_audit(values["audit"], path)
+    if "reward" in values:
+        from vllm_migrate.reward.settings import parse_settings  # noqa: PLC0415 - most projects have none
+
+        values["reward"] = parse_settings(values["reward"], path)
     if "per_file_ignores" in values:
         values["per_file_ignores"] = _parse_per_file(values["per_file_ignores"], path)
     return Config(**values, root=path.parent, origin=path)
@@ -177,14 +186,15 @@ def _parse_audit(table: dict[str, Any], path: Path) -> AuditConfig:
     for key, value in table.items():
         kind = kinds.get(key)
         if kind is None:
-            raise _unknown(path, f"audit.{key}", [f"audit.{known}" for known in kinds])
+            raise unknown_key(path, f"audit.{key}", [f"audit.{known}" for known in kinds])
         if not isinstance(value, kind):
             raise ConfigError(f"{path}: audit.{key} must be {_TYPE_NAMES[kind]}")
         values[key.replace("-", "_")] = value
     return AuditConfig(**values)
 
 
-def _unknown(path: Path, key: str, known: Iterable[str]) -> ConfigError:
+def unknown_key(path: Path, key: str, known: Iterable[str]) -> ConfigError:
+    """The error for a key that is not known, with the one that was probably meant."""
     from difflib import get_close_matches  # noqa: PLC0415 - most runs need none of it
 
     close = get_close_matches(key.replace("_", "-"), list(known), n=1)

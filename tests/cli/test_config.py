@@ -64,6 +64,12 @@ def test_without_a_file(tmp_path: Path) -> None:
         ("unsafe-fixes = 'yes'", "unsafe-fixes must be true or false"),
         ("[audit]\nmodle = 'x'", "unknown key 'audit.modle'"),
         ("[audit]\nmodel = 1", "audit.model must be a string"),
+        ("[reward]\nrolouts = 'x'", "unknown key 'reward.rolouts'"),
+        ("[reward]\nrollouts = 1", "reward.rollouts must be a string"),
+        ("[reward]\nfunction = 1", "reward.function must be a string or a list of strings"),
+        ("[reward]\nselect = 'length'", "reward.select must be a list of strings"),
+        ("[reward]\nlimits = { length = 1 }", "reward.limits must be a table of tables"),
+        ("reward = 1", "reward must be a table"),
         ("x = [", "not valid TOML"),
     ],
 )

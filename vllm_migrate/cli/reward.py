@@ -2,56 +2,172 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import Annotated
+import signal
+import sys
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import typer
 
 from vllm_migrate.audit.verdict import Verdict
+from vllm_migrate.cli import live_options
+from vllm_migrate.cli import reward_options as options
 from vllm_migrate.cli.audit_output import AuditFormat, format_of
+from vllm_migrate.cli.audit_progress import ArmProgress
+from vllm_migrate.cli.output import write_error_line
 from vllm_migrate.cli.reward_output import write_reward_reports
-from vllm_migrate.errors import ExitCode, VllmMigrateError
+from vllm_migrate.cli.reward_settings import Given, given_or_configured
+from vllm_migrate.errors import ExitCode, UsageError, VllmMigrateError
 from vllm_migrate.reward.examine import examine
 from vllm_migrate.reward.function import FunctionScorer
-from vllm_migrate.reward.load import parse_reward
+from vllm_migrate.reward.load import parse_weighted
 from vllm_migrate.reward.outcome import RewardReport
-from vllm_migrate.reward.read import read_any
+from vllm_migrate.reward.read import read_any, read_prompts_only
+from vllm_migrate.reward.registry import selected
+from vllm_migrate.reward.sandbox import Bounds
+
+if TYPE_CHECKING:
+    from vllm_migrate.reward.sample import Sample
+
+_INTERRUPTED = "interrupted"
+_BOUNDS = Bounds()
 
 
 def reward(
-    reward: Annotated[str, typer.Argument(help="Reward function in TRL's form, file.py:function.")],
-    rollouts: Annotated[
-        Path, typer.Option(help="Completions to score: a trace, or rows with prompt and completion.")
-    ],
+    rewards: options.Rewards = None,
     *,
-    answer_column: Annotated[
-        str, typer.Option(metavar="NAME", help="Column of the reference answer; else the usual ones.")
-    ] = "",
-    limit: Annotated[int | None, typer.Option(min=1, help="Use N of the rows.")] = None,
-    seed: Annotated[int, typer.Option(help="Of whatever is drawn.")] = 0,
-    select: Annotated[list[str] | None, typer.Option(help="Ask these probes only. Repeatable.")] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="Leave this probe out. Repeatable.")] = None,
-    output_format: Annotated[AuditFormat, typer.Option(help="What to print.")] = AuditFormat.TEXT,
-    output_file: Annotated[
-        list[Path] | None, typer.Option(help="Also write a report here; its suffix says which. Repeatable.")
-    ] = None,
+    rollouts: options.Rollouts = None,
+    prompts: options.Prompts = None,
+    prompt_column: options.PromptColumn = "",
+    completion_column: options.CompletionColumn = "",
+    answer_column: options.AnswerColumn = "",
+    limit: options.Limit = None,
+    style: options.Style = None,
+    batch: options.Batch = 8,
+    python: options.Python = None,
+    seconds_per_text: options.SecondsPerText = _BOUNDS.seconds,
+    memory: options.Memory = "16G",
+    environment: options.Environment = None,
+    home: options.Home = False,
+    resume: options.Resume = None,
+    select: options.Select = None,
+    ignore: options.Ignore = None,
+    most: options.Most = 64,
+    seed: options.Seed = 0,
+    list_probes: options.ListProbes = False,
+    explain: options.Explain = None,
+    output_format: live_options.ReportFormat = AuditFormat.TEXT,
+    output_file: live_options.ReportFiles = None,
+    quiet: live_options.NoProgress = False,
 ) -> None:
     """Ask a reward whether it is telling the truth."""
+    if list_probes or explain is not None:
+        _say(explain)
+        raise typer.Exit
     files = [(path, format_of(path)) for path in output_file or ()]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a runner that gives up still gets its reports
+    name = " + ".join(rewards or ())
     try:
-        report = examine(
-            FunctionScorer(parse_reward(reward)),
-            read_any(rollouts, answer_column=answer_column, limit=limit),
-            reward=reward,
-            source=rollouts.name,
-            select=select or (),
-            ignore=ignore or (),
-            seed=seed,
+        given = given_or_configured(
+            Given(
+                rewards=tuple(rewards or ()),
+                rollouts=rollouts,
+                prompts=prompts,
+                prompt_column=prompt_column,
+                completion_column=completion_column,
+                answer_column=answer_column,
+                style=None if style is None else style.value,
+                python=python,
+                select=options.listed(select),
+                ignore=options.listed(ignore),
+            )
         )
+        name = " + ".join(given.rewards)
+        selected(given.select, given.ignore)
+        scorer = FunctionScorer(
+            [parse_weighted(one) for one in given.rewards],
+            batch=batch,
+            style=given.style or "auto",
+            python=given.python,
+            bounds=Bounds(seconds=seconds_per_text, memory_bytes=options.bytes_of(memory)),
+            passed=tuple(environment or ()),
+            home=home,
+            resume=resume,
+        )
+        with closing(scorer), ArmProgress(quiet=quiet) as progress:
+            progress("reward", "starting", 0, 0)
+            taken = scorer.open()
+            samples, source = _samples(given, scorer, limit=limit, seed=seed)
+            report = examine(
+                scorer,
+                samples,
+                reward=name,
+                kind=scorer.kind,
+                source=source,
+                select=given.select,
+                ignore=given.ignore,
+                limits=given.limits,
+                seed=seed,
+                most=most,
+                progress=lambda probe, done, total: progress("reward", probe, done, total),
+            )
+            notes = scorer.notes
+        report = replace(report, taken=_called(given.rewards, taken.said))
+        for note in notes:
+            write_error_line(note)
     except VllmMigrateError as error:
-        report = RewardReport(reward, "function", None, error.reason, message=error.message, hint=error.hint)
+        report = _not_examined(name, error.reason, error.message, error.hint)
+    except KeyboardInterrupt:
+        kept = f"continue with --resume {resume}" if resume is not None else ""
+        report = _not_examined(name, _INTERRUPTED, "interrupted", kept)
     write_reward_reports(report, output_format, files)
     raise typer.Exit(exit_of(report))
+
+
+def _samples(
+    given: Given, scorer: FunctionScorer, *, limit: int | None, seed: int
+) -> tuple[tuple[Sample, ...], str]:
+    """What is asked about, and where it is from, in words."""
+    if given.rollouts is not None and given.prompts is not None:
+        raise UsageError("--rollouts and --prompts exclude each other")
+    if given.rollouts is not None:
+        samples = read_any(
+            given.rollouts,
+            prompt_column=given.prompt_column,
+            completion_column=given.completion_column,
+            answer_column=given.answer_column,
+            limit=limit,
+        )
+        return samples, given.rollouts.name
+    if given.prompts is None:
+        raise UsageError(
+            "there is nothing to score: give --rollouts or --prompts",
+            hint="--rollouts takes completions, --prompts makes right and wrong ones from the answers",
+        )
+    from vllm_migrate.reward.made import made_samples  # noqa: PLC0415 - most runs have rollouts
+
+    asked = read_prompts_only(
+        given.prompts, prompt_column=given.prompt_column, answer_column=given.answer_column, limit=limit
+    )
+    return made_samples(asked, scorer, seed=seed), f"the answers of {given.prompts.name}"
+
+
+def _called(rewards: tuple[str, ...], said: tuple[str, ...]) -> tuple[str, ...]:
+    """For what each function was taken, named where there are several."""
+    if len(rewards) == 1:
+        return said
+    return tuple(f"{reward}: {words}" for reward, words in zip(rewards, said, strict=False))
+
+
+def _say(explain: str | None) -> None:
+    from vllm_migrate.reward.document import explained, listed  # noqa: PLC0415 - only when asked for
+
+    sys.stdout.write(listed() if explain is None else explained(explain))
+
+
+def _not_examined(reward: str, reason: str, message: str, hint: str) -> RewardReport:
+    return RewardReport(reward, "function", None, reason, message=message, hint=hint)
 
 
 def exit_of(report: RewardReport) -> ExitCode:

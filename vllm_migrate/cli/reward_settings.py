@@ -1,0 +1,90 @@
+"""How the options of `reward` meet the configuration file: command line before file before default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vllm_migrate.config import load_config
+from vllm_migrate.errors import UsageError
+from vllm_migrate.reward.limits import limits_with, shipped_limits
+
+if TYPE_CHECKING:
+    from vllm_migrate.reward.outcome import Limits
+    from vllm_migrate.reward.settings import RewardSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What an examination is told, from wherever.
+
+    Attributes:
+        rewards: as on the command line; of the configuration, with paths that hold from here.
+        limits: by probe; the shipped ones if None.
+    """
+
+    rewards: tuple[str, ...] = ()
+    rollouts: Path | None = None
+    prompts: Path | None = None
+    prompt_column: str = ""
+    completion_column: str = ""
+    answer_column: str = ""
+    style: str | None = None
+    python: Path | None = None
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    limits: dict[str, Limits] | None = None
+
+
+def given_or_configured(given: Given, start: Path | None = None) -> Given:
+    """The command line's options, with the configuration's where it is silent.
+
+    Rollouts on the command line keep the configuration's prompts away, and the other way round.
+
+    Args:
+        given: by the command line.
+        start: whose configuration governs; the working directory if None.
+
+    Raises:
+        ConfigError: the configuration is wrong.
+        UsageError: no reward is named anywhere.
+    """
+    config = load_config(start or Path())
+    settings, root = config.reward, config.root or Path()
+    if settings is not None:
+        named = given.rollouts is not None or given.prompts is not None
+        given = replace(
+            given,
+            rewards=given.rewards or tuple(_from(root, reward) for reward in settings.function),
+            rollouts=given.rollouts if named else _path(root, settings.rollouts),
+            prompts=given.prompts if named or settings.rollouts else _path(root, settings.prompts),
+            style=given.style or settings.style or None,
+            python=given.python or _path(root, settings.python),
+            select=given.select or settings.select,
+            ignore=given.ignore or settings.ignore,
+            limits=limits_with(settings.limits) if settings.limits else shipped_limits(),
+            **_columns(given, settings),
+        )
+    if not given.rewards:
+        raise UsageError(
+            "no reward is named",
+            hint="such as rewards.py:correctness, or a directory to look for one in; or set function in "
+            "[tool.vllm-migrate.reward]",
+        )
+    return given
+
+
+def _columns(given: Given, settings: RewardSettings) -> dict[str, str]:
+    names = ("prompt_column", "completion_column", "answer_column")
+    return {name: getattr(given, name) or getattr(settings, name) for name in names}
+
+
+def _path(root: Path, text: str) -> Path | None:
+    return root / Path(text).expanduser() if text else None
+
+
+def _from(root: Path, reward: str) -> str:
+    """A reward's file as it is found from here; a module's name stays as it is."""
+    file, colon, name = reward.rpartition(":")
+    return f"{root / file}{colon}{name}" if file.endswith(".py") else reward
