@@ -85,7 +85,7 @@ def spelled_now(surface: Surface, store: Store, index: int, qualified: str) -> t
         return ()
     beside = _beside(surface, store, index, qualified)
     ranked = []
-    for name in same_spelling(bare, store.names.spelled(wanted)):
+    for name in same_spelling(bare, store.names.spelled(bare)):
         if _is_class(name) != _is_class(bare) or name.startswith("_") or name in beside:
             continue
         for module, defined in definitions(surface, store, index, name):

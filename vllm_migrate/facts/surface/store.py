@@ -17,7 +17,10 @@ from vllm_migrate.facts.surface.lookup import Surface
 from vllm_migrate.facts.surface.model import Release
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from importlib.abc import Traversable
+
+_KEY = re.compile(r'"(\w+)":')
 
 
 @dataclass(frozen=True)
@@ -111,26 +114,42 @@ class Table:
                 at = text.find(quoted, end) if end >= 0 else -1
         return tuple(found)
 
-    def spelled(self, letters: str) -> tuple[str, ...]:
-        """Keys of any release with these letters, whatever their case, underscores and plurals."""
-        spelling = re.compile(f'"(_*{"s?_?".join(letters)}s?_*)":', re.IGNORECASE)
-        return tuple(sorted({key for shard in self._shards for key in spelling.findall(self._text(shard))}))
+    def spelled(self, name: str) -> tuple[str, ...]:
+        """Keys of any release spelled like a name but for case, underscores and plurals (a superset)."""
+        return self._spellings.get(_bare(name), ())
+
+    @cached_property
+    def _spellings(self) -> Mapping[str, tuple[str, ...]]:
+        """Every key of any release, by its letters: one walk answers for all the names of a project."""
+        keys = {key for shard in self._shards for key in _KEY.findall(self._text(shard))}
+        found: dict[str, tuple[str, ...]] = {}
+        for key in sorted(keys):
+            letters = _bare(key)
+            found[letters] = (*found.get(letters, ()), key)
+        return found
 
     def holders(self, member: str) -> tuple[tuple[str, str], ...]:
         """(module, path) of what has a member of this name in any release: classes by their methods."""
-        key = re.compile(rf'"([\w.]+)\.{re.escape(member)}":')
-        found = []
+        found = set()
+        ending = f'.{member}":'
         for shard in self._shards:
             text = self._text(shard)
-            for match in key.finditer(text):
-                start = text.rfind("\n", 0, match.start()) + 1
-                found.append((text[start : text.index("\t", start)], match[1]))
-        return tuple(sorted({*found}))
+            at = text.find(ending)
+            while at >= 0:
+                start = text.rfind("\n", 0, at) + 1
+                found.add((text[start : text.index("\t", start)], text[text.rindex('"', 0, at) + 1 : at]))
+                at = text.find(ending, at + 1)
+        return tuple(sorted(found))
 
     def _text(self, shard: str) -> str:
         if shard not in self._texts:
             self._texts[shard] = decompress(self._shards[shard], self._origin)
         return self._texts[shard]
+
+
+def _bare(name: str) -> str:
+    """A name's letters without underscores and every "s": what any plural of it has in common with it."""
+    return name.lower().replace("_", "").replace("s", "")
 
 
 @lru_cache(maxsize=4)
