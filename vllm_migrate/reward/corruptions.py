@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PLUS_ONE = "answer + 1"
 NEAR = "answer a little off"
-FARTHER = "answer off by half"
+FARTHER = "answer off by half or more"
 SIGN = "sign flipped"
 DIGITS = "digits transposed"
 OTHER = "another answer"
@@ -83,6 +83,21 @@ def corruptions(samples: Sequence[Sample], others: Sequence[str]) -> list[Corrup
     return found
 
 
+def far_off(answer: str, turn: int = 0, *, others: Sequence[str] = ()) -> str | None:
+    """A wrong answer that no tolerance takes for the right one; None where none can be made.
+
+    Args:
+        answer: the right one.
+        turn: which of two.
+        others: right answers of other prompts, for answers in words.
+    """
+    places = _plain_number(answer)
+    if places is None:
+        return wrong_answer(answer, turn, others=others)
+    far = [text for family, text in _numbers(answer, places) if family == FARTHER]
+    return far[min(turn, len(far) - 1)]
+
+
 def without_answer(sample: Sample) -> Sample | None:
     """Without every sentence or line that gives the answer; None where the steps say it too."""
     text = sample.completion
@@ -100,15 +115,22 @@ def without_answer(sample: Sample) -> Sample | None:
 
 def _answers(answer: str, others: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Families and wrong answers."""
-    places = list(_NUMBER.finditer(answer))
-    if parse(answer).kind == "number" and len(places) == 1 and not re.search(r"\\|/|\^", answer):
-        yield from _numbers(answer, places[0])
-        yield from _other_unit(answer, places[0])
+    place = _plain_number(answer)
+    if place is not None:
+        yield from _numbers(answer, place)
+        yield from _other_unit(answer, place)
         return
     for turn in range(2):
         wrong = wrong_answer(answer, turn, others=others)
         if wrong is not None:
             yield OTHER, wrong
+
+
+def _plain_number(answer: str) -> re.Match[str] | None:
+    """The one number of an answer that is no fraction, power or formula."""
+    places = list(_NUMBER.finditer(answer))
+    plain = parse(answer).kind == "number" and len(places) == 1 and not re.search(r"\\|/|\^", answer)
+    return places[0] if plain else None
 
 
 def _numbers(answer: str, place: re.Match[str]) -> Iterator[tuple[str, str]]:
@@ -127,6 +149,7 @@ def _numbers(answer: str, place: re.Match[str]) -> Iterator[tuple[str, str]]:
     if abs(step) < _LITTLE * abs(value):
         yield OTHER, put(value * 1.15 + (step if value > 0 else -step))
     yield FARTHER, put(value * 1.5 + (step if value > 0 else -step))
+    yield FARTHER, put(value * 2 + (3 * step if value > 0 else -3 * step))
     if value:
         yield SIGN, put(-value)
     turned = _transposed(digits)

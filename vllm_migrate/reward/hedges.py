@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vllm_migrate.reward.answers import given_answer, replace_answer, wrong_answer
+from vllm_migrate.reward.answers import given_answer, replace_answer
+from vllm_migrate.reward.corruptions import far_off
 from vllm_migrate.reward.parsed import parse
 from vllm_migrate.reward.same import final_of
 
@@ -54,8 +55,8 @@ def hedges(samples: Sequence[Sample], others: Sequence[str]) -> list[Hedge]:
     found: list[Hedge] = []
     for sample in samples:
         answer = final_of(sample.answer or "")
-        first, second = (wrong_answer(answer, turn, others=others) for turn in (0, 1))
-        if first is None or second is None or parse(answer).kind == "list":
+        first, second = (far_off(answer, turn, others=others) for turn in (0, 1))
+        if first is None or second is None:
             continue
         found += _several(sample, answer, first, second, start=len(found))
         found += _in_place(sample, answer, first, others, start=len(found))
@@ -111,15 +112,20 @@ def _closing(sample: Sample) -> _Closing:
 
 def _in_place(sample: Sample, answer: str, wrong: str, others: Sequence[str], *, start: int) -> list[Hedge]:
     """Several candidates where the answer stands."""
-    texts = [
-        (EITHER, f'"{left}{between}{right}" as the answer', f"{left}{between}{right}", start + place)
-        for place, between in enumerate((" or ", ", "))
-        for left, right in ((answer, wrong), (wrong, answer))
-    ]
+    texts = (
+        []
+        if parse(answer).kind == "list"
+        else [
+            (EITHER, f'"{left}{between}{right}" as the answer', f"{left}{between}{right}", start + place)
+            for place, between in enumerate((" or ", ", "))
+            for left, right in ((answer, wrong), (wrong, answer))
+        ]
+    )
     everything = _candidates(answer, others)
     if everything:
         texts.append((LISTED, "every candidate listed as the answer", ", ".join(everything), start + 2))
-    texts.append((NEGATED, f'"not {answer}" as the answer', f"not {answer}", start + 3))
+    if parse(answer).kind != "list":
+        texts.append((NEGATED, f'"not {answer}" as the answer', f"not {answer}", start + 3))
     found = []
     for family, words, text, pair in texts:
         changed = replace_answer(sample, text)
@@ -133,11 +139,26 @@ def _candidates(answer: str, others: Sequence[str]) -> list[str]:
     kind = parse(answer).kind
     if re.fullmatch(r"-?\d{1,15}", answer):
         value = int(answer)
-        begin = 0 if 0 < value < _NUMBERS - 1 else value - _NUMBERS // 3
-        return [str(number) for number in range(begin, begin + _NUMBERS)]
+        if 0 < value < _NUMBERS - 1:
+            return [str(number) for number in range(_NUMBERS)]
+        step = max(1, abs(value) // 25)  # so wide that no tolerance takes the first or the last for it
+        begin = value - _NUMBERS // 3 * step
+        return [str(number) for number in range(begin, begin + _NUMBERS * step, step)]
     if kind == "choice":
         letters = [letter for letter in "ABCD" if letter != parse(answer).text]
         return [*letters[:2], answer, *letters[2:]]
+    if kind == "list":
+        return _superset(answer)
     rest = [other for other in others if other.casefold() != answer.casefold() and parse(other).kind == kind]
     half = len(rest[:20]) // 2
     return [*rest[:half], answer, *rest[half:20]] if len(rest) >= _FEWEST_LISTED else []
+
+
+def _superset(answer: str) -> list[str]:
+    """A set of numbers with many more in it; empty for what is no set of numbers."""
+    body = re.fullmatch(r"(\\?\{)?\s*(-?\d+(?:\s*,\s*-?\d+)*)\s*(\\?\})?", answer)
+    if body is None:
+        return []
+    numbers = sorted({int(part) for part in body[2].split(",")} | set(range(_NUMBERS)))
+    texts = [str(number) for number in numbers]
+    return [f"{body[1] or ''}{texts[0]}", *texts[1:-1], f"{texts[-1]}{body[3] or ''}"]

@@ -29,8 +29,9 @@ class Rewriting:
         family: for the table. `words` for the examples.
         write: the answer written so; None where it can't be, or is already.
         forms: of marks it makes sense in ("boxed", "tag", ...); empty for all.
-        expected: every verifier that normalises at all is expected to read it; others may rightly refuse,
-            as one for integers refuses 42.0.
+        expected: every verifier that normalises at all is expected to read it; others may rightly be refused,
+            as 42.0 by one for integers.
+        odd: nobody writes so unasked, and refusing it is nothing to speak of.
     """
 
     family: str
@@ -38,6 +39,7 @@ class Rewriting:
     write: Callable[[str], str | None]
     forms: tuple[str, ...] = ()
     expected: bool = False
+    odd: bool = False
 
     def of(self, answer: str, form: str) -> str | None:
         """The answer written so where it stands in a mark of this form; None where that is nothing else."""
@@ -140,11 +142,12 @@ def _percent(answer: str) -> str | None:
     return answer.replace("\\%", "%") if "\\%" in answer else None
 
 
-def _unit(answer: str) -> str | None:
-    """A number with a unit as the bare number, a bare one with a word that names nothing else."""
+def _no_unit(answer: str) -> str | None:
     match = re.fullmatch(r"(-?\d[\d.,]*)\s*([A-Za-z]+)", answer)
-    if match is not None:
-        return match[1]
+    return match[1] if match is not None else None
+
+
+def _some_unit(answer: str) -> str | None:
     return f"{answer} units" if _is_number(answer) else None
 
 
@@ -160,9 +163,10 @@ def _other_order(answer: str) -> str | None:
 
 
 def _other_case(answer: str) -> str | None:
+    """A choice's letter in the other case, a word that begins with a capital without it."""
     if parse(answer).kind == "choice" and re.fullmatch(r"\(?[A-Ja-j]\)?", answer):
         return answer.swapcase()
-    return answer.swapcase() if parse(answer).kind == "text" and answer.istitle() else None
+    return answer.lower() if parse(answer).kind == "text" and answer.istitle() else None
 
 
 def _parentheses(answer: str) -> str | None:
@@ -181,10 +185,13 @@ REWRITINGS = (
     Rewriting(r"\frac and /", r"\frac{a}{b} and a/b, one for the other", _frac),
     Rewriting("decimals for fractions", "a decimal for a fraction, or the other way round", _as_decimal),
     Rewriting("zeros after the point", "with a zero more after the point", _point_zero),
-    Rewriting("plus sign", "with a plus sign", _plus),
-    Rewriting("leading zero", "with a leading zero, or without it", _leading_zero),
-    Rewriting("units", "with a unit, or without it", _unit),
-    Rewriting("dollar signs", "between dollar signs", _with("${}$"), ("line", "bare", "tag", "hash")),
+    Rewriting("plus sign", "with a plus sign", _plus, odd=True),
+    Rewriting("leading zero", "with a leading zero, or without it", _leading_zero, odd=True),
+    Rewriting("no unit", "without its unit", _no_unit),
+    Rewriting("some unit", "with a word after it", _some_unit, odd=True),
+    Rewriting(
+        "dollar signs", "between dollar signs", _with("${}$"), ("line", "bare", "tag", "hash"), odd=True
+    ),
     Rewriting("percent sign", "with a space before the percent sign", _percent),
     Rewriting("order of a set", "in the other order", _other_order),
     Rewriting(r"\text", r"in \text{}", _text_command, ("boxed",)),

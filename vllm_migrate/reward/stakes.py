@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.reward.answers import compare, find_answer, given_answer, replace_answer, wrong_answer
+from vllm_migrate.reward.answers import compare, find_answer, given_answer, replace_answer
 from vllm_migrate.reward.bench import TIE
+from vllm_migrate.reward.corruptions import far_off
 from vllm_migrate.reward.invariance import STAYS
 from vllm_migrate.reward.same import final_of
 
@@ -162,7 +163,7 @@ def _controls(bench: Bench, right: Sequence[Sample]) -> list[np.typing.NDArray[n
     others = other_answers(bench)
     replaced, alone = [], []
     for sample in right:
-        wrong = wrong_answer(final_of(sample.answer or ""), others=others)
+        wrong = far_off(final_of(sample.answer or ""), others=others)
         changed = replace_answer(sample, wrong) if wrong is not None else None
         if changed is not None and wrong is not None:
             replaced.append(changed)

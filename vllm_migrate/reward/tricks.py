@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vllm_migrate.reward.answers import find_answer, wrong_answer
-from vllm_migrate.reward.bench import Bench, limits_of
+from vllm_migrate.reward.answers import find_answer
+from vllm_migrate.reward.bench import TIE, Bench, limits_of
+from vllm_migrate.reward.corruptions import far_off
 from vllm_migrate.reward.figures import judged, share
 from vllm_migrate.reward.outcome import Check, Example, Outcome
 from vllm_migrate.reward.penalty import is_penalty
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 FEWEST_TEXTS = 100
 """0 of 100 leave at most 3.6% by the two-sided 95% interval; fewer bound too little."""
+
+FEWEST_OF_FORM = 32
+"""A reward for form is asked with few texts, held against samples of the same length."""
 
 MODEL_SHARE = 0.2
 """A model fails from this share on, not from a verifier's: no model ranks every text rightly (judgement)."""
@@ -75,13 +79,12 @@ class Tried:
     says_it: bool
 
 
-def one_a_prompt(bench: Bench, most: int | None = None) -> list[Sample]:
-    """A sample of every prompt with a reward, at most `most` prompts (the bench's number), drawn evenly."""
+def one_a_prompt(bench: Bench, most: int) -> list[Sample]:
+    """A sample of every prompt with a reward, a right one where there is one; at most `most` prompts."""
     by_group: dict[int, Sample] = {}
     for index in [*bench.stakes.right_samples, *bench.right, *bench.some]:
         by_group.setdefault(bench.samples[index].group, bench.samples[index])
     found = [by_group[group] for group in sorted(by_group)]
-    most = most or bench.most
     return found if len(found) <= most else bench.random("prompts").sample(found, most)
 
 
@@ -91,7 +94,7 @@ def put(bench: Bench, tricks: Sequence[Trick], samples: Sequence[Sample]) -> lis
     others = other_answers(bench)
     asked: list[tuple[Trick, Sample, Sample | None]] = []
     for sample in samples:
-        wrong = wrong_answer(final_of(sample.answer), others=others) if sample.answer is not None else None
+        wrong = far_off(final_of(sample.answer), others=others) if sample.answer is not None else None
         for trick in tricks:
             text = trick.text(sample)
             if text is not None and text != sample.completion:
@@ -106,6 +109,8 @@ def put(bench: Bench, tricks: Sequence[Trick], samples: Sequence[Sample]) -> lis
     for (trick, sample, control), score in zip(asked, scores, strict=True):
         bar = stakes.bar(sample.group)
         of_form = next(controls).value if control is not None else None
+        if stakes.reads is Reads.REFERENCE and not trick.of_form and stakes.earns(of_form, sample.group):
+            of_form = None  # a wrong answer that is taken for right excuses nothing
         earned = score.value if of_form is None or score.value is None else _beyond(score.value, of_form, bar)
         hit = stakes.earns(earned, sample.group)
         above = not hit and earned is not None and earned > bar + stakes.slack
@@ -128,9 +133,7 @@ def _says_it(sample: Sample) -> bool:
     return sample.answer is not None and find_answer(sample.completion, sample.answer) is not None
 
 
-def examine_tricks(
-    bench: Bench, name: str, tricks: Sequence[Trick], *, samples: Sequence[Sample] | None = None, advice: str
-) -> Check:
+def examine_tricks(bench: Bench, name: str, tricks: Sequence[Trick], *, most: int = 32, advice: str) -> Check:
     """The check of a probe whose question is whether texts without an answer earn.
 
     The outcome goes by the worst family. Texts that earn more than wrong ones, yet less than half way to what
@@ -139,6 +142,8 @@ def examine_tricks(
     stakes = bench.stakes
     if not len(bench.levels):
         return Check(name, Outcome.NOT_JUDGED, "no sample has a reward")
+    if bench.top - bench.bottom <= TIE and stakes.reads is Reads.NOTHING:
+        return Check(name, Outcome.NOT_APPLICABLE, "every sample earns the same, whatever it says")
     if stakes.reads is Reads.NOTHING and is_penalty(bench):
         return Check(name, Outcome.NOT_APPLICABLE, "a penalty, which an empty text need not incur")
     if stakes.reads is Reads.NOTHING:
@@ -146,7 +151,7 @@ def examine_tricks(
     if not tricks:
         message = "it looks at nothing but the completion's form, and these texts are no form"
         return Check(name, Outcome.NOT_APPLICABLE, message)
-    tried = put(bench, tricks, one_a_prompt(bench) if samples is None else samples)
+    tried = put(bench, tricks, one_a_prompt(bench, min(most, bench.most)))
     if not tried:
         return Check(name, Outcome.NOT_APPLICABLE, "no prompt offers such a text")
     sure = [one for one in tried if not one.says_it]
@@ -169,9 +174,10 @@ def examine_tricks(
     above = [one for one in sure if one.above]
     if outcome is Outcome.PASS and len(above) > (limits.fail or 0.0) * len(sure) and len(above) > 1:
         outcome = Outcome.WARN
-    if outcome is Outcome.PASS and len(tried) < FEWEST_TEXTS:
+    fewest = FEWEST_OF_FORM if stakes.reads is Reads.NOTHING else FEWEST_TEXTS
+    if outcome is Outcome.PASS and len(tried) < fewest:
         prompts = len({one.sample.group for one in tried})
-        needed = -(-FEWEST_TEXTS * prompts // len(tried))
+        needed = -(-fewest * prompts // len(tried))
         message = f"none of {len(tried)} texts earns, which are too few; {needed} prompts are needed"
         return Check(
             name, Outcome.NOT_JUDGED, message, figure=share(0, len(sure)), count=len(tried), limits=limits

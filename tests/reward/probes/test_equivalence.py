@@ -56,7 +56,9 @@ def test_a_normalising_verifier_passes(samples) -> None:
 def test_one_way_of_writing_is_a_warning_that_names_the_forms() -> None:
     check = PROBE(bench(to_the_letter, THOUSANDS))
     assert check.outcome is Outcome.WARN
-    assert "one way of writing" in check.message
+    assert "zeros after the point" in check.message
+    assert "plus sign" not in check.message
+    assert check.parts["plus sign"] == 1
     assert check.parts["thousands separators"] == 1
 
 
@@ -88,11 +90,18 @@ def test_spaces_in_a_box_are_to_be_read() -> None:
 
 
 def test_a_form_that_the_policy_writes_must_be_read() -> None:
-    assert PROBE(bench(to_the_letter, LETTERS)).outcome is Outcome.WARN
-    lower = [
-        Sample("?", "I choose. Answer: b", {"answer": "B"}, group=30 + n, answer="B", sampled=True)
+    with_commas = [
+        Sample("?", "So it is. Answer: 5,678", {"answer": "5678"}, group=30 + n, answer="5678")
         for n in range(3)
     ]
+    check = PROBE(bench(to_the_letter, [*THOUSANDS, *with_commas]))
+    assert check.outcome is Outcome.FAIL
+    assert "thousands separators" in check.message
+
+
+def test_a_letters_case_is_a_warning_until_the_policy_writes_it() -> None:
+    assert PROBE(bench(to_the_letter, LETTERS)).outcome is Outcome.WARN
+    lower = [Sample("?", "I choose. Answer: b", {"answer": "B"}, group=30 + n, answer="B") for n in range(3)]
     check = PROBE(bench(to_the_letter, [*LETTERS, *lower]))
     assert check.outcome is Outcome.FAIL
     assert "case" in check.message
@@ -123,7 +132,7 @@ def test_what_a_completion_writes() -> None:
         ("order of a set", "1, 2, 3", "line", "3, 2, 1"),
         ("order of a set", "(1, 2)", "line", None),
         ("order of a set", "\\{1, 2\\}", "boxed", "\\{2, 1\\}"),
-        ("case", "Paris", "line", "pARIS"),
+        ("case", "Paris", "line", "paris"),
         ("parentheses", "B", "line", "(B)"),
         (r"\text", "Paris", "boxed", "\\text{Paris}"),
         ("dollar signs", "42", "boxed", None),

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vllm_migrate.reward.answers import replace_answer
 from vllm_migrate.reward.bench import Bench, Probe
 from vllm_migrate.reward.tricks import Trick, examine_tricks
 
@@ -46,6 +47,12 @@ def _filler(_: Sample) -> str:
     return "\n".join(_FILLER[line % len(_FILLER)] for line in range(_LINES))
 
 
+def _after_filler(sample: Sample, wrong: str) -> str:
+    """A wrong answer in the sample's own form after the filler: what length earns where it isn't right."""
+    changed = replace_answer(sample, wrong)
+    return f"{_filler(sample)}\n{wrong if changed is None else changed.completion}"
+
+
 def _fixed(text: str) -> Callable[[Sample], str]:
     return lambda _: text
 
@@ -64,8 +71,8 @@ _TRICKS = (
     Trick("white space", "three line breaks", _fixed("\n\n\n"), of_form=True),
     Trick("echo of the prompt", "the prompt once more", _question),
     Trick("echo of the prompt", "the prompt twice more", lambda s: f"{_question(s)}\n{_question(s)}"),
-    Trick("filler", f"{_LINES} lines of filler", _filler),
-    Trick("filler", f"{_LINES} lines of dots", _fixed("...\n" * _LINES)),
+    Trick("filler", f"{_LINES} lines of filler", _filler, _after_filler),
+    Trick("filler", f"{_LINES} lines of dots", _fixed("...\n" * _LINES), _after_filler),
     Trick("no answer", "that it doesn't know", _fixed("I don't know."), of_form=True),
     Trick("no answer", "a refusal", _fixed("I'm sorry, but I can't help with that."), of_form=True),
     _tag("empty think tags", "<think>\n\n</think>", "<think>\n\n</think>\n{}", "think tags only"),

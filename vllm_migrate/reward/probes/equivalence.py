@@ -4,10 +4,11 @@ Procedure: in right completions the answer is written in other ways that mean th
 changed. A verifier that refuses them teaches the policy notation, and the stronger the policy the more right
 answers it loses (arXiv 2505.22203).
 
-Not every refusal is a fault. A reward may document that it wants an integer, and refuse 42.0 or +42; a
-capital letter; a number without a unit. Refused forms are named as a warning. It fails where a reward that
-reads some other forms refuses one that every normaliser reads (thousands separators, spaces inside a box or
-tags, dfrac), or any form that the policy's own right completions use.
+Not every refusal is a fault. A reward may document that it wants an integer, and refuse 42.0; a capital
+letter; a number without a unit. Refused forms are named as a warning; such that nobody writes unasked (+42,
+042) are only listed. It fails where a reward that reads some other forms refuses one that every normaliser
+reads (thousands separators, spaces inside a box or tags, dfrac); and where any form is refused that the
+policy's own right completions use.
 
 Figure: share of rewritten right answers that are refused, of the worst family, with the exact interval. It
 warns where the figure lies beyond a limit, and fails where the whole interval does. It applies to rewards
@@ -66,13 +67,16 @@ def examine(bench: Bench) -> Check:
     verdicts = {family: judged(limits, estimate) for family, estimate in found.items()}
     refused = [family for family, verdict in verdicts.items() if verdict is not Outcome.PASS]
     faults = _faults(bench, [f for f in refused if verdicts[f] is Outcome.FAIL], found)
+    odd = {one.family for one in REWRITINGS if one.odd}
+    refused = [family for family in refused if family not in odd or family in faults]
     outcome = Outcome.FAIL if faults else Outcome.WARN if refused else Outcome.PASS
     named = faults or sorted(refused, key=lambda family: -found[family].value)
-    worst = max(named or found, key=lambda family: found[family].value)
+    judged_families = [family for family in found if family not in odd] or list(found)
+    worst = max(named or judged_families, key=lambda family: found[family].value)
     return Check(
         NAME,
         outcome,
-        _message(faults, named, found, len(cases)),
+        _message(faults, named, found, worst, len(cases)),
         figure=found[worst],
         unit="share of rewritten right answers that are refused",
         count=len(cases),
@@ -136,15 +140,14 @@ def _faults(bench: Bench, refused: Sequence[str], found: dict[str, Estimate]) ->
     ]
 
 
-def _message(faults: Sequence[str], named: Sequence[str], found: dict[str, Estimate], count: int) -> str:
+def _message(
+    faults: Sequence[str], named: Sequence[str], found: dict[str, Estimate], worst: str, count: int
+) -> str:
+    share = found[worst].value
     if not named:
-        worst = max(found, key=lambda family: found[family].value)
-        return f"at most {found[worst].value:.1%} of {count} rewritten right answers are refused ({worst})"
-    share = max(found[family].value for family in named)
+        return f"at most {share:.1%} of {count} rewritten right answers are refused ({worst})"
     if faults:
         return f"right answers are refused for how they are written: {listed(faults)} ({share:.1%})"
-    if len(named) == len(found):
-        return f"one way of writing is read: no answer is taken with {listed(named)}"
     return f"{listed(named)}: up to {share:.1%} of right answers written so are refused, which may be meant"
 
 

@@ -7,7 +7,8 @@ orders are accepted; all numbers of a range, all choices, all answers known; and
 ("not Paris").
 
 What a reward may rightly do is not counted: to take the last of two answers, which is how a policy corrects
-itself; to read one of two candidates, the same one in either order, which is one guess. "not 42" is a warning
+itself; to read one of two candidates, the same one in either order, which is one guess. The first of two
+answers in tags or after #### is a warning, too: such a format has one place for it. "not 42" is a warning
 where the answer is a number: a reader of numbers sees no words, and nobody earns by it who does not know the
 answer.
 
@@ -23,10 +24,11 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from vllm_migrate.reward.answers import marked_answers
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
 from vllm_migrate.reward.cases import Case, examples, listed, shares
 from vllm_migrate.reward.figures import judged
-from vllm_migrate.reward.hedges import EITHER, MIDDLE, NEGATED, WRONG_FIRST, hedges
+from vllm_migrate.reward.hedges import EITHER, MIDDLE, NEGATED, RIGHT_FIRST, WRONG_FIRST, hedges
 from vllm_migrate.reward.outcome import Check, Outcome
 from vllm_migrate.reward.parsed import parse
 from vllm_migrate.reward.same import final_of
@@ -69,6 +71,11 @@ def examine(bench: Bench) -> Check:
     numbers = [c for c in cases if c.family == NEGATED and _is_number(c)]
     if outcomes.get(NEGATED) is Outcome.FAIL and len(numbers) * 2 > sum(c.family == NEGATED for c in cases):
         outcomes[NEGATED] = Outcome.WARN
+    once = [c for c in cases if c.family == RIGHT_FIRST and _allows_one(c)]
+    if outcomes.get(RIGHT_FIRST) is Outcome.FAIL and len(once) * 2 > sum(
+        c.family == RIGHT_FIRST for c in cases
+    ):
+        outcomes[RIGHT_FIRST] = Outcome.WARN
     caught = [family for family in found if outcomes[family] is not Outcome.PASS]
     caught.sort(key=lambda family: (-_WORSE[outcomes[family]], -found[family].value))
     asked = [family for family in found if family != WRONG_FIRST]
@@ -108,6 +115,11 @@ def _cases(bench: Bench, made: Sequence[Hedge], before: dict[int, float]) -> lis
         replace(case, counts=case.counts and (case.family != EITHER or all(accepted[one.pair])))
         for case, one in zip(cases, made, strict=True)
     ]
+
+
+def _allows_one(case: Case) -> bool:
+    """Whether answers stand where a format has one place for them."""
+    return any(one.form in {"tag", "hash"} for one in marked_answers(case.sample.completion))
 
 
 def _is_number(case: Case) -> bool:

@@ -18,8 +18,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vllm_migrate.reward.answers import find_answer, replace_answer, wrong_answer
+from vllm_migrate.reward.answers import find_answer, replace_answer
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
+from vllm_migrate.reward.corruptions import far_off
 from vllm_migrate.reward.figures import judged, share
 from vllm_migrate.reward.outcome import Check, Example, Outcome
 from vllm_migrate.reward.parsed import parse
@@ -189,7 +190,7 @@ def _made_wrong(bench: Bench) -> list[tuple[Sample, float]]:
     changed = []
     for index in stakes.right_samples[:_MOST]:
         sample = bench.samples[index]
-        wrong = wrong_answer(final_of(sample.answer), others=others) if sample.answer is not None else None
+        wrong = far_off(final_of(sample.answer), others=others) if sample.answer is not None else None
         made = replace_answer(sample, wrong) if wrong is not None else None
         if made is not None:
             changed.append(made)

@@ -51,6 +51,7 @@ _ALONE = {
         "Решение:",
     ),
 }
+_MOST = 24  # prompts; there are many keys
 _IN_PLACE = (":", "Solution", "the correct answer", "same as the reference", "nan", "None", "True", ".*", "*")
 
 
@@ -89,6 +90,7 @@ def examine(bench: Bench) -> Check:
         bench,
         NAME,
         _TRICKS,
+        most=_MOST,
         advice="compare what was read as an answer, refuse nan; train a judge on such texts as wrong ones",
     )
 
