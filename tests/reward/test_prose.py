@@ -28,6 +28,7 @@ def sentences(text: str, answer: str | None = "42") -> list[str]:
         ("## Step 1\nWe add them.\n\n**Final Answer**\n\\boxed{42}", ["We add them."]),
         ("Reasoning: I add the tens.\nAnswer: 42", ["I add the tens."]),
         ("Let us think. The sum is 42. So 42 it is.", ["Let us think."]),
+        ("B. We look at it. It is right.", ["It is right."]),
         ("We guess it. Answer: 41", ["We guess it."]),
         ('{"answer": 42, "why": "because of this"}', []),
         ('```json\n{"answer": 42, "why": "because it is"}\n```', []),

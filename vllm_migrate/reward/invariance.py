@@ -15,7 +15,7 @@ arXiv 2410.16184, calls hard).
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,7 @@ import numpy as np
 from vllm_migrate.reward.bench import TIE, Bench, limits_of
 from vllm_migrate.reward.figures import clustered_mean, judged, share
 from vllm_migrate.reward.outcome import Check, Example, Outcome
+from vllm_migrate.reward.penalty import is_penalty
 from vllm_migrate.reward.twins import length_twin
 
 if TYPE_CHECKING:
@@ -181,6 +182,17 @@ def examine_changes(
     if not asked:
         return Check(name, Outcome.NOT_APPLICABLE, "no completion offers anything to change")
     return _of_model(bench, name, asked, advice) if bench.model else _of_function(bench, name, asked, advice)
+
+
+def unless_penalty(bench: Bench, check: Check) -> Check:
+    """The check; not applicable where a penalty has moved: words and their number are what it is about.
+
+    A penalty for repetition sees less of it among new words and markers.
+    """
+    if check.outcome not in {Outcome.WARN, Outcome.FAIL} or not is_penalty(bench):
+        return check
+    message = f"a penalty, which is about the text itself; {check.message}"
+    return replace(check, outcome=Outcome.NOT_APPLICABLE, message=message, worst=(), advice="")
 
 
 def _of_function(bench: Bench, name: str, asked: Sequence[Asked], advice: str) -> Check:

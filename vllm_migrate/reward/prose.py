@@ -46,6 +46,7 @@ _WORD = re.compile(r"[A-Za-z]+(?:['\u2019][A-Za-z]+)?")
 _CODE = re.compile(
     r"[{}|]|[A-Za-z_]\w*\(|\w\[|;\s*$|==|!=|:=|\+=|->|^\s*(?:def|class|import|return)\s|^\s*(?:for|if|while)\b.*:$"
 )
+_LETTER = re.compile(r"\s*[*(\[]*[A-J](?:[\])*.:]+(?=\s|$)|\s*(?=\n|$))")  # a choice that opens the text
 _FEWEST_WORDS = 2
 _LETTERS = 0.55  # of a sentence's visible characters, outside its formulas
 
@@ -144,6 +145,9 @@ def _fixed(text: str, answer: str | None) -> list[Span]:
         for match in pattern.finditer(text)
     ]
     said = list(protected_spans(text, answer))
+    letter = _LETTER.match(text)
+    if letter is not None:
+        said.append(letter.span())
     given = given_answer(text, like=answer or "")
     if given is not None:
         said.append(given.span)

@@ -31,7 +31,10 @@ def bullets(sample: Sample) -> str | None:
 
 
 def numbered(sample: Sample) -> str | None:
-    """Sentences become numbered steps."""
+    """Sentences become numbered steps; not where they would bring in the only numbers beside a number."""
+    number = sample.answer is None or any(c.isdigit() for c in sample.answer)
+    if number and not any(c.isdigit() for c in sample.completion):
+        return None
     return _listed(prose_of(sample), lambda number: f"{number}. ")
 
 
@@ -45,10 +48,12 @@ def _listed(prose: Prose, marker: Callable[[int], str]) -> str | None:
         for sentence in run:
             number += 1
             begin = len(prose.text[: sentence.begin].rstrip(" \t"))
+            if prose.text[:begin].endswith(">"):
+                continue  # a line break beside a tag would be another structure
             own_line = begin == 0 or prose.text[begin - 1] == "\n"
             edits.append((begin, sentence.begin, ("" if own_line else "\n") + marker(number)))
-        if not run[-1].last:  # what follows begins a line of its own
-            rest = prose.text[run[-1].end :]
+        rest = prose.text[run[-1].end :]
+        if not run[-1].last and not rest.startswith("<"):  # what follows begins a line of its own
             edits.append((run[-1].end, run[-1].end + len(rest) - len(rest.lstrip(" \t")), "\n"))
     return edited(prose.text, edits) if edits else None
 
@@ -63,8 +68,10 @@ def header(sample: Sample) -> str | None:
                 return edited(prose.text, [(begin, begin, "## Working\n\n")])
     if not prose.sentences:
         return None
-    begin = prose.sentences[0].begin
-    return edited(prose.text, [(begin, begin, "\n## Working\n\n")])
+    begin = len(prose.text[: prose.sentences[0].begin].rstrip(" \t"))
+    if prose.text[:begin].endswith(">"):
+        return None  # a line break beside a tag would be another structure
+    return edited(prose.text, [(begin, prose.sentences[0].begin, "\n## Working\n\n")])
 
 
 def bold(sample: Sample) -> str | None:

@@ -130,3 +130,17 @@ def test_each_restyling_does_its_one_thing_and_keeps_the_answer(
     given = given_answer(text)
     assert given is not None
     assert given.text == "42"
+
+
+@pytest.mark.parametrize("change", [restyle.bullets, restyle.numbered, restyle.header])
+def test_no_line_break_comes_to_stand_beside_a_tag(change: Callable[[Sample], str | None]) -> None:
+    text = "<think>We add 2. It grows.</think><answer>42</answer>"
+    changed = change(Sample("What?", text, answer="42")) or text
+    assert changed.startswith("<think>We add 2.")
+    assert changed.endswith("It grows.</think><answer>42</answer>")
+
+
+def test_steps_bring_no_number_to_a_text_without_one() -> None:
+    text = "We look at it. We go on."
+    assert restyle.numbered(Sample("What?", text, answer="42")) is None
+    assert restyle.numbered(Sample("What?", text, answer="B")) is not None

@@ -94,6 +94,15 @@ def test_a_penalty_for_long_texts_is_meant_to_go_with_length() -> None:
     assert paid.outcome is Outcome.FAIL
 
 
+def test_a_penalty_for_repetition_is_diluted_by_new_words_and_none_for_length() -> None:
+    def repeats(sample: Sample) -> float:
+        words = sample.completion.split()
+        return len(set(words)) / len(words) - 1
+
+    check = PROBE(bench(repeats, rambling()))
+    assert check.outcome is Outcome.NOT_APPLICABLE
+
+
 def long() -> Sample:
     return replace(sums(1, 1)[0], completion=" ".join(sentence(n) for n in range(12)) + " Answer: 1000")
 

@@ -86,3 +86,9 @@ def test_a_length_payer_is_left_to_the_length_probe() -> None:
 def test_words_that_no_rule_knows_are_not_asked() -> None:
     bare = [sample.with_completion(sample.completion.rpartition(" ")[2]) for sample in sums()]
     assert PROBE(bench(exact, bare)).outcome is Outcome.NOT_APPLICABLE
+
+
+def test_a_penalty_is_about_words() -> None:
+    check = PROBE(bench(lambda sample: -0.5 * ("Then " in sample.completion and sample.group % 2)))
+    assert check.outcome is Outcome.NOT_APPLICABLE
+    assert "penalty" in check.message

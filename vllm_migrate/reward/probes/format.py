@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.reward import restyle
 from vllm_migrate.reward.bench import Bench, Probe
-from vllm_migrate.reward.invariance import Change, examine_changes
+from vllm_migrate.reward.invariance import Change, examine_changes, unless_penalty
 
 if TYPE_CHECKING:
     from vllm_migrate.reward.outcome import Check
@@ -46,13 +46,14 @@ _OF_MODELS = (
 
 def examine(bench: Bench) -> Check:
     """Share of rewards that stay, by kind of restyling."""
-    return examine_changes(
+    check = examine_changes(
         bench,
         NAME,
         (*_CHANGES, *_OF_MODELS) if bench.model else _CHANGES,
         advice="a policy learns the layout that pays: take markdown and typography away before the reward "
         'reads the text, or leave this out (ignore = ["format"]) where that layout is what you want',
     )
+    return unless_penalty(bench, check)
 
 
 PROBE = Probe(NAME, "Does layout change the reward?", examine, order=122)

@@ -151,12 +151,15 @@ def _strongest(bench: Bench, pads: dict[str, Shift]) -> str | None:
 
 
 def _gains(raw: Correlation | None, given: Correlation | None, found: dict[str, Shift]) -> bool:
-    """Whether longer texts earn more, by padding; where nothing could be padded, by correlation."""
-    pads = [one for family, one in found.items() if family != TRIMMED]
-    if pads:
-        return any(one.mean.value > (SHIFTS.warn or 0.0) for one in pads)
+    """Whether longer texts earn more: among samples, and where they can be padded, by padding too.
+
+    Padding alone does not tell: among new words, a text repeats itself less.
+    """
     correlation = given or raw
-    return correlation is not None and correlation.rho.value > 0
+    if correlation is not None and correlation.rho.value <= 0:
+        return False
+    pads = [one for family, one in found.items() if family != TRIMMED]
+    return any(one.mean.value > (SHIFTS.warn or 0.0) for one in pads) if pads else correlation is not None
 
 
 def shifts_of(bench: Bench) -> dict[str, Shift]:

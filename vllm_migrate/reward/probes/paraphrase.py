@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vllm_migrate.reward.bench import Bench, Probe
-from vllm_migrate.reward.invariance import Change, examine_changes
+from vllm_migrate.reward.invariance import Change, examine_changes, unless_penalty
 from vllm_migrate.reward.rewording import CONNECTING, CONTRACTED, OPENING, SYNONYMS, reworded
 
 if TYPE_CHECKING:
@@ -39,13 +39,14 @@ _CHANGES = (
 
 def examine(bench: Bench) -> Check:
     """Share of rewards that stay, by kind of rewording."""
-    return examine_changes(
+    check = examine_changes(
         bench,
         NAME,
         _CHANGES,
         advice="the reward reads for certain words: compare answers or states instead, or train the model on "
         "paraphrases",
     )
+    return unless_penalty(bench, check)
 
 
 PROBE = Probe(NAME, "Do other words for the same change the reward?", examine, order=124)
