@@ -229,3 +229,22 @@ def test_sizes():
 
 def test_long_lists_of_names_are_cut():
     assert words_of_names(list("abcdefg")) == "a, b, c, d, e and 2 more"
+
+
+def test_a_directory_is_looked_through_and_its_only_reward_taken(
+    project: Path, capsys: pytest.CaptureFixture[str]
+):
+    code, document = examined(capsys, ".", *SOME)
+    assert code == 2  # three functions look like rewards, and no trainer says which one counts
+    assert run(["reward", ".", *SOME, "-q"]) == 2
+    said = capsys.readouterr().err
+    assert "rewards.py:reward" in said
+    assert "rewards.py:longer" in said
+    (project / "train.py").write_text("from rewards import reward\nGRPOTrainer(m, reward_funcs=[reward])\n")
+    code, document = examined(capsys, ".", *SOME)
+    assert (code, document["reward"]) == (0, "rewards.py:reward")
+    assert run(["reward", ".", "rewards.py:reward", *SOME, "-q"]) == 2
+    assert "stands alone" in capsys.readouterr().err
+    (project / "empty").mkdir()
+    assert run(["reward", "empty", *SOME, "-q"]) == 2
+    assert "no reward was found" in capsys.readouterr().err

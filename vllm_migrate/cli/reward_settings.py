@@ -11,8 +11,12 @@ from vllm_migrate.errors import UsageError
 from vllm_migrate.reward.limits import limits_with, shipped_limits
 
 if TYPE_CHECKING:
+    from vllm_migrate.resolve.reward_code import RewardName
     from vllm_migrate.reward.outcome import Limits
     from vllm_migrate.reward.settings import RewardSettings
+
+
+_MOST_LISTED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,10 @@ def given_or_configured(given: Given, start: Path | None = None) -> Given:
             limits=limits_with(settings.limits) if settings.limits else shipped_limits(),
             **_columns(given, settings),
         )
+    if any(Path(reward).is_dir() for reward in given.rewards):
+        if len(given.rewards) > 1:
+            raise UsageError("a directory to look for a reward in stands alone")
+        given = replace(given, rewards=rewards_in(Path(given.rewards[0])))
     if not given.rewards:
         raise UsageError(
             "no reward is named",
@@ -73,6 +81,50 @@ def given_or_configured(given: Given, start: Path | None = None) -> Given:
             "[tool.vllm-migrate.reward]",
         )
     return given
+
+
+def rewards_in(folder: Path) -> tuple[str, ...]:
+    """The only reward of a tree, as the command line names it; nothing of the tree is run.
+
+    Raises:
+        UsageError: there is none, or more than one: they are listed.
+    """
+    from vllm_migrate.resolve.rewards import find_rewards  # noqa: PLC0415 - most runs name their reward
+
+    found = find_rewards(folder)
+    if found.only:
+        return tuple(_named(name, len(found.only)) for name in found.only)
+    lines = [
+        f"{use.where}: "
+        + " ".join([*(_named(name, len(use.names)) for name in use.names), *_but(use.unknown)])
+        for use in found.uses
+    ]
+    if not found.uses or any(use.unknown for use in found.uses):
+        lines += [f"{_named(name, 1)}  ({name.style}, line {name.line})" for name in found.defined]
+    lines += [f"not read: {said}" for said in found.unread[:_MOST_LISTED]]
+    if not lines:
+        raise UsageError(
+            f"no reward was found in {folder}",
+            hint="looked for reward_funcs of TRL's trainers, verl's custom_reward_function, and functions "
+            "with the signature of a reward; name yours as file.py:function",
+        )
+    more = [f"and {len(lines) - _MOST_LISTED} more"] if len(lines) > _MOST_LISTED else []
+    raise UsageError(
+        f"more than one reward, or none that can be named, was found in {folder}: name one",
+        hint="\n  ".join([*lines[:_MOST_LISTED], *more]),
+    )
+
+
+def _named(name: RewardName, several: int) -> str:
+    here = Path.cwd()
+    target = name.target
+    if name.file is not None and name.file.is_relative_to(here):
+        target = f"{name.file.relative_to(here)}:{name.name}"
+    return target if several == 1 and name.weight == 1 else f"{target}={name.weight:g}"
+
+
+def _but(unknown: tuple[str, ...]) -> list[str]:
+    return [f"(besides: {', '.join(unknown)})"] if unknown else []
 
 
 def _columns(given: Given, settings: RewardSettings) -> dict[str, str]:
