@@ -55,6 +55,7 @@ class Bench:
         seed: of whatever a probe draws.
         most: how many samples a probe that multiplies them should start from.
         model: the reward is a model, not a function.
+        ignored: probes that the user switched off by name: what they ask about is meant to pay.
     """
 
     samples: Sequence[Sample]
@@ -64,6 +65,7 @@ class Bench:
     seed: int = 0
     most: int = 64
     model: bool = False
+    ignored: frozenset[str] = frozenset()
 
     def random(self, probe: str) -> random.Random:
         """A generator of this probe's own: what one draws does not depend on which others ran."""

@@ -68,6 +68,7 @@ def examine(
         seed=seed,
         most=most,
         model=kind == "model",
+        ignored=frozenset(ignore),
     )
     probes = all_probes()
     checks: list[Check] = []
