@@ -150,9 +150,17 @@ def test_the_text_that_ends_it_is_named_and_the_rest_is_scored(scorer, does, fau
     assert values(found) == [1, 2, 3, 1, None, 1, 2, 1]
 
 
-def test_gigabytes_of_output_do_no_harm(scorer, capfd):
-    asked = scorer("def reward(completions, **_): print('x' * (1 << 28)); return [1]")
-    assert values(asked.score(samples("a"))) == [1]
+def test_a_gigabyte_of_output_does_no_harm(scorer, capfd):
+    code = """
+        import os
+        def reward(completions, **_):
+            for _ in range(1024):
+                os.write(1, bytes(1 << 20))
+                os.write(2, b"line")
+            print("x" * (1 << 20))
+            return [1]
+    """
+    assert scorer(code).score(samples("a")) == [Score(1.0)]
     assert capfd.readouterr() == ("", "")
 
 

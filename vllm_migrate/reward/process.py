@@ -98,7 +98,7 @@ class RewardProcess:
             environment["HOME"] = scratch
         try:
             self._process = subprocess.Popen(
-                [python, "-I", "-B", str(_BEGIN), ",".join(map(str, given)), str(most), scratch],
+                [python, "-I", str(_BEGIN), ",".join(map(str, given)), str(most), scratch],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

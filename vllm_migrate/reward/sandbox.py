@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from array import array
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,7 @@ STYLES = ("auto", "trl", "verl", "text", "prompt-text", "text-answer", "prompt-t
 
 NOT_SCORED = "not scored"
 
-_CHUNK = 256  # texts; more of them are handed over at once where a call has more
+_CHUNK = 512  # texts; more of them are handed over at once where a call has more
 _AHEAD = 2  # chunks handed over and not answered
 _BETWEEN_SECONDS = 120.0  # for what is no call: reading a chunk
 
@@ -67,14 +68,14 @@ class Taken:
         styles: "trl", "verl" or "text", one a function.
         said: in words.
         columns: names of the columns they are given; None for all.
-        ids: whether they are given token ids.
+        fields: what else they are given: "prompts", "completions", "answers", "ids".
         modules: files of the user's that they were imported from.
     """
 
     styles: tuple[str, ...]
     said: tuple[str, ...]
     columns: frozenset[str] | None
-    ids: bool
+    fields: frozenset[str]
     modules: tuple[str, ...]
 
 
@@ -82,7 +83,7 @@ class Taken:
 class _Batch:
     """A call of several texts that did not come back, and what it did."""
 
-    places: tuple[int, ...]
+    places: Sequence[int]
     how: str
 
 
@@ -96,7 +97,7 @@ class _Call:
         careful: its answer is waited for before the next call is made.
     """
 
-    places: tuple[int, ...]
+    places: Sequence[int]
     batch: _Batch | None = None
     careful: bool = False
 
@@ -246,7 +247,7 @@ class Sandbox:
             styles=tuple(said["styles"]),
             said=tuple(said["said"]),
             columns=None if said["columns"] is None else frozenset(said["columns"]),
-            ids=bool(said["ids"]),
+            fields=frozenset(said["fields"]),
             modules=tuple(said["modules"]),
         )
         return process
@@ -283,7 +284,9 @@ class _Run:
         self._texts = texts
         self._told = told
         spans = [range(start, min(start + batch, count)) for start in range(0, count, batch)]
-        self._waiting = deque(_Call(tuple(span)) for span in spans if not all(at in known for at in span))
+        self._waiting = deque(
+            _Call(span) for span in spans if not known or not all(at in known for at in span)
+        )
         for place, score in known.items():
             self.found[place] = score
         self._out: deque[_Chunk] = deque()
@@ -327,26 +330,36 @@ class _Run:
 
     def _frame(self, chunk: _Chunk) -> dict[str, Any]:
         texts, taken = self._texts, self._sandbox.taken
-        places = [place for call in chunk.calls for place in call.places]
+        if taken is None:
+            raise AssertionError
         spans, start = [], 0
         for call in chunk.calls:
             spans.append((start, start + len(call.places)))
             start += len(call.places)
-        wanted = None if taken is None else taken.columns
+        first, last = chunk.calls[0].places[0], chunk.calls[-1].places[-1]
+        places: Sequence[int] = [place for call in chunk.calls for place in call.places]
+        whole = last - first + 1 == len(places)
+
+        def of(values: Sequence[Any]) -> list[Any]:
+            return list(values[first : last + 1]) if whole else [values[place] for place in places]
+
+        def field(name: str, values: Sequence[Any]) -> Any:
+            return _joined(of(values)) if values and name in taken.fields else []
+
         return {
             "number": chunk.number,
             "calls": spans,
             "careful": any(call.careful for call in chunk.calls),
-            "prompts": [texts.prompts[place] for place in places],
-            "completions": [texts.completions[place] for place in places],
-            "ids": [list(texts.completion_ids[place]) for place in places] if taken and taken.ids else [],
+            "prompts": field("prompts", texts.prompts),
+            "completions": _joined(of(texts.completions)),
+            "answers": field("answers", texts.answers) or [None] * len(places),
+            "ids": list(map(list, of(texts.completion_ids))) if "ids" in taken.fields else [],
             "columns": {
-                name: [values[place] for place in places]
+                name: _joined(of(values))
                 for name, values in texts.columns.items()
-                if wanted is None or name in wanted
+                if taken.columns is None or name in taken.columns
             },
-            "answers": [texts.answers[place] for place in places] if texts.answers else [None] * len(places),
-            "messages": [texts.messages[place] for place in places] if texts.messages else [],
+            "messages": of(texts.messages) if texts.messages else [],
         }
 
     def _listen(self, process: RewardProcess) -> None:
@@ -381,13 +394,16 @@ class _Run:
         if len(places) != len(answer.values):
             raise EndedError("wrote into the channel of its rewards")
         before = sum(len(call.places) for call in chunk.calls[: chunk.done])
-        faults = {int(at) - before: str(fault) for at, fault in message["faults"]}
-        scores = [
-            Score(None if math.isnan(value) else value, faults.get(at, ""))
-            for at, value in enumerate(answer.values)
-        ]
-        for place, score in zip(places, scores, strict=True):
-            self.found[place] = score
+        values = list(answer.values)
+        made = {value: Score(None if math.isnan(value) else value) for value in set(values)}  # few, mostly
+        scores = [made[value] for value in values]
+        for at, fault in message["faults"]:
+            scores[int(at) - before] = Score(None, str(fault))
+        if places[-1] - places[0] + 1 == len(places):
+            self.found[places[0] : places[-1] + 1] = scores
+        else:
+            for place, score in zip(places, scores, strict=True):
+                self.found[place] = score
         if self._told is not None:
             self._tell([place for call in calls if call.batch is None for place in call.places])
         chunk.done += len(calls)
@@ -457,6 +473,14 @@ class _Run:
             for place in call.places:
                 self.found[place] = Score(None, how)
         self._waiting.clear()
+
+
+def _joined(values: list[Any]) -> Any:
+    """Texts as one, which is handed over several times as fast; a list of anything else as it is."""
+    try:
+        return "".join(values), array("Q", map(len, values)).tobytes()
+    except TypeError:
+        return values
 
 
 def _plain(value: Any) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from .returned import raised, reward, rewards
 from .styles import TEXT, TRL
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from .styles import Style
 
@@ -30,6 +30,16 @@ class Asker:
         self._at = at
         self._given: dict[str, list[Any]] = {}
 
+    @property
+    def fields(self) -> set[str]:
+        """What it has to be given besides columns: "prompts", "ids", "answers"; completions always are."""
+        if self.style.kind == TRL:
+            wanted = {"prompts": "prompts", "ids": "completion_ids"}
+            return {field for field, name in wanted.items() if self.style.wants(name)}
+        if self.style.kind == TEXT:
+            return {_SOURCES[role] for _, role in self.style.roles}
+        return {"answers"}
+
     def take(self, chunk: dict[str, Any]) -> None:
         """The texts that the next calls are about."""
         style = self.style
@@ -49,8 +59,7 @@ class Asker:
             if style.wants("completion_ids"):
                 given["completion_ids"] = chunk["ids"]
         elif style.kind == TEXT:
-            sources = {"text": "completions", "prompt": "prompts", "answer": "answers"}
-            given = {name: list(chunk[sources[role]]) for name, role in style.roles}
+            given = {name: list(chunk[_SOURCES[role]]) for name, role in style.roles}
         else:
             given = _verl(chunk)
             given = {name: values for name, values in given.items() if style.wants(name)}
@@ -74,7 +83,7 @@ class Asker:
             return self._awaited_list(returned, start, stop)
         return rewards(returned, stop - start, sums=self.sums)
 
-    async def _awaited_list(self, returned: Any, start: int, stop: int) -> list[Any]:
+    async def _awaited_list(self, returned: Any, start: int, stop: int) -> Any:
         try:
             found = await returned
         except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
@@ -173,6 +182,9 @@ def _verl(chunk: dict[str, Any]) -> dict[str, list[Any]]:
         ],
         "extra_info": columns.get("extra_info", nothing),
     }
+
+
+_SOURCES = {"text": "completions", "prompt": "prompts", "answer": "answers"}
 
 
 class _State:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
 import sys
-from typing import Any
+from importlib import import_module
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from types import ModuleType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Refused(Exception):  # noqa: N818 - a refusal with a message, told to the parent
@@ -50,15 +54,18 @@ def _from_file(file: str) -> Any:
     if file in _LOADED:
         return _LOADED[file]
     name = "reward_under_audit" if not _LOADED else f"reward_under_audit_{len(_LOADED)}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    if not file.endswith(".py"):
         raise Refused("is not in a Python file")
     beside = os.path.dirname(os.path.abspath(file))  # noqa: PTH100, PTH120 - pathlib costs as much as all else here
     if beside not in sys.path:
         sys.path.append(beside)
-    module = importlib.util.module_from_spec(spec)
+    loader = SourceFileLoader(name, file)
+    module = ModuleType(name)
+    module.__file__ = file
+    module.__loader__ = loader
+    module.__spec__ = ModuleSpec(name, loader, origin=file)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    loader.exec_module(module)
     _LOADED[file] = module
     return module
 
@@ -69,7 +76,7 @@ _LOADED: dict[str, Any] = {}
 def _from_module(name: str, directory: str) -> Any:
     if directory not in sys.path:
         sys.path.insert(0, directory)
-    return importlib.import_module(name)
+    return import_module(name)
 
 
 def _instance(kind: type) -> Any:

@@ -19,11 +19,14 @@ import struct
 import sys
 import time
 from array import array
-from typing import Any
 
 from .asking import Asker
 from .loaded import Refused, load
 from .styles import TEXT, style_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 FLUSH_SECONDS = 0.25  # a careful chunk's answers are sent call by call
 BOARD = struct.Struct("<qqqd")
@@ -77,7 +80,7 @@ class Server:
                 "styles": [style.kind for style in styles],
                 "said": [style.said for style in styles],
                 "columns": None if everything else sorted(names),
-                "ids": any(style.wants("completion_ids") for style in styles if style.kind == "trl"),
+                "fields": sorted(set().union(*[asker.fields for asker in self.askers])),
                 "modules": _own_modules() if job["modules"] else [],
             }
         )
@@ -85,6 +88,9 @@ class Server:
     def answered(self, chunk: dict[str, Any]) -> None:
         """Ask about the texts of a chunk, call by call, and send what was said every quarter second."""
         self.chunk = chunk["number"]
+        for name in ("prompts", "completions", "answers"):
+            chunk[name] = _apart(chunk[name])
+        chunk["columns"] = {name: _apart(values) for name, values in chunk["columns"].items()}
         for asker in self.askers:
             asker.take(chunk)
         values = array("d")
@@ -93,12 +99,13 @@ class Server:
         sent = time.monotonic()
         calls = chunk["calls"]
         for number, (start, stop) in enumerate(calls):
-            for place, value in enumerate(self.called(start, stop), start):
-                if type(value) is float:
-                    values.append(value)
-                else:
-                    values.append(_NAN)
-                    if value is not None:
+            found = self.called(start, stop)
+            if type(found) is array:
+                values += found
+            else:
+                for place, value in enumerate(found, start):
+                    values.append(value if type(value) is float else _NAN)
+                    if isinstance(value, str):
                         faults[place] = value
             last = number == len(calls) - 1
             if last or chunk["careful"] or time.monotonic() - sent > FLUSH_SECONDS:
@@ -112,14 +119,14 @@ class Server:
                 first = number + 1
                 sent = time.monotonic()
 
-    def called(self, start: int, stop: int) -> list[Any]:
+    def called(self, start: int, stop: int) -> Any:
         """What all functions together say to some texts."""
         if len(self.askers) == 1 and self.weights[0] == 1:
             found = self.askers[0].ask(start, stop)
             if hasattr(found, "__await__"):
                 found = self.awaited([found])[0]
             self._only_here()
-            return found  # type: ignore[no-any-return]
+            return found
         asked = [asker.ask(start, stop) for asker in self.askers]
         asked = self.awaited(asked)
         self._only_here()
@@ -182,6 +189,19 @@ def main(job: int, answer: int, board: int) -> None:
             if chunk is None:
                 return
             server.answered(chunk)
+
+
+def _apart(values: Any) -> Any:
+    """A list, which may have come as one text and the lengths of its parts."""
+    if isinstance(values, list):
+        return values
+    text, sizes = values
+    parts = []
+    start = 0
+    for size in array("Q", sizes):
+        parts.append(text[start : start + size])
+        start += size
+    return parts
 
 
 def _frame(stream: Any) -> Any:

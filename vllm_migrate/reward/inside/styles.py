@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import Any
-
 from .loaded import Refused
+from .signature import parameters_of, takes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .signature import Parameter
 
 TRL, VERL, AUTO = "trl", "verl", "auto"
 TEXT, PROMPT, ANSWER = "text", "prompt", "answer"
@@ -32,8 +36,6 @@ _MANY = {
 
 _OF_TRAINING = ("trainer_state", "log_extra", "log_metric")
 """What TRL hands to a function besides columns, from within a training."""
-
-_KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 class Style:
@@ -77,16 +79,12 @@ def style_of(function: Any, asked: str) -> Style:
     Raises:
         Refused: the signature leaves it open, or contradicts what was asked for.
     """
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        if asked == AUTO:
-            raise Refused(f"has no signature to read its style from; {_ASK}") from None
-        parameters = []
-        return _asked(asked, None)
+    parameters = parameters_of(function)
     if asked != AUTO:
         return _asked(asked, parameters)
-    names = {one.name for one in parameters if one.kind in _KEYWORDS}
+    if parameters is None:
+        raise Refused(f"has no signature to read its style from; {_ASK}")
+    names = {one.name for one in parameters if one.keyword}
     if "completions" in names:
         return _trl(parameters)
     if "solution_str" in names and ("ground_truth" in names or "data_source" in names):
@@ -97,13 +95,13 @@ def style_of(function: Any, asked: str) -> Style:
 _ASK = "say how it is called with --style trl, verl, text, prompt-text, text-answer or prompt-text-answer"
 
 
-def _asked(asked: str, parameters: list[inspect.Parameter] | None) -> Style:
+def _asked(asked: str, parameters: list[Parameter] | None) -> Style:
     if asked == TRL:
         return _trl(parameters)
     if asked == VERL:
         return _verl(parameters)
     roles = tuple(asked.split("-"))
-    if parameters is not None and not _takes(parameters, len(roles)):
+    if parameters is not None and not takes(parameters, len(roles)):
         raise Refused(f"does not take the {len(roles)} arguments of --style {asked}: {_shown(parameters)}")
     said = "one text a call, with " + ", ".join(_WORDS[role] for role in roles)
     return Style(TEXT, said, roles=tuple((role, role) for role in roles))
@@ -112,22 +110,14 @@ def _asked(asked: str, parameters: list[inspect.Parameter] | None) -> Style:
 _WORDS = {TEXT: "the completion", PROMPT: "the prompt", ANSWER: "the reference answer"}
 
 
-def _takes(parameters: list[inspect.Parameter], count: int) -> bool:
-    try:
-        inspect.Signature(parameters).bind(*range(count))
-    except TypeError:
-        return False
-    return True
-
-
-def _names(parameters: list[inspect.Parameter] | None) -> frozenset[str] | None:
+def _names(parameters: list[Parameter] | None) -> frozenset[str] | None:
     """Names that can be given by keyword; None for all."""
-    if parameters is None or any(one.kind is one.VAR_KEYWORD for one in parameters):
+    if parameters is None or any(one.rest == "kwargs" for one in parameters):
         return None
-    return frozenset(one.name for one in parameters if one.kind in _KEYWORDS)
+    return frozenset(one.name for one in parameters if one.keyword)
 
 
-def _trl(parameters: list[inspect.Parameter] | None) -> Style:
+def _trl(parameters: list[Parameter] | None) -> Style:
     names = _names(parameters)
     if names is not None and "completions" not in names and "prompts" not in names:
         raise Refused(f"takes no completions, as TRL's form does: {_shown(parameters or [])}")
@@ -138,7 +128,7 @@ def _trl(parameters: list[inspect.Parameter] | None) -> Style:
     return style
 
 
-def _verl(parameters: list[inspect.Parameter] | None) -> Style:
+def _verl(parameters: list[Parameter] | None) -> Style:
     names = _names(parameters)
     if names is not None and "solution_str" not in names:
         raise Refused(f"takes no solution_str, as verl's form does: {_shown(parameters or [])}")
@@ -146,11 +136,11 @@ def _verl(parameters: list[inspect.Parameter] | None) -> Style:
     return Style(VERL, said, names=names)
 
 
-def _per_text(parameters: list[inspect.Parameter]) -> Style:
+def _per_text(parameters: list[Parameter]) -> Style:
     """A function of one text, if the names of its parameters leave no doubt."""
-    if any(one.kind is one.VAR_POSITIONAL for one in parameters):
+    if any(one.rest == "args" for one in parameters):
         raise _open(parameters)
-    required = [one for one in parameters if one.default is one.empty and one.kind is not one.VAR_KEYWORD]
+    required = [one for one in parameters if one.required]
     by_name = [(one.name, role) for one in parameters if (role := _role(one.name))]
     named = {name for name, _ in by_name}
     roles = [role for _, role in by_name]
@@ -164,7 +154,7 @@ def _per_text(parameters: list[inspect.Parameter]) -> Style:
     clear = all(one.name in named for one in required)
     if not clear or roles.count(TEXT) != 1 or len(set(roles)) != len(roles):
         raise _open(parameters)
-    if any(one.kind is one.POSITIONAL_ONLY for one in parameters):
+    if any(one.positional and not one.keyword for one in parameters):
         if len(by_name) != len(parameters):
             raise _open(parameters)
         return Style(TEXT, _said(by_name), roles=tuple(by_name))
@@ -180,9 +170,9 @@ def _role(name: str) -> str:
     return next((role for role, names in _ROLES.items() if lowered in names), "")
 
 
-def _open(parameters: list[inspect.Parameter]) -> Refused:
+def _open(parameters: list[Parameter]) -> Refused:
     return Refused(f"can be called in several ways, by its signature {_shown(parameters)}; {_ASK}")
 
 
-def _shown(parameters: list[inspect.Parameter]) -> str:
+def _shown(parameters: list[Parameter]) -> str:
     return "(" + ", ".join(one.name for one in parameters)[:100] + ")"
