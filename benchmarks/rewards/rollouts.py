@@ -60,19 +60,20 @@ def rows(task: str, seed: int = 0, prompts: int = PROMPTS, samples: int = SAMPLE
             finish = "stop"
             if draw.random() < _CUT:
                 text, finish = text[: max(20, len(text) // 2)], "length"
-            found.append(_row(item, text, finish, chat=task == "chat"))
+            found.append(_row(task, item, text, finish))
     return found
 
 
-def _row(item: Item, text: str, finish: str, *, chat: bool) -> dict[str, Any]:
+def _row(task: str, item: Item, text: str, finish: str) -> dict[str, Any]:
     pieces = re.findall(r"\w{1,5}|\s+|[^\w\s]", text)
-    row: dict[str, Any] = (
-        {"messages": [{"role": "user", "content": item.prompt}]} if chat else {"prompt": item.prompt}
-    )
-    row["completion"] = text
+    row: dict[str, Any] = {"completion": text}
+    if task == "chat":
+        row["messages"] = [{"role": "user", "content": item.prompt}]
+    else:
+        row["prompt"] = item.prompt
     row["completion_ids"] = [zlib.crc32(piece.encode()) % 30_000 for piece in pieces]
     row["finish_reason"] = finish
-    if item.answer is not None:
+    if item.answer is not None or task == "mixed":  # a table has every column in every row
         row["answer"] = item.answer
     return row | item.columns
 
