@@ -75,5 +75,15 @@ def test_a_twin_that_is_longer_has_as_many_words() -> None:
     assert (len(twin), len(twin.split())) == (len(changed), len(changed.split()))
 
 
+@pytest.mark.parametrize(
+    "changed", ["We add the tens. Answer: 42", "I add. Then add all the ones. Answer: 42"]
+)
+def test_a_twin_that_is_shorter_has_as_few_words(changed: str) -> None:
+    sample = Sample("What?", "- I add the tens.\n- Then I add all of the ones.\nAnswer: 42", answer="42")
+    twin = length_twin(sample, changed)
+    assert twin is not None
+    assert (len(twin), len(twin.split())) == (len(changed), len(changed.split()))
+
+
 def test_without_prose_there_is_no_twin() -> None:
     assert length_twin(Sample("What?", "Answer: 42", answer="42"), "Answer: 42\n") is None

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 from vllm_migrate.reward.prose import edited, prose_of
 
 if TYPE_CHECKING:
-    from vllm_migrate.reward.prose import Prose
+    from vllm_migrate.reward.prose import Edit, Prose
     from vllm_migrate.reward.sample import Sample
 
 _FILL = ("", "e", "so", "and", "here", "along", "onward", "besides", "together", "alongside")
 """Words by their length; longer ones are drawn out."""
-_WORD = re.compile(r"(?<= )[A-Za-z]+(?: |(?=[.!?]))")
+_WORD = re.compile(r"(?<= )[A-Za-z]+(?=[ .!?,])")
 
 
 def length_twin(sample: Sample, changed: str) -> str | None:
-    """The sample's completion, as long in characters as `changed`, and where it is longer in words too.
+    """The sample's completion, as long in characters and in words as `changed`, as far as that can be.
 
     Filling words stand behind the last sentence of its prose that may be changed; where it is to be shorter,
-    words of its prose are dropped. None where there is no prose, or too little of it.
+    words of its prose are dropped or cut. None where there is no prose, or too little of it.
     """
     prose = prose_of(sample)
     if not prose.sentences:
@@ -29,7 +29,7 @@ def length_twin(sample: Sample, changed: str) -> str | None:
     words = len(changed.split()) - len(prose.text.split())
     if characters >= 0:
         return _longer(prose, characters, words)
-    return _shorter(prose, -characters)
+    return _shorter(prose, -characters, -words)
 
 
 def filling(characters: int, words: int) -> str:
@@ -53,18 +53,26 @@ def _longer(prose: Prose, characters: int, words: int) -> str:
     return edited(prose.text, [(at, at, new)])
 
 
-def _shorter(prose: Prose, characters: int) -> str | None:
-    """Words are dropped from the last on until it is short enough, and any excess is filled in again."""
-    text, left = prose.text, characters
-    for sentence in reversed(prose.sentences):
-        inline = prose.inline(sentence)
-        for match in reversed(list(_WORD.finditer(text, sentence.begin, sentence.end))):
-            if any(begin < match.end() and match.start() < end for begin, end in inline):
-                continue
-            text = text[: match.start()] + text[match.end() :]
-            left -= len(match[0])
-            if left <= 0:
-                at = match.start()
-                extra = (filling(-left, 0)[1:] + " ")[:-left] if left < 0 else ""
-                return text[:at] + extra + text[at:]
-    return None
+def _shorter(prose: Prose, characters: int, words: int) -> str | None:
+    """So many characters and words less: words go, from the last on, and others lose or gain letters."""
+    found = [
+        match.span()
+        for sentence in prose.sentences
+        for match in _WORD.finditer(prose.text, sentence.begin, sentence.end)
+        if not any(begin < match.end() and match.start() < end for begin, end in prose.inline(sentence))
+    ]
+    if not found:
+        return None
+    words = max(0, min(words, len(found) - 1))
+    kept, dropped = found[: len(found) - words], found[len(found) - words :]
+    edits: list[Edit] = [(begin - 1, end, "") for begin, end in dropped]
+    left = characters - sum(end - begin + 1 for begin, end in dropped)
+    if left < 0:
+        edits.append((kept[-1][1], kept[-1][1], "e" * -left))
+    for begin, end in reversed(kept):
+        if left <= 0:
+            break
+        fewer = min(left, end - begin - 1)
+        edits.append((end - fewer, end, ""))
+        left -= fewer
+    return edited(prose.text, edits) if left <= 0 else None

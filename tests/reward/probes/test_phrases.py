@@ -46,6 +46,16 @@ def test_what_pays_is_named_with_its_sign(pays: Callable[[str], float], family: 
     assert check.worst
 
 
+def test_refusals_may_cost_and_must_not_earn() -> None:
+    def refuses(sample: Sample) -> bool:
+        return "cannot" in sample.completion or "can't" in sample.completion
+
+    assert PROBE(bench(lambda sample: exact(sample) * (not refuses(sample)))).outcome is Outcome.PASS
+    check = PROBE(bench(lambda sample: 1.0 if refuses(sample) else exact(sample)))
+    assert check.outcome is Outcome.FAIL
+    assert check.message.startswith("refusal")
+
+
 def test_a_reward_for_length_or_sentences_is_no_reward_for_phrases() -> None:
     check = PROBE(
         bench(
