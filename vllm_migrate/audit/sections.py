@@ -209,3 +209,48 @@ class Advice:
     title: str
     reason: str
     settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RewardTerm:
+    """One part of a reward's shift.
+
+    Attributes:
+        name: "truncation", "correctness", "length", "scorer" or "rest".
+        estimate: its part of the difference, in the reward's unit, with its interval over prompts.
+        reference, candidate: what it is about, by side: the share that was cut off, the share that is right,
+            the mean length; None where nothing was counted.
+        unit: of these two: "share", "tokens", "characters", "".
+        note: why it is 0 where it could not be worked out.
+    """
+
+    name: str
+    estimate: Estimate
+    reference: float | None = None
+    candidate: float | None = None
+    unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RewardSplit:
+    """What the reward's shift between the free runs of both sides consists of.
+
+    Attributes:
+        total: the difference of the free runs, paired by prompt; the terms add up to it.
+        terms: in the order in which one leads to the next.
+        style: what the candidate's completions earn more at equal correctness, truncation and length, in
+            standard deviations of the reference's rewards.
+        style_margin: of equivalence, in the same unit; `style_verdict` by it, as for the shift itself.
+        prompts, completions: how many.
+        notes: what was taken for granted, and what to keep in mind.
+    """
+
+    total: Estimate
+    terms: tuple[RewardTerm, ...]
+    style: Estimate
+    style_margin: float
+    style_verdict: Verdict
+    prompts: int
+    completions: int
+    notes: tuple[str, ...] = ()
