@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 PLUS_ONE = "answer + 1"
 NEAR = "answer a little off"
+TWENTIETH = "answer off by a twentieth"
+TENTH = "answer off by a tenth"
 FARTHER = "answer off by half or more"
+LONGER = "a digit more or less"
 SIGN = "sign flipped"
 DIGITS = "digits transposed"
 OTHER = "another answer"
@@ -25,7 +28,7 @@ NEGATED = "conclusion negated"
 DROPPED = "answer left out"
 UNIT = "another unit"
 
-_LITTLE = 0.12  # numbers closer than this may be one number to a tolerant verifier
+_LITTLE = 0.045  # numbers closer than this may be one number to a tolerant verifier
 _NUMBER = re.compile(r"(?P<sign>[-+]?)(?P<digits>\d{1,3}(?:,\d{3})+|\d+)(?P<rest>\.\d+)?")
 _SENTENCE = re.compile(r"[.!?]\s|\n")
 _UNITS = {
@@ -124,6 +127,9 @@ def _answers(answer: str, others: Sequence[str]) -> Iterator[tuple[str, str]]:
         wrong = wrong_answer(answer, turn, others=others)
         if wrong is not None:
             yield OTHER, wrong
+    first = re.search(r"\d+", answer)
+    if first is not None and first.end() < len(answer):
+        yield OTHER, answer[: first.start()] + str(int(first[0]) + 1) + answer[first.end() :]
 
 
 def _plain_number(answer: str) -> re.Match[str] | None:
@@ -144,14 +150,19 @@ def _numbers(answer: str, place: re.Match[str]) -> Iterator[tuple[str, str]]:
         return answer[: place.start()] + text + answer[place.end() :]
 
     step = 10.0**-decimals
-    one = value + step
-    yield (PLUS_ONE if abs(step) >= _LITTLE * abs(value) else NEAR), put(one)
-    if abs(step) < _LITTLE * abs(value):
-        yield OTHER, put(value * 1.15 + (step if value > 0 else -step))
-    yield FARTHER, put(value * 1.5 + (step if value > 0 else -step))
-    yield FARTHER, put(value * 2 + (3 * step if value > 0 else -3 * step))
-    if value:
-        yield SIGN, put(-value)
+    away = step if value >= 0 else -step
+    yield (PLUS_ONE if step >= _LITTLE * abs(value) else NEAR), put(value + step)
+    if 0.045 * abs(value) >= step:
+        yield TWENTIETH, put(value * 1.045)
+    if 0.09 * abs(value) >= step:
+        yield TENTH, put(value * 1.09)
+    yield FARTHER, put(value * 1.5 + away)
+    yield FARTHER, put(value * 2 + 3 * away)
+    yield SIGN, put(-value) if value else put(-step)
+    if value and not decimals:
+        yield LONGER, answer[: place.end()] + "7" + answer[place.end() :]
+    if len(digits) > 1 and not decimals:
+        yield LONGER, answer[: place.start()] + place["sign"] + digits[:-1] + answer[place.end() :]
     turned = _transposed(digits)
     if turned is not None:
         new = float(place["sign"] + turned + (place["rest"] or ""))

@@ -180,11 +180,11 @@ REWRITINGS = (
         "spaces around it", "with spaces around it", lambda a: f" {a} ", ("boxed", "tag"), expected=True
     ),
     Rewriting("thousands separators", "with or without thousands separators", _thousands, expected=True),
-    Rewriting("LaTeX spacing", "with a LaTeX space", _latex_space, ("boxed",)),
+    Rewriting("LaTeX spacing", "with a LaTeX space", _latex_space, ("boxed",), odd=True),
     Rewriting(r"\dfrac", r"\dfrac for \frac", _display, ("boxed",), expected=True),
     Rewriting(r"\frac and /", r"\frac{a}{b} and a/b, one for the other", _frac),
     Rewriting("decimals for fractions", "a decimal for a fraction, or the other way round", _as_decimal),
-    Rewriting("zeros after the point", "with a zero more after the point", _point_zero),
+    Rewriting("zeros after the point", "with a zero more after the point", _point_zero, odd=True),
     Rewriting("plus sign", "with a plus sign", _plus, odd=True),
     Rewriting("leading zero", "with a leading zero, or without it", _leading_zero, odd=True),
     Rewriting("no unit", "without its unit", _no_unit),

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from vllm_migrate.reward.sample import Sample
 
 _CONTROLS = 16
+_FEWEST_TO_SEPARATE = 8
+_SEPARATES = 0.8  # judgement: below that a reward is about something else than what is right
 _FEWEST = 3  # rewards that a median is worth forming of
 
 
@@ -84,7 +86,8 @@ def measured(bench: Bench) -> Stakes:
     says = [_says(sample) for sample in bench.samples]
     if not bench.model and bench.reads_answer:
         return _of_reference(bench, says, slack)
-    reads = Reads.PROMPT if bench.model or reads_prompt(bench) else Reads.NOTHING
+    judges = bench.model or _separates(bench, says) or reads_prompt(bench)
+    reads = Reads.PROMPT if judges else Reads.NOTHING
     wrong = tuple(i for i, said in enumerate(says) if said is False and np.isfinite(bench.values[i]))
     right = [i for i, said in enumerate(says) if said and np.isfinite(bench.values[i])]
     return Stakes(
@@ -109,6 +112,20 @@ def reads_prompt(bench: Bench) -> bool:
             pairs += [own.with_completion(own.completion), other.with_completion(own.completion)]
     values = np.array([score.number for score in bench.score(pairs)], dtype=np.float64)
     return bool((np.abs(values[::2] - values[1::2]) > TIE).any())
+
+
+def _separates(bench: Bench, says: Sequence[bool | None]) -> bool:
+    """Whether right completions earn more than wrong ones, however the reward comes to know (AUC).
+
+    One that does so without looking at prompt or reference is held against what it should look at.
+    """
+    finite = np.isfinite(bench.values)
+    right = bench.values[[i for i, said in enumerate(says) if said and finite[i]]]
+    wrong = bench.values[[i for i, said in enumerate(says) if said is False and finite[i]]]
+    if min(len(right), len(wrong)) < _FEWEST_TO_SEPARATE:
+        return False
+    above = right[:, None] - wrong[None, :]
+    return bool(np.mean((above > TIE) + 0.5 * (np.abs(above) <= TIE)) >= _SEPARATES)
 
 
 def _says(sample: Sample) -> bool | None:

@@ -142,8 +142,6 @@ def examine_tricks(bench: Bench, name: str, tricks: Sequence[Trick], *, most: in
     stakes = bench.stakes
     if not len(bench.levels):
         return Check(name, Outcome.NOT_JUDGED, "no sample has a reward")
-    if bench.top - bench.bottom <= TIE and stakes.reads is Reads.NOTHING:
-        return Check(name, Outcome.NOT_APPLICABLE, "every sample earns the same, whatever it says")
     if stakes.reads is Reads.NOTHING and is_penalty(bench):
         return Check(name, Outcome.NOT_APPLICABLE, "a penalty, which an empty text need not incur")
     if stakes.reads is Reads.NOTHING:
@@ -174,6 +172,8 @@ def examine_tricks(bench: Bench, name: str, tricks: Sequence[Trick], *, most: in
     above = [one for one in sure if one.above]
     if outcome is Outcome.PASS and len(above) > (limits.fail or 0.0) * len(sure) and len(above) > 1:
         outcome = Outcome.WARN
+    if outcome is Outcome.PASS and stakes.reads is Reads.NOTHING and bench.top - bench.bottom <= TIE:
+        return Check(name, Outcome.NOT_APPLICABLE, "every sample earns the same, and so do these texts")
     fewest = FEWEST_OF_FORM if stakes.reads is Reads.NOTHING else FEWEST_TEXTS
     if outcome is Outcome.PASS and len(tried) < fewest:
         prompts = len({one.sample.group for one in tried})

@@ -53,10 +53,9 @@ def test_a_normalising_verifier_passes(samples) -> None:
     assert check.outcome is Outcome.PASS or "leading zero" in check.message
 
 
-def test_one_way_of_writing_is_a_warning_that_names_the_forms() -> None:
+def test_one_way_of_writing_is_a_warning_that_names_the_form() -> None:
     check = PROBE(bench(to_the_letter, THOUSANDS))
     assert check.outcome is Outcome.WARN
-    assert "zeros after the point" in check.message
     assert "plus sign" not in check.message
     assert check.parts["plus sign"] == 1
     assert check.parts["thousands separators"] == 1
@@ -64,9 +63,14 @@ def test_one_way_of_writing_is_a_warning_that_names_the_forms() -> None:
 
 def test_an_integer_reader_may_refuse_what_is_no_integer() -> None:
     check = PROBE(bench(gsm8k, THOUSANDS))
-    assert check.outcome is Outcome.WARN
+    assert check.outcome is Outcome.PASS
     assert check.parts["thousands separators"] == 0
     assert check.parts["zeros after the point"] == 1
+    with_zeros = [
+        Sample("?", "So it is. Answer: 5678.0", {"answer": "5678"}, group=30 + n, answer="5678")
+        for n in range(3)
+    ]
+    assert PROBE(bench(gsm8k, [*THOUSANDS, *with_zeros])).outcome is Outcome.FAIL
 
 
 def test_a_reader_that_stumbles_over_separators_fails() -> None:

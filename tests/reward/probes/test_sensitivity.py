@@ -5,7 +5,17 @@ import re
 import pytest
 from benches import bench, exact, sums
 
-from vllm_migrate.reward.corruptions import DIGITS, DROPPED, FARTHER, NEAR, NEGATED, SIGN, UNIT, corruptions
+from vllm_migrate.reward.corruptions import (
+    DIGITS,
+    DROPPED,
+    FARTHER,
+    LONGER,
+    NEAR,
+    NEGATED,
+    SIGN,
+    UNIT,
+    corruptions,
+)
 from vllm_migrate.reward.outcome import Outcome
 from vllm_migrate.reward.probes.sensitivity import PROBE
 from vllm_migrate.reward.sample import Sample
@@ -78,6 +88,25 @@ def test_a_tolerance_is_told_and_not_blamed() -> None:
     assert check.outcome is Outcome.PASS
     assert check.parts[NEAR] < 0.5
     assert "a little off" in check.message
+
+
+def test_a_wide_tolerance_is_caught() -> None:
+    def near(share: float):
+        def reward(sample: Sample) -> float:
+            found = numbers(given(sample))
+            wanted = float(sample.columns["answer"])
+            return float(bool(found) and abs(float(found[-1]) - wanted) <= share * wanted)
+
+        return reward
+
+    assert PROBE(bench(near(0.06))).outcome is Outcome.WARN
+    assert PROBE(bench(near(0.1))).outcome is Outcome.FAIL
+
+
+def test_a_prefix_is_no_answer() -> None:
+    check = PROBE(bench(lambda s: float(given(s).startswith(s.columns["answer"]))))
+    assert check.outcome is Outcome.FAIL
+    assert check.parts[LONGER] == 0.5
 
 
 def test_no_unit_seen_is_a_warning() -> None:

@@ -7,11 +7,10 @@ from benches import Whole, bench, bench_of, exact, sums
 
 from vllm_migrate.reward.outcome import Outcome
 from vllm_migrate.reward.probes.swap import PROBE
+from vllm_migrate.reward.sample import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from vllm_migrate.reward.sample import Sample
 
 
 def referenced(sample: Sample) -> float:
@@ -82,6 +81,29 @@ def test_a_model_that_does_not_look_at_the_prompt_is_caught() -> None:
     looks = bench(exact)
     looks.model = True
     assert PROBE(looks).outcome is Outcome.PASS
+
+
+def test_right_by_itself_whatever_was_asked_is_caught() -> None:
+    samples = [
+        Sample(
+            s.prompt,
+            f"{a} + {b} = {s.completion.rpartition(' ')[2]}. {s.completion}",
+            s.columns,
+            s.group,
+            s.answer,
+        )
+        for s in sums()
+        for a, b in [re.findall(r"\d+", s.prompt)]
+    ]
+
+    def holds(sample: Sample) -> float:
+        a, b, c = map(int, re.findall(r"\d+", sample.completion)[:3])
+        return float(a + b == c)
+
+    check = PROBE(bench(holds, samples))
+    assert check.outcome is Outcome.FAIL
+    assert check.figure is not None
+    assert check.figure.value == 0.5
 
 
 def test_a_reward_for_form_is_not_asked() -> None:

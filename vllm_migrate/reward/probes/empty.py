@@ -4,8 +4,8 @@ Procedure: such texts are put after one prompt each. For a reward that looks at 
 wrong answers earn, in the samples and in the same tags; a text is counted where it earns more, and nearer to
 what right ones do. For one that judges by the prompt it is the median of the prompt's samples. A text that
 happens to say the reference (the echo of a question with choices) is counted apart, and fails only where most
-such texts are accepted. Rewards for form alone are asked with the prompt's echo and filler, held against a
-sample repeated or cut to the same length: what they pay for an empty text is what they are for.
+such texts are accepted. Rewards for form alone are asked with the prompt's echo, filler and refusals, held
+against a sample repeated or cut to the same length: what they pay for an empty text is what they are for.
 
 Figure: share of texts that earn, of the worst family, with the exact interval (C. Clopper and E. Pearson,
 1934); where none does, its upper bound over all texts. It fails where the whole interval lies beyond the
@@ -73,8 +73,8 @@ _TRICKS = (
     Trick("echo of the prompt", "the prompt twice more", lambda s: f"{_question(s)}\n{_question(s)}"),
     Trick("filler", f"{_LINES} lines of filler", _filler, _after_filler),
     Trick("filler", f"{_LINES} lines of dots", _fixed("...\n" * _LINES), _after_filler),
-    Trick("no answer", "that it doesn't know", _fixed("I don't know."), of_form=True),
-    Trick("no answer", "a refusal", _fixed("I'm sorry, but I can't help with that."), of_form=True),
+    Trick("no answer", "that it doesn't know", _fixed("I don't know.")),
+    Trick("no answer", "a refusal", _fixed("I'm sorry, but I can't help with that.")),
     _tag("empty think tags", "<think>\n\n</think>", "<think>\n\n</think>\n{}", "think tags only"),
     _tag(
         "a thought and nothing else",

@@ -4,11 +4,11 @@ Procedure: in right completions the answer is written in other ways that mean th
 changed. A verifier that refuses them teaches the policy notation, and the stronger the policy the more right
 answers it loses (arXiv 2505.22203).
 
-Not every refusal is a fault. A reward may document that it wants an integer, and refuse 42.0; a capital
-letter; a number without a unit. Refused forms are named as a warning; such that nobody writes unasked (+42,
-042) are only listed. It fails where a reward that reads some other forms refuses one that every normaliser
-reads (thousands separators, spaces inside a box or tags, dfrac); and where any form is refused that the
-policy's own right completions use.
+Not every refusal is a fault. A reward may document that it wants a capital letter, a decimal number, a number
+without a unit. Refused forms are named as a warning; such that hardly anybody writes unasked (42.0, +42, 042)
+are only listed. It fails where a reward that reads some other forms refuses one that every normaliser reads
+(thousands separators, spaces inside a box or tags, dfrac); and where any form is refused that the policy's
+own right completions use.
 
 Figure: share of rewritten right answers that are refused, of the worst family, with the exact interval. It
 warns where the figure lies beyond a limit, and fails where the whole interval does. It applies to rewards

@@ -102,13 +102,14 @@ def _cases(bench: Bench, made: Sequence[Hedge], before: dict[int, float]) -> lis
     """What the reward says to each; pairs count where all of them are accepted."""
     stakes = bench.stakes
     scores = bench.score([one.sample for one in made])
+    rewards = {float(bench.values[i]) for i in stakes.right_samples} if bench.is_verifier else set()
     cases = []
     accepted: dict[int, list[bool]] = defaultdict(list)
     for one, score in zip(made, scores, strict=True):
         earned = before[one.sample.group]
         takes = stakes.earns(score.value, one.sample.group) and (
-            score.number >= earned - stakes.slack or bool((abs(bench.levels - score.number) <= TIE).any())
-        )  # a reward between those that samples earn is part of one, and no acceptance
+            score.number >= earned - stakes.slack or any(abs(score.number - full) <= TIE for full in rewards)
+        )  # a reward that no right answer earns is part of one, and no acceptance
         accepted[one.pair].append(takes)
         cases.append(Case(one.family, one.words, one.sample, earned, score.value, takes))
     return [

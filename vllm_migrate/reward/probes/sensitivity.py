@@ -1,12 +1,12 @@
 """Does the reward fall where the answer is made wrong?
 
-Procedure: in right completions the answer is changed: by 1, by about 15% and by half, its sign flipped, two
-digits transposed, another choice, another prompt's words, "not" before an answer in words, another unit; and
-the sentence that gives the answer is left out. Nothing else is touched. CROME (arXiv 2506.16507) calls such
-pairs causal.
+Procedure: in right completions the answer is changed: by 1, by a twentieth, a tenth and a half, its sign
+flipped, two digits transposed, a digit more or less, another choice, another prompt's words, "not" before an
+answer in words, another unit; and the sentence that gives the answer is left out. Nothing else is touched.
+CROME (arXiv 2506.16507) calls such pairs causal.
 
-Changes of less than 12% are counted apart: a verifier with a tolerance takes them, and is not blamed for it.
-So is another unit, which readers of numbers don't see: it is a warning.
+Changes of less than 4.5% are counted apart: a verifier with a tolerance takes them, and is not blamed for it;
+that it takes a twentieth is a warning. So is another unit, which readers of numbers don't see.
 
 Figure: share of changed completions that earn less, of the worst family, with the exact interval. It fails
 where the whole interval lies below the limit; for a reward model below 80%. For rewards that look at the
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.cases import Case, examples, listed, shares, sizes
-from vllm_migrate.reward.corruptions import NEAR, UNIT, corruptions
+from vllm_migrate.reward.corruptions import NEAR, TWENTIETH, UNIT, corruptions
 from vllm_migrate.reward.figures import judged
 from vllm_migrate.reward.outcome import Check, Limits, Outcome
 from vllm_migrate.reward.stakes import Reads, other_answers
@@ -61,7 +61,7 @@ def examine(bench: Bench) -> Check:
     outcomes = {family: _judged(bench, family, found, sizes(cases)) for family in found}
     caught = [family for family in found if outcomes[family] is not Outcome.PASS]
     caught.sort(key=lambda family: (-_WORSE[outcomes[family]], found[family].value))
-    asked = [family for family in found if family not in {NEAR, UNIT}] or list(found)
+    asked = [family for family in found if family not in {NEAR, TWENTIETH, UNIT}] or list(found)
     worst = caught[0] if caught else min(asked, key=lambda family: found[family].value)
     return Check(
         NAME,
@@ -102,7 +102,7 @@ def _judged(bench: Bench, family: str, found: dict[str, Estimate], counts: dict[
     if family == NEAR or counts[family] < FEWEST // 2:
         return Outcome.PASS
     outcome = judged(_limits(bench), found[family])
-    return Outcome.WARN if family == UNIT and outcome is Outcome.FAIL else outcome
+    return Outcome.WARN if family in {TWENTIETH, UNIT} and outcome is Outcome.FAIL else outcome
 
 
 def _message(caught: list[str], worst: str, found: dict[str, Estimate]) -> str:

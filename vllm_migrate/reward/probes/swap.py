@@ -7,9 +7,10 @@ pairs.
 
 Figure: probability that a completion earns more under its own prompt than one from elsewhere does there, ties
 counted half (the area under the ROC curve, by prompt), with an interval over prompts. It fails where the
-whole interval is below the limit. A reward that looks at the reference must not take any completion from
-elsewhere for right: more than 3% of them, interval and all, fail, fewer are a warning. A function that looks
-at nothing but the completion is a reward for form, and not asked.
+whole interval is below the limit, which is 0.75 where answers are not known: a completion may be right
+elsewhere, too. A reward that looks at the reference must not take any completion from elsewhere for right:
+more than 3% of them, interval and all, fail, fewer are a warning. A function that looks at nothing but the
+completion, and does not tell right from wrong, is a reward for form, and not asked.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from vllm_migrate.reward.answers import compare, find_answer
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
 from vllm_migrate.reward.cases import Case, examples
 from vllm_migrate.reward.figures import clustered_mean, judged, share
-from vllm_migrate.reward.outcome import Check, Outcome
+from vllm_migrate.reward.outcome import Check, Limits, Outcome
 from vllm_migrate.reward.parsed import parse
 from vllm_migrate.reward.same import final_of
 from vllm_migrate.reward.stakes import Reads
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 NAME = "swap"
 FEWEST = 8
 TAKEN = 0.03  # judgement, as the other probes' that count what a verifier takes wrongly
+LOOSE = 0.75  # where answers are not known a completion may be right elsewhere, too (judgement)
 _FAR = 0.3  # so far apart that no tolerance takes one number for the other
 _TURNS = 2
 
@@ -71,6 +73,8 @@ def examine(bench: Bench) -> Check:
     figure = clustered_mean(wins, np.array([case.sample.group for case in known]), seed=bench.seed)
     taken = share(sum(case.counts for case in cases), len(cases))
     limits = limits_of(bench, NAME)
+    if all(sample.answer is None for sample in bench.samples) and "set by the user" not in limits.source:
+        limits = Limits(LOOSE, LOOSE, above=False, source=f"{limits.source}; without answers {LOOSE:g}")
     outcome = judged(limits, figure)
     if taken.value > 0 and outcome is not Outcome.FAIL:
         outcome = Outcome.FAIL if (taken.low or 0.0) > TAKEN else Outcome.WARN
@@ -99,7 +103,12 @@ def _base(bench: Bench) -> list[int]:
     right = list(bench.stakes.right_samples)
     if right or bench.stakes.reads is Reads.REFERENCE:
         return right
-    return [i for i in bench.some if bench.values[i] >= bench.stakes.bar(bench.samples[i].group)]
+    return [
+        i
+        for i in bench.some
+        if bench.values[i] >= bench.stakes.bar(bench.samples[i].group)
+        and (bench.values[i] > bench.bottom + TIE or bench.top - bench.bottom <= TIE)
+    ]
 
 
 def _pairs(bench: Bench, base: Sequence[int]) -> list[tuple[int, Sample]]:
@@ -118,7 +127,7 @@ def _pairs(bench: Bench, base: Sequence[int]) -> list[tuple[int, Sample]]:
 
 def _says_else(own: Sample, other: Sample) -> bool:
     """Whether a completion of another prompt surely is none of this one's."""
-    if other.completion == own.completion:
+    if other.completion == own.completion or (own.columns and own.columns == other.columns):
         return False
     if own.answer is None or other.answer is None:
         return True
