@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.errors import EngineStartError, ForcedDecodingError
 from vllm_migrate.workers import protocol as wire
+from vllm_migrate.workers import score_protocol as score_wire
 from vllm_migrate.workers import sync_protocol as sync_wire
 
 if TYPE_CHECKING:
@@ -195,6 +196,17 @@ class EngineCalls(ABC):
             [sync_wire.SyncRecord(**record) for record in answer["records"]],
             None if update is None else sync_wire.UpdateReport(**update),
         )
+
+    def score(
+        self,
+        request: score_wire.ScoreRequest,
+        *,
+        slot: str = wire.MAIN_SLOT,
+        seconds: float = WORK_SECONDS,
+    ) -> list[score_wire.ScoreRecord]:
+        """Score texts with a reward model; records in the order of the texts."""
+        answer = self.call(score_wire.SCORE, wire.to_wire(request), seconds=seconds, slot=slot)
+        return [score_wire.ScoreRecord(**record) for record in answer["scores"]]
 
     def call(
         self, operation: str, args: dict[str, Any], *, seconds: float, slot: str = wire.MAIN_SLOT

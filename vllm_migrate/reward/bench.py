@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vllm_migrate.reward.outcome import Check
+    from vllm_migrate.reward.outcome import Check, ScoredBy
     from vllm_migrate.reward.sample import Sample, Score
     from vllm_migrate.reward.second import Opinion
+    from vllm_migrate.reward.served import Served
     from vllm_migrate.reward.stakes import Stakes
 
 TIE = 1e-8
@@ -41,6 +42,17 @@ class Scorer(Protocol):
         Raises:
             RewardError: the reward can't be asked at all: it does not import, its checkpoint does not load.
         """
+
+
+@runtime_checkable
+class ServedScorer(Protocol):
+    """A scorer whose model several engines serve."""
+
+    def served(self, samples: Sequence[Sample]) -> tuple[Served, ...]:
+        """What each server says to the samples; nothing where no engine was named."""
+
+    def scored_by(self) -> tuple[ScoredBy, ...]:
+        """What `served` found, for the reports."""
 
 
 @dataclass

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.verdict import Verdict
-from vllm_migrate.reward.bench import Bench
+from vllm_migrate.reward.bench import Bench, ServedScorer
 from vllm_migrate.reward.curve import length_curve
 from vllm_migrate.reward.limits import shipped_limits
 from vllm_migrate.reward.outcome import Check, Outcome, RewardReport
@@ -92,6 +92,7 @@ def examine(
         checks=tuple(checks),
         rewards=tuple(score.value for score in bench.scores),
         curve=length_curve(samples, bench.values),
+        engines=scorer.scored_by() if isinstance(scorer, ServedScorer) else (),
         seconds=time.monotonic() - begun,
     )
 

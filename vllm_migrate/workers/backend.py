@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .protocol import GenerateRequest, Loaded, ReplayRecord, ReplayRequest, RolloutRecord
+    from .score_protocol import ScoreRecord, ScoreRequest
     from .sync import WeightSync
 
     Progress = Callable[[int, int], None]
@@ -69,6 +70,11 @@ class Backend(ABC):
     def weight_sync(self) -> WeightSync:
         """Weight updates in this engine, where it has any."""
         raise WorkerError("unsupported", "this engine's weights can't be updated")
+
+    def score(self, request: ScoreRequest, progress: Progress) -> list[ScoreRecord]:
+        """Score texts, where the model is a reward model; records come back in the texts' order."""
+        del request, progress
+        raise WorkerError("unsupported", "this engine was not started to score texts")
 
     def reset(self) -> bool:
         """Empty the prefix cache; false where the engine refused."""

@@ -36,7 +36,8 @@ class LoadRequest:
     """Start an engine on a model.
 
     Attributes:
-        kind: "v0", "v1" or "trainer" (a transformers forward, no vLLM).
+        kind: "v0", "v1" or "trainer" (a transformers forward, no vLLM); for a reward model one of
+            `score_protocol.KINDS`.
         model: directory of the checkpoint.
         engine_args: keyword arguments for `LLM(...)` exactly as a user would write them.
         harness_args: arguments this tool adds to start quickly (enforce_eager on CPU, ...); the user's win.

@@ -12,6 +12,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from . import protocol as wire
+from . import score_protocol as score_wire
 from . import sync_protocol as sync_wire
 from .backend import Backend, WorkerError
 from .chat import render
@@ -73,6 +74,7 @@ class Server:
             sync_wire.CHECKSUM: self._checksum,
             sync_wire.UPDATE: self._update,
             sync_wire.SYNC_REPLAY: self._sync_replay,
+            score_wire.SCORE: self._score,
         }
 
     def answer(self, line: str) -> bool:
@@ -168,6 +170,12 @@ class Server:
             "update": None if report is None else wire.to_wire(report),
         }
 
+    def _score(self, args: dict[str, Any], slot: str, progress: Progress) -> dict[str, Any]:
+        engine = self._engine(slot)
+        with self._fatal(slot):
+            records = engine.score(score_wire.ScoreRequest(**args), progress)
+        return {"scores": [wire.to_wire(record) for record in records]}
+
     def _fatal(self, slot: str) -> _Fatal:
         return _Fatal(self._broken, slot)
 
@@ -255,6 +263,18 @@ def _start(request: wire.LoadRequest) -> Backend:
         from .trainer import start as start_trainer
 
         return start_trainer(request)
+    if request.kind == score_wire.TRANSFORMERS:
+        from .classifier import start as start_classifier
+
+        return start_classifier(request)
+    if request.kind == score_wire.POOLING_V0:
+        from .pooling import start_v0 as start_pooling_v0
+
+        return start_pooling_v0(request)
+    if request.kind == score_wire.POOLING_V1:
+        from .pooling import start_v1 as start_pooling_v1
+
+        return start_pooling_v1(request)
     raise WorkerError("unsupported", f"no backend of kind {request.kind!r}")
 
 
