@@ -87,3 +87,10 @@ def test_a_twin_that_is_shorter_has_as_few_words(changed: str) -> None:
 
 def test_without_prose_there_is_no_twin() -> None:
     assert length_twin(Sample("What?", "Answer: 42", answer="42"), "Answer: 42\n") is None
+
+
+@pytest.mark.parametrize("unit", ["\\[", "\\(", "<code>", "a", " ", "```\n", "$ ", '"a ', "\\boxed{", "*a "])
+def test_a_policy_that_repeats_itself_does_not_stall_the_reading(unit: str) -> None:
+    text = unit * (20_000 // len(unit)) + "\nAnswer: 42"  # minutes, were any pattern quadratic
+    prose = prose_of(Sample("What?", text, answer="42"))
+    assert all("Answer" not in text[one.begin : one.end] for one in prose.sentences)

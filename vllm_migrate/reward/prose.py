@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -26,13 +27,19 @@ Edit = tuple[int, int, str]
 
 _FENCE = re.compile(r"^[ \t]*```.*?(?:^[ \t]*```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _TAG = re.compile(r"</?[A-Za-z_|][^<>\n]{0,80}>")
-_TOOL = re.compile(r"<(tool_call|tool_response|code|python|function)>.*?</\1>", re.DOTALL | re.IGNORECASE)
+_TOOL = re.compile(
+    r"<(tool_call|tool_response|code|python|function)>.{0,5000}?</\1>", re.DOTALL | re.IGNORECASE
+)
 _BOX = re.compile(r"\\(?:boxed|fbox)\b")
-_ENVIRONMENT = re.compile(r"\\begin\{(\w+\*?)\}.*?\\end\{\1\}|\$\$.*?\$\$|\\\[.*?\\\]", re.DOTALL)
-_MATH = re.compile(r"\$[^$\n]+\$|\\\(.*?\\\)")
-_INLINE = re.compile(r"`[^`\n]+`|\$[^$\n]+\$|\\\(.*?\\\)|https?://\S+|\"[^\"\n]*\"|\u201c[^\u201d\n]*\u201d")
+_ENVIRONMENT = re.compile(
+    r"\\begin\{(\w{1,20}\*?)\}.{0,2000}?\\end\{\1\}|\$\$[^$]{0,2000}\$\$|\\\[.{0,1000}?\\\]", re.DOTALL
+)
+_MATH = re.compile(r"\$[^$\n]+\$|\\\(.{0,500}?\\\)")
+_INLINE = re.compile(
+    r"`[^`\n]+`|\$[^$\n]+\$|\\\(.{0,500}?\\\)|https?://\S+|\"[^\"\n]*\"|\u201c[^\u201d\n]*\u201d"
+)
 _ANSWER_WORDS = re.compile(
-    r"\b(?:final|correct)?\s*(?:answers?|solution|result)\b\s*[*_]*\s*(?:\bis\b|:|=|$)"
+    r"\b(?:final|correct)?\s{0,3}(?:answers?|solution|result)\b\s{0,3}[*_]{0,3}\s{0,3}(?:\bis\b|:|=|$)"
     r"|####|\bhope it is correct",
     re.IGNORECASE,
 )
@@ -44,7 +51,7 @@ _ABBREVIATED = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z]+(?:['\u2019][A-Za-z]+)?")
 _CODE = re.compile(
-    r"[{}|]|[A-Za-z_]\w*\(|\w\[|;\s*$|==|!=|:=|\+=|->|^\s*(?:def|class|import|return)\s|^\s*(?:for|if|while)\b.*:$"
+    r"[{}|]|\w\(|\w\[|;\s*$|==|!=|:=|\+=|->|^\s*(?:def|class|import|return)\s|^\s*(?:for|if|while)\b.*:$"
 )
 _LETTER = re.compile(r"\s*[*(\[]*[A-J](?:[\])*.:]+(?=\s|$)|\s*(?=\n|$))")  # a choice that opens the text
 _FEWEST_WORDS = 2
@@ -94,7 +101,7 @@ class Prose:
 
     def touches_fixed(self, begin: int, end: int) -> bool:
         """Whether anything between these offsets stays to the letter."""
-        return any(first < end and begin < last for first, last in self.fixed)
+        return _touches(self.fixed, begin, end)
 
     def runs(self) -> list[list[Sentence]]:
         """Sentences that stand beside each other on one line, with nothing but spaces between them."""
@@ -116,7 +123,7 @@ def prose_of(sample: Sample) -> Prose:
     return _prose(sample.completion, sample.answer)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def _prose(text: str, answer: str | None) -> Prose:
     ends_open = not re.search(r">\s*$|```\s*$", text)
     if _is_json(text):
@@ -230,7 +237,7 @@ def _sentences(text: str, begin: int, end: int) -> list[Span]:
 
 def _may_change(text: str, begin: int, end: int, fixed: Sequence[Span]) -> bool:
     """Whether a sentence is prose that neither says nor frames the answer."""
-    if any(first < end and begin < last for first, last in fixed):
+    if _touches(fixed, begin, end):
         return False
     sentence = text[begin:end]
     if frames_answer(sentence):
@@ -241,6 +248,12 @@ def _may_change(text: str, begin: int, end: int, fixed: Sequence[Span]) -> bool:
     words = _WORD.findall(plain)
     visible = len(re.sub(r"\s", "", plain))
     return len(words) >= _FEWEST_WORDS and sum(map(len, words)) >= _LETTERS * visible
+
+
+def _touches(fixed: Sequence[Span], begin: int, end: int) -> bool:
+    """Whether any of these spans, in order and apart, reaches into this one."""
+    place = bisect_left(fixed, (end, 0)) - 1
+    return place >= 0 and fixed[place][1] > begin
 
 
 def frames_answer(words: str) -> bool:

@@ -21,7 +21,7 @@ _MARKER = re.compile(r"[ \t]*(?:#{1,6}[ \t]+|[-*+\u2022][ \t]+|\d{1,3}[.)][ \t]+
 _EMPHASIS = re.compile(r"\*\*([^*\n]+)\*\*|__([^_\n]+)__|(?<![*\w])\*([^*\s][^*\n]*)\*(?![*\w])")
 _TWO_WORDS = re.compile(r"[A-Za-z][\w'\u2019]*(?: [A-Za-z][\w'\u2019]*)?")
 _MINUS = re.compile(r"(?<=\d)(?: - |-)(?=\d)|(?<=[a-z)] )-(?= [\da-z(])|(?<![\w-])-(?=\d)")
-_OPERATOR = re.compile(r"\s*([=+])\s*")
+_OPERATOR = re.compile(r" {0,2}([=+]) {0,2}")
 _APOSTROPHE = re.compile(r"(?<=[A-Za-z])'(?=[A-Za-z])")
 
 
