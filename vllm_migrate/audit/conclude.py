@@ -15,9 +15,10 @@ from vllm_migrate.audit.evidence import CANDIDATE, NOISE_FLOOR, REFERENCE, REMED
 from vllm_migrate.audit.figures.reported import candidate_figures
 from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Remedy, Reward, Verdict
 from vllm_migrate.engines.endpoint.find import is_url
-from vllm_migrate.reward.forced import prefer_forced, sequence_weights
+from vllm_migrate.reward.forced import FORCED, prefer_forced, sequence_weights
 from vllm_migrate.reward.histogram import reward_bins
 from vllm_migrate.reward.shift import reward_shift
+from vllm_migrate.reward.shift_parts import split_of
 from vllm_migrate.workers import protocol as wire
 
 if TYPE_CHECKING:
@@ -145,7 +146,14 @@ class Conclusion:
             shift = prefer_forced(
                 shift, reference.rewards, self._trace.rollouts, weights, seed=self._plan.seed
             )
-        return replace(shift, distribution=reward_bins(reference.rewards, candidate.rewards))
+        split = split_of(
+            self._trace.prompts,
+            (reference.rollouts, reference.rewards),
+            (candidate.rollouts, candidate.rewards),
+            forced=shift.method == FORCED,
+            seed=self._plan.seed,
+        )
+        return replace(shift, distribution=reward_bins(reference.rewards, candidate.rewards), split=split)
 
     def _detectable(self, checks: tuple[Check, ...]) -> float | None:
         comparison = self._comparisons.against_reference.get(CANDIDATE)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Invariant,
         Ladder,
         PromptShift,
+        RewardSplit,
         SettingRow,
         SpeedOption,
         SyncCase,
@@ -147,6 +148,7 @@ class Reward:
         distribution: the rewards of all rollouts, lowest first; empty where there is none to show.
         method: "free runs" (each side sampled its own completions) or "forced replay" (the reference's
             completions, weighted by the candidate's probability of them).
+        split: what the difference of the free runs consists of; None where no completion could be compared.
     """
 
     reference: float
@@ -158,6 +160,7 @@ class Reward:
     function: str = ""
     distribution: tuple[RewardBin, ...] = ()
     method: str = "free runs"
+    split: RewardSplit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ def _reward(result: AuditResult) -> str:
         f"{number(reward.candidate)}, difference {estimated(reward.difference)}, margin "
         f"{limit(reward.margin)}, smallest detectable {number(reward.smallest_detectable)}, from "
         f"{prose(reward.method)}.\n"
-    )
+    ) + parts.reward_split(reward.split)
 
 
 def _arms(result: AuditResult) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.padding import Padding
@@ -13,7 +14,11 @@ from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Estimate, 
 from vllm_migrate.edits.settings import python_source
 from vllm_migrate.report.audit_terminal_parts import further_parts
 from vllm_migrate.report.shown import safe_lines as safe
+from vllm_migrate.report.split_words import main_term, split_rows, style_sentence
 from vllm_migrate.report.words import find_arm, headline, words_for
+
+if TYPE_CHECKING:
+    from vllm_migrate.audit.sections import RewardSplit
 
 WIDTH = 80
 _STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "bold yellow"}
@@ -68,6 +73,8 @@ def print_audit(result: AuditResult, console: Console) -> None:
         _print_checks(result, console)
     if result.reward is not None:
         console.print(_reward(result))
+        if result.reward.split is not None:
+            _print_split(result.reward.split, console)
     for block in further_parts(result):
         console.print(block)
     for warning in result.warnings:
@@ -176,3 +183,19 @@ def _reward(result: AuditResult) -> Text:
         f" margin {reward.margin:.3f}, smallest detectable {reward.smallest_detectable:.3f},"
         f" from {safe(reward.method)}",
     )
+
+
+def _print_split(split: RewardSplit, console: Console) -> None:
+    """What the shift consists of, a line a term; nothing beside a shift of nothing at all."""
+    if not split.total.value and main_term(split) is None:
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False, show_header=False)
+    table.add_column("", no_wrap=True)
+    for _ in range(2):
+        table.add_column("", justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for row in split_rows(split):
+        table.add_row(Text(safe(f"  {row.name}")), row.figure, row.bounds, Text(safe(row.about)))
+    console.print(table)
+    if split.style_verdict is Verdict.FAIL:
+        console.print(Padding(Text(safe(style_sentence(split))), (0, 0, 0, 2), expand=False))

@@ -23,6 +23,7 @@ from vllm_migrate.report.part_words import (
     sync_way,
 )
 from vllm_migrate.report.settings_code import python_keywords, setting_words
+from vllm_migrate.report.split_words import split_rows, split_sentence, style_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         Diagnostic,
         Invariant,
         Ladder,
+        RewardSplit,
         SpeedOption,
         SyncCase,
     )
@@ -65,6 +67,16 @@ def invariants(found: Sequence[Invariant]) -> str:
         for entry in found
     ]
     return table(["invariant", "state", "figure", "note"], rows) if rows else ""
+
+
+def reward_split(split: RewardSplit | None) -> str:
+    """What a reward's shift consists of."""
+    if split is None:
+        return ""
+    rows = [[prose(row.name), row.figure, row.bounds, prose(row.about)] for row in split_rows(split)]
+    listed = table(["part", "difference", "95% interval", "what moved"], rows)
+    said = [prose(split_sentence(split)), prose(style_sentence(split)), *map(prose, split.notes)]
+    return folded("What the reward's shift consists of", listed + "\n\n".join(said) + "\n")
 
 
 def ladder(found: Ladder | None) -> str:

@@ -1,17 +1,20 @@
-"""How the rewards of both sides are spread."""
+"""How the rewards of both sides are spread, and what their difference consists of."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from vllm_migrate.report.audit_html import svg
-from vllm_migrate.report.audit_html.pieces import figure, folded, row, section, table
+from vllm_migrate.report.audit_html.markup import text
+from vllm_migrate.report.audit_html.pieces import figure, folded, note, part, row, section, table
 from vllm_migrate.report.numbers import count, given, number, percent
+from vllm_migrate.report.split_words import split_rows, split_sentence, style_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vllm_migrate.audit.result import Reward, RewardBin
+    from vllm_migrate.audit.sections import RewardSplit
 
 _HEIGHT = 230
 
@@ -23,8 +26,33 @@ def reward_section(reward: Reward | None, swatches: tuple[str, str]) -> str:
         reward: the comparison.
         swatches: the reference's and the candidate's piece of line, markup.
     """
-    if reward is None or not reward.distribution:
+    if reward is None:
         return ""
+    pieces = [_spread(reward, swatches) if reward.distribution else ""]
+    pieces += [_split(reward.split) if reward.split is not None else ""]
+    return section("Rewards", "".join(pieces))
+
+
+def _split(split: RewardSplit) -> str:
+    """What the shift consists of."""
+    rows = "".join(
+        row(
+            text(one.name),
+            [
+                f'<td class="n">{text(one.figure)}</td>',
+                f'<td class="n">{text(one.bounds)}</td>',
+                f"<td>{text(one.about)}</td>",
+            ],
+        )
+        for one in split_rows(split)
+    )
+    head = ["part", "difference", "95% interval", "what moved"]
+    listed = table("The parts add up to the difference.", head, f"<tbody>{rows}</tbody>")
+    said = [split_sentence(split), style_sentence(split), *split.notes]
+    return part("What the difference consists of", listed + "".join(map(note, said)))
+
+
+def _spread(reward: Reward, swatches: tuple[str, str]) -> str:
     ours, theirs = (
         sum(b.reference for b in reward.distribution),
         sum(b.candidate for b in reward.distribution),
@@ -39,7 +67,7 @@ def reward_section(reward: Reward | None, swatches: tuple[str, str]) -> str:
     )
     picture = f'<div class="single">{_picture(reward, ours, theirs)}</div>'
     body = legend + picture + folded("Counts", _table(reward.distribution, ours, theirs))
-    return section("Rewards", figure("How the rewards are spread", said, body))
+    return figure("How the rewards are spread", said, body)
 
 
 def _picture(reward: Reward, ours: int, theirs: int) -> str:
