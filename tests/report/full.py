@@ -6,6 +6,8 @@ import dataclasses
 import math
 from pathlib import PurePosixPath
 
+from reward_reports import FULL as REWARD_CHECK
+
 from vllm_migrate.audit.code.taken import Fate, Setting, Taken
 from vllm_migrate.audit.result import AuditResult, RewardBin, Verdict
 from vllm_migrate.audit.sections import (
@@ -49,6 +51,7 @@ def full_result(plain: AuditResult) -> AuditResult:
         plain,
         arms=arms,
         reward=reward,
+        reward_check=REWARD_CHECK,
         diagnostics=DIAGNOSTICS,
         bands=BANDS,
         forest=FOREST,

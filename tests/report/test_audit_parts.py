@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 from typing import Any
 
 import pytest
+from reward_reports import HOSTILE_REPORT
 
 from vllm_migrate.audit.result import AuditResult, RewardBin, WorstToken
 from vllm_migrate.audit.sections import Advice, Ladder, PromptShift, Rung
@@ -31,6 +32,7 @@ PARTS = {
     "assumptions": (),
     "settings_table": (),
     "code": None,
+    "reward_check": None,
 }
 
 
@@ -75,7 +77,7 @@ def hostile_like(value: Any) -> Any:
 
 
 def hostile(full: AuditResult) -> AuditResult:
-    changed = {name: hostile_like(getattr(full, name)) for name in PARTS if name != "code"}
+    changed = {name: hostile_like(getattr(full, name)) for name in {*PARTS} - {"code", "reward_check"}}
     worst = (WorstToken(0, 0, HOSTILE, -1.0, -2.0, before=(HOSTILE, HOSTILE), after=(HOSTILE,)),)
     arms = tuple(dataclasses.replace(arm, worst=worst, note=HOSTILE, version=HOSTILE) for arm in full.arms)
     return dataclasses.replace(
@@ -87,6 +89,7 @@ def hostile(full: AuditResult) -> AuditResult:
         settings={HOSTILE: HOSTILE},
         warnings=(HOSTILE,),
         code=dataclasses.replace(full.code, what=HOSTILE),
+        reward_check=HOSTILE_REPORT,
     )
 
 

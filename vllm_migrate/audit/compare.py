@@ -22,6 +22,7 @@ from vllm_migrate.audit.plan import build_plan
 from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.reference import AGAIN
 from vllm_migrate.audit.result import Cause, Verdict
+from vllm_migrate.audit.reward_check import with_reward_checked
 from vllm_migrate.audit.run import concluded
 from vllm_migrate.errors import UsageError
 from vllm_migrate.reward.rollouts import score_rollouts
@@ -52,6 +53,7 @@ def compare_traces(
     model: Path | None = None,
     reward: RewardFunction | None = None,
     require_reward: bool = False,
+    check_reward: bool = False,
     allow_expired: bool = False,
 ) -> AuditResult:
     """Judge a recorded candidate against a recorded reference.
@@ -65,6 +67,7 @@ def compare_traces(
         model: directory of the checkpoint, for token texts only.
         reward: scores both sides' completions; not for redacted traces.
         require_reward: whether its verdict gates.
+        check_reward: whether it is asked itself, on the reference's completions.
         allow_expired: whether an expired reference will do.
 
     Raises:
@@ -81,9 +84,9 @@ def compare_traces(
     plan = _plan(
         theirs, ours, reference, clip=clip, reward=reward, require_reward=require_reward, model=model
     )
-    plan = replace(plan, redact=hidden)
+    plan = replace(plan, redact=hidden, check_reward=check_reward)
     evidence = Evidence(theirs, _arms(plan, theirs, ours))
-    result = _with_signature(concluded(plan, evidence), evidence)
+    result = with_reward_checked(plan, theirs, _with_signature(concluded(plan, evidence), evidence))
     return replace(result, timing={**result.timing, "total": round(time.monotonic() - started, 3)})
 
 

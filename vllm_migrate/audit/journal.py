@@ -138,7 +138,14 @@ def audit_key(plan: AuditPlan, engines: tuple[object, ...]) -> str:
     starting an engine.
     """
     judged = replace(
-        plan, resume=None, fresh=False, save_reference=None, warnings=(), redact=False, scale=Scale()
+        plan,
+        resume=None,
+        fresh=False,
+        save_reference=None,
+        warnings=(),
+        redact=False,
+        scale=Scale(),
+        check_reward=False,
     )
     files = [*plan.model.iterdir()] if plan.model.is_dir() else []
     files += [path for path in (plan.reference, None if plan.reward is None else plan.reward.file) if path]

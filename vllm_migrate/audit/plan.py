@@ -112,6 +112,7 @@ class AuditPlan:
     probe: SamplingSettings | None
     reward: RewardFunction | None = None
     require_reward: bool = False
+    check_reward: bool = False
     reference: Path | None = None
     save_reference: Path | None = None
     warnings: tuple[str, ...] = field(default=())

@@ -16,7 +16,11 @@ def redacted_result(result: AuditResult) -> AuditResult:
 
     What remains: every figure, where the tokens stand that moved most, and their logprobs.
     """
-    return replace(result, arms=tuple(map(_arm, result.arms)))
+    report = result.reward_check
+    if report is not None:
+        checks = tuple(replace(check, message=HIDDEN, worst=()) for check in report.checks)
+        report = replace(report, checks=checks)
+    return replace(result, arms=tuple(map(_arm, result.arms)), reward_check=report)
 
 
 def _arm(arm: Arm) -> Arm:

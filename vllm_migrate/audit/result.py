@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         SpeedOption,
         SyncCase,
     )
+    from vllm_migrate.reward.outcome import RewardReport
 
 __all__ = [
     "SCHEMA",
@@ -230,8 +231,8 @@ class AuditResult:
     Attributes:
         verdict: the candidate's. None where the audit could not judge; `reason` then is the error's slug.
         reason: "pass", "divergence", "invariant", "too-few-prompts", "underpowered", "stand-in" (for V0, too
-            far from the trainer), "reward", or an error's slug ("usage", "input", "engine-died", "reward",
-            ...) where `verdict` is None.
+            far from the trainer), "reward", "reward-integrity" (where `reward_check` fails and gates), or an
+            error's slug ("usage", "input", "engine-died", "reward", ...) where `verdict` is None.
         cause: what the difference comes from; `cause_evidence` one sentence with its figures.
         settings: engine arguments to add to the candidate; empty on PASS.
         smallest_detectable: smallest mean |d| this run could have told from the margin, nats; None where it
@@ -247,6 +248,7 @@ class AuditResult:
         settings_table: settings that differ between the arms or were changed by the ladder.
         assumptions: what was taken for granted where the user's code or options did not say.
         code: what was taken from the user's code, None without `--from-code`.
+        reward_check: whether the reward can be trained against, None without `--check-reward`.
     """
 
     verdict: Verdict | None
@@ -281,3 +283,4 @@ class AuditResult:
     assumptions: tuple[str, ...] = ()
     settings_table: tuple[SettingRow, ...] = ()
     code: Taken | None = None
+    reward_check: RewardReport | None = None

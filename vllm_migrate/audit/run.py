@@ -21,6 +21,7 @@ from vllm_migrate.audit.executors.opening import opened
 from vllm_migrate.audit.gather import IncompleteError, gather, without_verdict
 from vllm_migrate.audit.journal import Journal, open_journal
 from vllm_migrate.audit.result import AuditResult, Cause
+from vllm_migrate.audit.reward_check import with_reward_checked
 from vllm_migrate.audit.sync.head_invariant import apply_head
 from vllm_migrate.audit.sync.invariants import apply_findings, conclude_sync
 from vllm_migrate.errors import InputError, UsageError, VllmMigrateError
@@ -131,7 +132,7 @@ def _run_in(executor: Executor, plan: AuditPlan, progress: Progress) -> AuditRes
         if plan.save_reference is not None:
             saved = redacted(evidence.trace) if plan.redact else evidence.trace
             write_trace(saved, plan.save_reference)
-        result = concluded(plan, evidence)
+        result = with_reward_checked(plan, evidence.trace, concluded(plan, evidence), progress)
         journal.finish()
     except IncompleteError as error:
         return without_verdict(plan, error, concluded)
@@ -165,6 +166,7 @@ def _extended(  # noqa: PLR0917 - what one look needs
 
     try:
         evidence, result = run_looks(plan, trace, look, concluded)
+        result = with_reward_checked(plan, evidence.trace, result, progress)
         if plan.save_reference is not None:
             saved = redacted(evidence.trace) if plan.redact else evidence.trace
             write_trace(saved, plan.save_reference)

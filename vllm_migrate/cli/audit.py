@@ -85,6 +85,7 @@ def audit(
     replica_cpus: audit_options.ReplicaCpus = None,
     reward: live_options.Reward = None,
     require_reward: live_options.RequireReward = False,
+    check_reward: live_options.CheckReward = False,
     reference: audit_options.Reference = None,
     save_reference: audit_options.SaveReference = None,
     expires_days: live_options.ExpiresDays = DEFAULT_DAYS,
@@ -161,6 +162,9 @@ def audit(
             sync_way=None if way is None else parse_way(way),
             trainer_head="" if trainer_head is None else trainer_head.value,
         )
+        if check_reward and reward is None:
+            raise UsageError("--check-reward needs --reward file.py:function")
+        plan = replace(plan, check_reward=check_reward)
         scale = scale_of(executor.value, replicas, address=ray_address, cpus=replica_cpus)
         plan = replace(
             plan, scale=scale, expires_days=expires_days, allow_expired=allow_expired, redact=redact

@@ -13,7 +13,7 @@ from vllm_migrate.audit.redact import redacted_result
 from vllm_migrate.audit.run import not_judged
 from vllm_migrate.cli import live_options  # noqa: TC001 - typer reads the annotations
 from vllm_migrate.cli.audit_output import AuditFormat, exit_of, format_of, write_reports
-from vllm_migrate.errors import VllmMigrateError
+from vllm_migrate.errors import UsageError, VllmMigrateError
 from vllm_migrate.reward.load import parse_reward
 
 
@@ -28,6 +28,7 @@ def compare(
     clip_range_high: live_options.ClipRangeHigh = None,
     reward: live_options.Reward = None,
     require_reward: live_options.RequireReward = False,
+    check_reward: live_options.CheckReward = False,
     allow_expired: live_options.AllowExpired = False,
     redact: live_options.Redact = False,
     output_format: live_options.ReportFormat = AuditFormat.TEXT,
@@ -36,6 +37,8 @@ def compare(
     """Judge a recorded candidate against a recorded reference."""
     files = [(path, format_of(path)) for path in output_file or ()]
     try:
+        if check_reward and reward is None:
+            raise UsageError("--check-reward needs --reward file.py:function")
         result = compare_traces(
             reference,
             candidate,
@@ -43,6 +46,7 @@ def compare(
             clip=ClipRange(clip_range, clip_range if clip_range_high is None else clip_range_high),
             reward=None if reward is None else parse_reward(reward),
             require_reward=require_reward,
+            check_reward=check_reward,
             allow_expired=allow_expired,
         )
     except VllmMigrateError as error:

@@ -67,6 +67,14 @@ RequireReward = Annotated[
     bool,
     typer.Option("--require-reward", help="Let the reward's verdict gate, too.", rich_help_panel=REWARD),
 ]
+CheckReward = Annotated[
+    bool,
+    typer.Option(
+        "--check-reward",
+        help="Ask the reward whether it can be trained against; a FAIL gates with --require-reward.",
+        rich_help_panel=REWARD,
+    ),
+]
 ExpiresDays = Annotated[
     int,
     typer.Option(min=0, help="A recorded trace expires after N days; 0 never.", rich_help_panel=TRACES),

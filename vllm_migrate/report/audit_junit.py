@@ -14,6 +14,7 @@ from vllm_migrate.audit.result import Verdict
 from vllm_migrate.report.junit_xml import attribute, case, document, suite
 from vllm_migrate.report.numbers import estimated, in_unit, interval, limit, number
 from vllm_migrate.report.part_words import invariant_figure, invariant_name
+from vllm_migrate.report.reward_junit import reward_suite
 from vllm_migrate.report.settings_code import setting_words
 from vllm_migrate.report.style import printable
 from vllm_migrate.report.words import COMPARISONS, cause_title, find_arm, headline, words_for
@@ -37,6 +38,8 @@ def render_junit(result: AuditResult) -> str:
     if result.reward is not None:
         gates = result.reason == "reward"
         suites.append(suite(f"{_NAME}.reward", [_reward(result.reward, gates=gates)]))
+    if result.reward_check is not None:
+        suites.append(reward_suite(result.reward_check, gates=result.reason == "reward-integrity"))
     return document(suites)
 
 

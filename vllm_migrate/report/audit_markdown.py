@@ -37,6 +37,7 @@ def render_markdown(result: AuditResult) -> str:
         ("gates", _gates(result)),
         ("invariants", parts.invariants(result.invariants)),
         ("reward", _reward(result)),
+        ("reward itself", parts.reward_check(result.reward_check)),
         ("ladder", parts.ladder(result.ladder)),
         ("weight updates", parts.sync(result.sync)),
         ("speed", parts.speed(result.speed)),

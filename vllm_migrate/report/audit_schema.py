@@ -53,6 +53,7 @@ class Definitions:
 
     def __init__(self) -> None:
         self.definitions: dict[str, Any] = {}
+        self._classes: dict[str, type] = {}
 
     def object_of(self, cls: type) -> dict[str, Any]:
         """A dataclass as an object that has every field."""
@@ -85,13 +86,20 @@ class Definitions:
         if origin is dict:
             return {"type": "object", "additionalProperties": self.of(args[1])}
         if inspect.isclass(hint) and is_dataclass(hint):
-            if hint.__name__ not in self.definitions:
-                self.definitions[hint.__name__] = {}  # a type that holds itself meets this
-                self.definitions[hint.__name__] = self.object_of(hint)
-            return {"$ref": f"#/$defs/{hint.__name__}"}
+            name = self._name_of(hint)
+            if name not in self.definitions:
+                self.definitions[name] = {}  # a type that holds itself meets this
+                self.definitions[name] = self.object_of(hint)
+            return {"$ref": f"#/$defs/{name}"}
         if inspect.isclass(hint) and issubclass(hint, Enum):
             return {"enum": [entry.value for entry in hint]}
         return _simple(hint)
+
+    def _name_of(self, cls: type) -> str:
+        """A class's name, with its room's in front where another class has it: "RewardCheck"."""
+        if self._classes.setdefault(cls.__name__, cls) is cls:
+            return cls.__name__
+        return f"{cls.__module__.split('.')[1].title()}{cls.__name__}"
 
 
 def _simple(hint: Any) -> dict[str, Any]:

@@ -23,8 +23,10 @@ from vllm_migrate.report.part_words import (
     speed_words,
     sync_mode,
 )
+from vllm_migrate.report.reward_words import FINDINGS, headline, in_order, tally
 from vllm_migrate.report.settings_code import setting_words
 from vllm_migrate.report.shown import safe_lines as safe
+from vllm_migrate.reward.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,6 +50,7 @@ _LEAST_SHARE = 0.01  # of the excess; what removes less is only counted
 
 def further_parts(result: AuditResult) -> Iterator[RenderableType]:
     """Everything beyond verdict, cause and figures, a block each; nothing of a part that is empty."""
+    yield from _reward_check(result)
     yield from _invariants(result.invariants)
     if result.ladder is not None:
         yield from _ladder(result.ladder, named=result.cause is not Cause.NONE)
@@ -64,6 +67,20 @@ def _titled(title: str, said: str, style: str = "bold") -> Text:
 def _item(said: str, mark: str = "", style: str = "") -> Padding:
     """A line of a block, wrapped under itself."""
     return Padding(Text.assemble((mark, style), " " if mark else "", safe(said)), (0, 0, 0, 2), expand=False)
+
+
+def _reward_check(result: AuditResult) -> Iterator[RenderableType]:
+    report = result.reward_check
+    if report is None:
+        if result.reward is not None:
+            yield _titled("reward itself", "not examined; --check-reward, or `vllm-migrate reward`, does")
+        return
+    word = "not judged" if report.verdict is None else report.verdict.value
+    said = headline(report) if report.verdict is None else f"{word}, {tally(report)}"
+    yield _titled("reward itself", said)
+    for check in in_order(report, *FINDINGS):
+        colour = "bold red" if check.outcome is Outcome.FAIL else "yellow"
+        yield _item(f"{check.probe}: {check.message}", check.outcome.name, colour)
 
 
 def _invariants(found: Sequence[Invariant]) -> Iterator[RenderableType]:

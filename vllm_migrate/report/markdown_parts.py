@@ -22,6 +22,8 @@ from vllm_migrate.report.part_words import (
     sync_state,
     sync_way,
 )
+from vllm_migrate.report.reward_markdown import findings
+from vllm_migrate.report.reward_words import headline, tally
 from vllm_migrate.report.settings_code import python_keywords, setting_words
 from vllm_migrate.report.split_words import split_rows, split_sentence, style_sentence
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
         SpeedOption,
         SyncCase,
     )
+    from vllm_migrate.reward.outcome import RewardReport
 
 _MARKS = {"holds": "✓", "as a cold engine": "✓", "broken": "✕", "differs": "✕", "not tried": "?"}
 _WORST = 5
@@ -67,6 +70,15 @@ def invariants(found: Sequence[Invariant]) -> str:
         for entry in found
     ]
     return table(["invariant", "state", "figure", "note"], rows) if rows else ""
+
+
+def reward_check(report: RewardReport | None) -> str:
+    """Whether the reward can be trained against, where that was asked."""
+    if report is None:
+        return ""
+    word = "not judged" if report.verdict is None else report.verdict.value
+    said = f"**Reward itself** {word}: {prose(headline(report))}"
+    return f"{said} ({tally(report)}).\n\n{findings(report)}" if report.checks else f"{said}.\n"
 
 
 def reward_split(split: RewardSplit | None) -> str:

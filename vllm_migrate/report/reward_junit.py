@@ -25,11 +25,12 @@ from vllm_migrate.report.shown import shown
 from vllm_migrate.reward.outcome import Outcome
 
 if TYPE_CHECKING:
-    from vllm_migrate.report.junit_xml import Case
+    from vllm_migrate.report.junit_xml import Case, Suite
     from vllm_migrate.reward.outcome import Check, RewardReport
 
 _NAME = "vllm-migrate.reward"
 _EXAMPLES = 3
+_BUT = {Outcome.WARN: "warning", Outcome.FAIL: "fails, and does not gate"}
 _QUOTED = 400
 
 
@@ -37,8 +38,16 @@ def render_junit(report: RewardReport) -> str:
     """The document, with a line feed at its end."""
     suites = [suite(_NAME, [_verdict(report)])]
     if report.checks:
-        suites.append(suite(f"{_NAME}.probes", [_check(check) for check in report.checks]))
+        suites.append(suite(f"{_NAME}.probes", [_check(check, f"{_NAME}.probes") for check in report.checks]))
     return document(suites)
+
+
+def reward_suite(report: RewardReport, *, gates: bool) -> Suite:
+    """The probes of an audit's reward; where they don't gate, what fails passes and says what it found."""
+    place = "vllm-migrate.audit.reward-check"
+    if not report.checks:
+        return suite(place, [_ended("skipped", "reward", place, report.reason, [headline(report)])])
+    return suite(place, [_check(check, place, gates=gates) for check in report.checks])
 
 
 def _verdict(report: RewardReport) -> Case:
@@ -52,18 +61,18 @@ def _verdict(report: RewardReport) -> Case:
     )
 
 
-def _check(check: Check) -> Case:
-    place = f"{_NAME}.probes"
+def _check(check: Check, place: str, *, gates: bool = True) -> Case:
     if check.outcome not in (Outcome.PASS, Outcome.WARN, Outcome.FAIL):
         return _ended("skipped", check.probe, place, check.probe, [f"{check.outcome.value}: {check.message}"])
-    word = "warning: " if check.outcome is Outcome.WARN else ""
+    failed = check.outcome is Outcome.FAIL
+    word = "" if check.outcome is Outcome.PASS or (failed and gates) else f"{_BUT[check.outcome]}: "
     lines = [f"{word}{check.message}"]
     lines += [f"figure: {figure_of(check)} ({over(check)})"] if check.figure is not None else []
     lines += [f"limits: {limits_of(check)}; {check.limits.source}"] if check.limits is not None else []
     lines += [f"do: {check.advice}"] if check.advice else []
     for example in telling(check.worst, _EXAMPLES):
         lines.append(f"{example.change}: {change_of(example)}: {shown(example.completion, longest=_QUOTED)}")
-    outcome = "failure" if check.outcome is Outcome.FAIL else "passed"
+    outcome = "failure" if failed and gates else "passed"
     return _ended(outcome, check.probe, place, check.probe, lines)
 
 

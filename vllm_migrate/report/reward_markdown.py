@@ -46,7 +46,7 @@ def render_markdown(report: RewardReport) -> str:
     page += f"{code(report.reward)} ({prose(report.kind)}), {prose(basis(report))}. {tally(report)}.\n\n"
     missing = []
     for check in in_order(report, *FINDINGS):
-        section = _finding(check)
+        section = finding(check)
         if len(page) + len(section) > LONGEST // 2:
             missing.append(check.probe)
         else:
@@ -62,7 +62,13 @@ def render_markdown(report: RewardReport) -> str:
     return page + f"\n<sub>{seconds(report.seconds)}</sub>\n"
 
 
-def _finding(check: Check) -> str:
+def findings(report: RewardReport) -> str:
+    """Failures and warnings, whatever their length."""
+    return "".join(finding(check) for check in in_order(report, *FINDINGS))
+
+
+def finding(check: Check) -> str:
+    """A failure or a warning, with its worst examples folded away."""
     said = f"**{MARKS[check.outcome]} {check.probe}**: {prose(check.message)}\n\n"
     if check.figure is not None:
         said += f"- figure: {figure_of(check)} ({prose(over(check))})\n"

@@ -142,6 +142,8 @@ def headline(result: AuditResult) -> str:
         return f"{subject} can be neither cleared nor blamed, because {why}: {figures}"
     if result.reason == "reward" and result.reward is not None:
         return f"{subject} moves the reward by {number(result.reward.difference.value)}: {figures}"
+    if result.reason == "reward-integrity":
+        return f"the reward can't be trusted to train against, whatever the engine: {figures}"
     return f"{subject} moves the learning signal: {figures}"
 
 

@@ -48,6 +48,7 @@ def render_html(result: AuditResult) -> str:
     style = (
         resources.files("vllm_migrate.report.audit_html").joinpath("style.css").read_text(encoding="utf-8")
     )
+    reward_parts, extra = _reward_check(result)
     title = f"vllm-migrate audit: {verdict_word(result.verdict)}"
     sections = [
         head(result),
@@ -58,6 +59,7 @@ def render_html(result: AuditResult) -> str:
         section("Where the divergence is", figures(result, css, swatches) + band_table(result.bands)),
         worst_section(result),
         reward_section(result.reward, (plots.swatch("arm-reference"), plots.swatch("arm-candidate"))),
+        *reward_parts,
         sync_section(result.sync),
         speed_section(result.speed),
         metrics_section(result, swatches),
@@ -68,10 +70,19 @@ def render_html(result: AuditResult) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"/>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n'
-        f"<title>{text(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{text(title)}</title>\n<style>\n{style}{extra}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(part for part in sections if part)
         + "\n</main>\n</body>\n</html>\n"
     )
+
+
+def _reward_check(result: AuditResult) -> tuple[list[str], str]:
+    """The sections on the reward itself, and the styles that they need."""
+    if result.reward_check is None:
+        return [], ""
+    from vllm_migrate.report.reward_html.in_audit import sections, style  # noqa: PLC0415 - few audits have it
+
+    return sections(result.reward_check), style()
 
 
 def _css_of(arms: Sequence[Arm]) -> dict[str, str]:

@@ -18,7 +18,12 @@ _PROMPT = 400
 
 def findings(report: RewardReport) -> str:
     """The section, failures before warnings; empty where there are none."""
-    return section("Findings", "".join(_finding(check) for check in in_order(report, *FINDINGS)))
+    return section("Findings", finding_list(report))
+
+
+def finding_list(report: RewardReport) -> str:
+    """The findings, one block each."""
+    return "".join(_finding(check) for check in in_order(report, *FINDINGS))
 
 
 def _finding(check: Check) -> str:

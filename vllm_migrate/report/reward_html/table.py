@@ -22,6 +22,11 @@ _CAPTION = (
 
 def probes(report: RewardReport) -> str:
     """The section; empty where nothing was asked."""
+    return section("What was asked", probe_table(report))
+
+
+def probe_table(report: RewardReport) -> str:
+    """The probes that were judged, and folded those that were not."""
     judged = [check for check in report.checks if check.outcome in JUDGED]
     left = [check for check in report.checks if check.outcome not in JUDGED]
     body = ""
@@ -37,7 +42,7 @@ def probes(report: RewardReport) -> str:
             else "1 probe was not judged",
             table("", ["probe", "outcome", "why"], f"<tbody>{rows}</tbody>", "sticky"),
         )
-    return section("What was asked", body)
+    return body
 
 
 def outcome_mark(outcome: Outcome) -> str:
