@@ -49,12 +49,6 @@ class Rewriting:
         return text if text is not None and text != answer and compare(text, answer) is not False else None
 
 
-def form_of(completion: str, answer: str) -> str:
-    """How a completion marks its answer; "" where it gives none."""
-    given = given_answer(completion, like=answer)
-    return given.form if given is not None else ""
-
-
 def _whole(answer: str) -> int | None:
     return int(answer) if _WHOLE.fullmatch(answer) and not _CODE.match(answer) else None
 
@@ -101,15 +95,17 @@ def _fraction(answer: str) -> Fraction | None:
 
 
 def _as_decimal(answer: str) -> str | None:
-    """A fraction that has few decimals as such, a decimal as a fraction."""
-    if _DECIMAL.fullmatch(answer):
-        value = Fraction(answer)
-        return f"{value.numerator}/{value.denominator}" if value.denominator > 1 else None
-    value_of = _fraction(answer)
-    if value_of is None or value_of.denominator == 1:
+    """A fraction that has few decimals as such."""
+    value = _fraction(answer)
+    if value is None or value.denominator == 1:
         return None
-    text = f"{float(value_of):.6f}".rstrip("0")
-    return text if Fraction(text) == value_of else None
+    text = f"{float(value):.6f}".rstrip("0")
+    return text if Fraction(text) == value else None
+
+
+def _as_fraction(answer: str) -> str | None:
+    value = Fraction(answer) if _DECIMAL.fullmatch(answer) else None
+    return f"{value.numerator}/{value.denominator}" if value is not None and value.denominator > 1 else None
 
 
 def _frac(answer: str) -> str | None:
@@ -183,7 +179,8 @@ REWRITINGS = (
     Rewriting("LaTeX spacing", "with a LaTeX space", _latex_space, ("boxed",), odd=True),
     Rewriting(r"\dfrac", r"\dfrac for \frac", _display, ("boxed",), expected=True),
     Rewriting(r"\frac and /", r"\frac{a}{b} and a/b, one for the other", _frac),
-    Rewriting("decimals for fractions", "a decimal for a fraction, or the other way round", _as_decimal),
+    Rewriting("decimals for fractions", "a decimal for a fraction", _as_decimal),
+    Rewriting("fractions for decimals", "a fraction for a decimal", _as_fraction, odd=True),
     Rewriting("zeros after the point", "with a zero more after the point", _point_zero, odd=True),
     Rewriting("plus sign", "with a plus sign", _plus, odd=True),
     Rewriting("leading zero", "with a leading zero, or without it", _leading_zero, odd=True),

@@ -124,7 +124,7 @@ def test_what_a_completion_writes() -> None:
         ("thousands separators", "1234", "line", "1,234"),
         ("thousands separators", "1,234", "line", "1234"),
         ("decimals for fractions", "1/2", "line", "0.5"),
-        ("decimals for fractions", "0.25", "line", "1/4"),
+        ("fractions for decimals", "0.25", "line", "1/4"),
         ("decimals for fractions", "1/3", "line", None),
         (r"\frac and /", "\\frac{1}{2}", "boxed", "1/2"),
         (r"\frac and /", "-3/4", "boxed", "-\\frac{3}{4}"),

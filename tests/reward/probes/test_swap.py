@@ -30,7 +30,7 @@ def test_a_reward_that_looks_through_the_whole_batchs_answers_is_caught() -> Non
         answers = [sample.columns["answer"] for sample in samples]  # should be each sample's own
         return [float(s.completion.rpartition("Answer:")[2].strip() in answers) for s in samples]
 
-    check = PROBE(bench_of(Whole(lambda: careless, size=64)))
+    check = PROBE(bench_of(Whole(lambda: careless)))  # in batches of eight
     assert check.outcome is Outcome.FAIL
     assert "taken for right" in check.message
     assert check.worst[0].after == 1

@@ -19,12 +19,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.reward.answers import replace_answer
+from vllm_migrate.reward.answers import given_answer, replace_answer
 from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.cases import Case, examples, listed, shares, sizes
 from vllm_migrate.reward.figures import judged
 from vllm_migrate.reward.outcome import Check, Outcome
-from vllm_migrate.reward.rewritings import REWRITINGS, form_of, writes
+from vllm_migrate.reward.parsed import parse
+from vllm_migrate.reward.rewritings import REWRITINGS, writes
 from vllm_migrate.reward.same import final_of
 from vllm_migrate.reward.stakes import Reads
 
@@ -102,9 +103,11 @@ def _cases(bench: Bench, base: Sequence[int]) -> list[Case]:
     for index in base:
         sample = bench.samples[index]
         answer = final_of(sample.answer or "")
-        form = form_of(sample.completion, sample.answer or "")
+        given = given_answer(sample.completion, like=sample.answer or "")
+        if given is not None and parse(answer).kind == "choice" and given.text != answer:
+            continue  # (B) would become ((B))
         for rewriting in REWRITINGS:
-            text = rewriting.of(answer, form)
+            text = rewriting.of(answer, given.form if given is not None else "")
             changed = replace_answer(sample, text) if text is not None else None
             if changed is not None and changed.completion != sample.completion:
                 made.append((rewriting, index, text, changed))

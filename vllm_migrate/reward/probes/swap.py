@@ -112,16 +112,26 @@ def _base(bench: Bench) -> list[int]:
 
 
 def _pairs(bench: Bench, base: Sequence[int]) -> list[tuple[int, Sample]]:
-    """An index, and under its prompt the completion of another one's."""
+    """An index, and under its prompt the completion of another one's.
+
+    Two that exchange their completions stand beside each other: a reward that looks through the references
+    of a whole batch has both of them before it.
+    """
     draw = bench.random(NAME)
-    found = []
+    found: list[tuple[int, Sample]] = []
+    turns = dict.fromkeys(base, 0)
     for index in base:
         own = bench.samples[index]
-        others = [i for i in base if bench.samples[i].group != own.group]
+        others = [i for i in base if bench.samples[i].group != own.group and i != index]
         draw.shuffle(others)
         chosen = [i for i in others if _says_else(own, bench.samples[i])]
         far = [i for i in chosen if _far(own.answer, bench.samples[i].answer)]
-        found += [(index, own.with_completion(bench.samples[i].completion)) for i in (far or chosen)[:_TURNS]]
+        for other in sorted(far or chosen, key=lambda i: turns[i])[: max(_TURNS - turns[index], 0)]:
+            found.append((index, own.with_completion(bench.samples[other].completion)))
+            turns[index] += 1
+            if turns[other] < _TURNS and _says_else(bench.samples[other], own):
+                found.append((other, bench.samples[other].with_completion(own.completion)))
+                turns[other] += 1
     return found
 
 
