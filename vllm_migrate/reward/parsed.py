@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
+from vllm_migrate.reward.dates import read_date
 from vllm_migrate.reward.expressions import Formula, evaluate
 
 _SYMBOLS = {
@@ -80,7 +81,7 @@ class Parsed:
     """An answer taken apart.
 
     Attributes:
-        kind: "number", "formula", "list", "choice" or "text".
+        kind: "number", "formula", "list", "choice", "date" or "text".
         text: normalised.
         formula: of a number or formula.
         unit: of a number, "" for none, "%" for percent.
@@ -108,6 +109,9 @@ def parse(text: str) -> Parsed:
     choice = _CHOICE.fullmatch(clean) or _CHOICE_TEXT.fullmatch(clean)
     if choice is not None:
         return Parsed("choice", next(group for group in choice.groups() if group).upper())
+    day = read_date(clean)
+    if day is not None:
+        return Parsed("date", day)
     return _number(clean) or _list(clean) or _formula(clean) or Parsed("text", _words(clean))
 
 

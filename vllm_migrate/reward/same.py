@@ -65,7 +65,7 @@ def last_box(text: str) -> tuple[int, int] | None:
 
 
 def _same(a: Parsed, b: Parsed) -> bool | None:
-    if a.kind == b.kind == "choice":
+    if a.kind == b.kind and a.kind in {"choice", "date"}:
         return a.text == b.text
     if a.kind == b.kind == "number":
         return _same_number(a, b)

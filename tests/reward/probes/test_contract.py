@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 from benches import Asked, Whole, bench, bench_of, exact, sums
@@ -76,6 +77,35 @@ def test_what_raises_on_an_odd_text_is_a_warning() -> None:
     check = PROBE(bench(divides))
     assert check.outcome is Outcome.WARN
     assert "1/0 as its answer" in check.message
+
+
+class Hangs(Asked):
+    """As the sandbox answers for a function that loops where a box is not closed."""
+
+    def _one(self, sample: Sample) -> Score:
+        opened = sample.completion.count("{") > sample.completion.count("}")
+        return Score(None, "did not return within 10 s") if opened else super()._one(sample)
+
+
+def test_what_hangs_on_an_odd_text_fails() -> None:
+    check = PROBE(bench_of(Hangs(exact)))
+    assert check.outcome is Outcome.FAIL
+    assert "cut off in a box" in check.message
+
+
+def test_a_completion_cut_off_in_its_box_is_one_that_every_policy_writes() -> None:
+    def read(sample: Sample) -> float:
+        _, opened, rest = sample.completion.partition("\\boxed{")
+        if opened and "}" not in rest:
+            raise ValueError("no closing brace")
+        return float(rest.partition("}")[0] == sample.answer)
+
+    samples = [
+        replace(one, completion=one.completion.replace("Answer: ", "\\boxed{") + "}.") for one in sums()
+    ]
+    check = PROBE(bench(read, samples))
+    assert check.outcome is Outcome.FAIL
+    assert "cut off in the answer" in check.message
 
 
 def test_faults_on_the_samples_fail() -> None:

@@ -2,12 +2,14 @@
 
 Procedure: every fault of the first scoring is counted. Texts of different prompts are scored alone and in
 batches of eight: one value for a whole batch where alone they differ is a broadcast (TRL's pull request
-6534). Then texts that every policy comes to write: empty, cut off in the middle, in other scripts, very long;
-and odd ones: half a box, 1/0 as an answer, 5,000 digits. A trainer stops where its reward raises.
+6534). Then texts that every policy comes to write: empty, cut off in the middle or in the answer, in other
+scripts, very long; and odd ones: half a box, 1/0 as an answer, 5,000 digits. A trainer stops where its reward
+raises.
 
 Figure: share of texts without a finite reward, over the samples and the texts made here. Any fault on the
-samples or on a text that every policy writes fails, one on an odd text is a warning. None is an abstention,
-which TRL allows, and counts as no fault; a trainer with this reward alone makes a 0 of it, which is said.
+samples or on a text that every policy writes fails, and so does hanging or ending the process on any text;
+another fault on an odd text is a warning. None is an abstention, which TRL allows, and counts as no fault; a
+trainer with this reward alone makes a 0 of it, which is said.
 """
 
 from __future__ import annotations
@@ -55,6 +57,8 @@ _KINDS = (
     ("ends its process", re.compile(r"ended its process|exit status|signal|SIG[A-Z]+")),
     ("output", re.compile(r"output|printed|file size")),
 )
+_GRAVE = ("hangs", "out of memory", "processes", "ends its process")
+"""Nobody's handler catches these: they end a training run on the first such text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,12 @@ def _cut(text: str) -> str:
     return text[: max(1, len(text) // 2)]
 
 
+def _cut_late(text: str) -> str:
+    """Cut where its answer is not finished: before what closes its box or tag."""
+    end = max(text.rfind("}"), text.rfind("</"))
+    return text[: max(1, end if end > 0 else len(text) - 1)]
+
+
 def _long(text: str) -> str:
     filler = "Then I look at it once more, and write down what I see. "
     return filler * (_LONG // len(filler)) + text
@@ -89,6 +99,7 @@ _FAMILIES = (
     Text("empty", "an empty completion", lambda _: ""),
     Text("empty", "white space only", lambda _: " \n\n"),
     Text("cut off", "cut off in the middle", _cut),
+    Text("cut off", "cut off in the answer", _cut_late),
     Text(
         "other scripts", "with emoji, Chinese, Arabic and accents", lambda t: f"好的。 \U0001f600 نعم é {t} ✓"
     ),
@@ -165,7 +176,8 @@ def _concluded(
         where = list(dict.fromkeys(text.words if text.family not in _PLAIN else "" for text, _, _ in faults))
         on = "" if "" in where else " on texts " + _listed(where)
         message = f"{said}{on}: {faults[0][2].fault[:_SHOWN]}"
-        outcome = Outcome.FAIL if any(text.usual for text, _, _ in faults) else Outcome.WARN
+        grave = any(text.usual or kind_of(score.fault) in _GRAVE for text, _, score in faults)
+        outcome = Outcome.FAIL if grave else Outcome.WARN
         return (
             outcome,
             message,
