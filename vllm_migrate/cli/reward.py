@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from vllm_migrate.audit.arguments import parse_arguments
 from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.cli import live_options
 from vllm_migrate.cli import reward_options as options
@@ -22,12 +23,15 @@ from vllm_migrate.errors import ExitCode, UsageError, VllmMigrateError
 from vllm_migrate.reward.examine import examine
 from vllm_migrate.reward.function import FunctionScorer
 from vllm_migrate.reward.load import parse_weighted
+from vllm_migrate.reward.model import model_scorer
 from vllm_migrate.reward.outcome import RewardReport
 from vllm_migrate.reward.read import read_any, read_prompts_only
 from vllm_migrate.reward.registry import selected
 from vllm_migrate.reward.sandbox import Bounds
 
 if TYPE_CHECKING:
+    from vllm_migrate.reward.bench import Scorer
+    from vllm_migrate.reward.model import ModelScorer
     from vllm_migrate.reward.sample import Sample
 
 _INTERRUPTED = "interrupted"
@@ -51,6 +55,12 @@ def reward(
     environment: options.Environment = None,
     home: options.Home = False,
     resume: options.Resume = None,
+    model: options.Model = None,
+    label: options.Label = None,
+    v0: options.V0 = "",
+    v1: options.V1 = "",
+    v0_args: options.V0Arguments = None,
+    v1_args: options.V1Arguments = None,
     select: options.Select = None,
     ignore: options.Ignore = None,
     most: options.Most = 64,
@@ -67,8 +77,12 @@ def reward(
         raise typer.Exit
     files = [(path, format_of(path)) for path in output_file or ()]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a runner that gives up still gets its reports
-    name = " + ".join(rewards or ())
+    name = " + ".join(rewards or ()) if model is None else str(model)
     try:
+        if model is None and (v0 or v1 or v0_args or v1_args or label is not None):
+            raise UsageError("engines score reward models: name one with --model")
+        if model is not None and rewards:
+            raise UsageError("--model stands in place of a reward function: name one of them")
         given = given_or_configured(
             Given(
                 rewards=tuple(rewards or ()),
@@ -81,20 +95,32 @@ def reward(
                 python=python,
                 select=options.listed(select),
                 ignore=options.listed(ignore),
-            )
+            ),
+            function=model is None,
         )
-        name = " + ".join(given.rewards)
+        name = " + ".join(given.rewards) if model is None else str(model)
         selected(given.select, given.ignore)
-        scorer = FunctionScorer(
-            [parse_weighted(one) for one in given.rewards],
-            batch=batch,
-            style=given.style or "auto",
-            python=given.python,
-            bounds=Bounds(seconds=seconds_per_text, memory_bytes=options.bytes_of(memory)),
-            passed=tuple(environment or ()),
-            home=home,
-            resume=resume,
-        )
+        scorer: FunctionScorer | ModelScorer
+        if model is not None:
+            scorer = model_scorer(
+                model,
+                v0=v0,
+                v1=v1,
+                label=label,
+                v0_args=parse_arguments(v0_args or ()),
+                v1_args=parse_arguments(v1_args or ()),
+            )
+        else:
+            scorer = FunctionScorer(
+                [parse_weighted(one) for one in given.rewards],
+                batch=batch,
+                style=given.style or "auto",
+                python=given.python,
+                bounds=Bounds(seconds=seconds_per_text, memory_bytes=options.bytes_of(memory)),
+                passed=tuple(environment or ()),
+                home=home,
+                resume=resume,
+            )
         with closing(scorer), ArmProgress(quiet=quiet) as progress:
             progress("reward", "starting", 0, 0)
             taken = scorer.open()
@@ -113,7 +139,7 @@ def reward(
                 progress=lambda probe, done, total: progress("reward", probe, done, total),
             )
             notes = scorer.notes
-        report = replace(report, taken=_called(given.rewards, taken.said))
+        report = replace(report, taken=_called(given.rewards, taken.said) if model is None else taken.said)
         for note in notes:
             write_error_line(note)
     except VllmMigrateError as error:
@@ -125,9 +151,7 @@ def reward(
     raise typer.Exit(exit_of(report))
 
 
-def _samples(
-    given: Given, scorer: FunctionScorer, *, limit: int | None, seed: int
-) -> tuple[tuple[Sample, ...], str]:
+def _samples(given: Given, scorer: Scorer, *, limit: int | None, seed: int) -> tuple[tuple[Sample, ...], str]:
     """What is asked about, and where it is from, in words."""
     if given.rollouts is not None and given.prompts is not None:
         raise UsageError("--rollouts and --prompts exclude each other")

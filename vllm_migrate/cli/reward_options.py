@@ -11,7 +11,7 @@ import typer
 
 from vllm_migrate.errors import UsageError
 
-_SAMPLES, _CALL, _PROBES = "Samples", "Calling the reward", "Probes"
+_SAMPLES, _CALL, _MODEL, _PROBES = "Samples", "Calling the reward", "Reward models", "Probes"
 _BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 
 
@@ -102,6 +102,44 @@ Resume = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR", help="Keep what was answered here, and don't ask it again.", rich_help_panel=_CALL
+    ),
+]
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Checkpoint of a reward model, in place of a function.", rich_help_panel=_MODEL
+    ),
+]
+Label = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=0, help="Its label that is the reward, if it has several.", rich_help_panel=_MODEL
+    ),
+]
+V0 = Annotated[
+    str,
+    typer.Option(
+        metavar="ENGINE", help="Have V0's pooling engine score it as well: v0.", rich_help_panel=_MODEL
+    ),
+]
+V1 = Annotated[
+    str,
+    typer.Option(
+        metavar="ENGINE",
+        help="Have V1's pooling engine score it as well: v1, v1@0.18.1, ...",
+        rich_help_panel=_MODEL,
+    ),
+]
+V0Arguments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--v0-args", metavar="ARGS", help="V0's LLM arguments: JSON or key=value.", rich_help_panel=_MODEL
+    ),
+]
+V1Arguments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--v1-args", metavar="ARGS", help="V1's LLM arguments: JSON or key=value.", rich_help_panel=_MODEL
     ),
 ]
 Select = Annotated[

@@ -41,7 +41,7 @@ class Given:
     limits: dict[str, Limits] | None = None
 
 
-def given_or_configured(given: Given, start: Path | None = None) -> Given:
+def given_or_configured(given: Given, start: Path | None = None, *, function: bool = True) -> Given:
     """The command line's options, with the configuration's where it is silent.
 
     Rollouts on the command line keep the configuration's prompts away, and the other way round.
@@ -49,6 +49,7 @@ def given_or_configured(given: Given, start: Path | None = None) -> Given:
     Args:
         given: by the command line.
         start: whose configuration governs; the working directory if None.
+        function: a reward function is wanted; not where a model stands in its place.
 
     Raises:
         ConfigError: the configuration is wrong.
@@ -70,6 +71,8 @@ def given_or_configured(given: Given, start: Path | None = None) -> Given:
             limits=limits_with(settings.limits) if settings.limits else shipped_limits(),
             **_columns(given, settings),
         )
+    if not function:
+        return replace(given, rewards=())
     if any(Path(reward).is_dir() for reward in given.rewards):
         if len(given.rewards) > 1:
             raise UsageError("a directory to look for a reward in stands alone")

@@ -37,6 +37,19 @@ _KEPT = 100_000  # scores that are remembered
 _SLOT = "other"
 
 
+@dataclass(frozen=True, slots=True)
+class ModelTaken:
+    """For what the model was taken.
+
+    Attributes:
+        loaded: what came up in transformers.
+        said: in words.
+    """
+
+    loaded: Loaded
+    said: tuple[str, ...]
+
+
 @dataclass
 class ModelScorer:
     """Asks a reward model in a process of its own, which is kept until `close`.
@@ -66,7 +79,7 @@ class ModelScorer:
     kind: str = field(default="model", init=False)
     notes: tuple[str, ...] = field(default=(), init=False)
     _client: EngineClient | None = field(default=None, init=False, repr=False)
-    _loaded: Loaded | None = field(default=None, init=False, repr=False)
+    _taken: ModelTaken | None = field(default=None, init=False, repr=False)
     _known: dict[tuple[str, str], Score] = field(default_factory=dict, init=False, repr=False)
     _served: tuple[Served, ...] | None = field(default=None, init=False, repr=False)
 
@@ -76,32 +89,30 @@ class ModelScorer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def open(self) -> Loaded:
-        """Load the model, and say what came up.
+    def open(self) -> ModelTaken:
+        """Load the model, and say what it was taken for.
 
         Raises:
             InputError: the directory holds no reward model.
             UsageError: it has several labels, and none was named.
             EngineError: transformers can't load it.
         """
-        if self._client is not None and self._loaded is not None:
-            return self._loaded
+        if self._client is not None and self._taken is not None:
+            return self._taken
         if not (self.directory / "config.json").is_file():
             raise InputError(f"no model at {self.directory}: config.json is missing")
         self._client = EngineClient(self.environment, name="transformers")
-        self._loaded = self._client.load(self.directory, {"dtype": self.dtype}, kind=TRANSFORMERS)
-        labels = self._loaded.settings["labels"]
+        loaded = self._client.load(self.directory, {"dtype": self.dtype}, kind=TRANSFORMERS)
+        labels = loaded.settings["labels"]
         if self.label is None and len(labels) > 1:
             said = ", ".join(f"{index} {name}" for index, name in enumerate(labels))
             raise UsageError(f"the model has {len(labels)} labels: {said}", hint="name one with --label")
         if self.label is not None and not 0 <= self.label < len(labels):
             raise UsageError(f"there is no label {self.label}: the model has {len(labels)}")
-        return self._loaded
+        self._taken = ModelTaken(loaded, self._said(loaded))
+        return self._taken
 
-    @property
-    def said(self) -> tuple[str, ...]:
-        """What the model was taken for, in words."""
-        loaded = self.open()
+    def _said(self, loaded: Loaded) -> tuple[str, ...]:
         template = "with its chat template" if loaded.settings["chat_template"] else "without a chat template"
         name = loaded.settings["labels"][self.label or 0]
         dtype, kind = loaded.settings["dtype"], loaded.engine_class.rpartition(".")[2]
@@ -161,7 +172,7 @@ class ModelScorer:
         return Score(record.values[self.label or 0])
 
     def _by_engines(self, samples: Sequence[Sample]) -> tuple[Served, ...]:
-        loaded = self.open()
+        loaded = self.open().loaded
         if self._client is None:
             raise RewardError("the reward model's process is gone")
         name = f"transformers {loaded.version}"
