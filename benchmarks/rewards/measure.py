@@ -1,6 +1,6 @@
 """How often a planted flaw of a reward is caught by the right probe, and how often a clean reward is accused.
 
-    python benchmarks/rewards/measure.py [--aside] [--only NAME ...] [--output FILE]
+    python benchmarks/rewards/measure.py [--aside] [--jobs N] [--only NAME ...]
 
 Without `--aside` the rewards that probes may be tuned by are run, with it the third that was set aside.
 """
@@ -13,7 +13,10 @@ import re
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +34,7 @@ from vllm_migrate.reward.sandbox import Bounds
 from rollouts import rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
 HERE = Path(__file__).resolve().parent
 RESULT = HERE.parent / "results" / "rewards.json"
@@ -100,11 +103,16 @@ def entries(*, aside: bool) -> list[Entry]:
     return found
 
 
+def write_rollouts(task: str, folder: Path) -> None:
+    """The rollouts of a task, once."""
+    file = folder / f"{task}.jsonl"
+    if not file.exists():
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows(task)), encoding="utf-8")
+
+
 def examined(one: Entry, folder: Path) -> dict[str, Any]:
     """The row of one reward."""
     file = folder / f"{one.task}.jsonl"
-    if not file.exists():
-        file.write_text("".join(json.dumps(row) + "\n" for row in rows(one.task)), encoding="utf-8")
     functions = [parse_weighted(f"{one.path}:{function}") for function in one.functions]
     begun = time.monotonic()
     found: dict[str, Any] = {"name": one.name, "clean": one.clean, "task": one.task, "flaw": one.flaw}
@@ -169,11 +177,15 @@ def report(found: Sequence[dict[str, Any]]) -> bool:
     return named >= CAUGHT * len(flawed) and not accused
 
 
-def _rows(chosen: Iterable[Entry]) -> Iterable[dict[str, Any]]:
-    with tempfile.TemporaryDirectory(prefix="vllm-migrate-rewards-") as folder:
+def _rows(chosen: Sequence[Entry], jobs: int) -> Iterator[dict[str, Any]]:
+    with (
+        tempfile.TemporaryDirectory(prefix="vllm-migrate-rewards-") as folder,
+        ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool,
+    ):
         for one in chosen:
-            row = examined(one, Path(folder))
-            print(f"{one.name}: {row['verdict']}, {row.get('seconds', 0)} s", file=sys.stderr, flush=True)
+            write_rollouts(one.task, Path(folder))
+        for row in pool.map(examined, chosen, repeat(Path(folder))):
+            print(f"{row['name']}: {row['verdict']}, {row.get('seconds', 0)} s", file=sys.stderr, flush=True)
             yield row
 
 
@@ -182,14 +194,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--aside", action="store_true", help="the third that was set aside")
     parser.add_argument("--only", nargs="+", default=[], help="names; their results are not kept")
+    parser.add_argument("--jobs", type=int, default=1, help="rewards at a time")
     parser.add_argument("--output", type=Path, default=RESULT)
     given = parser.parse_args(arguments)
     chosen = [one for one in entries(aside=given.aside) if not given.only or one.name in given.only]
-    found = list(_rows(chosen))
-    if not given.only:
-        kept = json.loads(given.output.read_text(encoding="utf-8")) if given.output.exists() else {}
-        kept["aside" if given.aside else "tuned"] = found
-        given.output.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    kept = json.loads(given.output.read_text(encoding="utf-8")) if given.output.exists() else {}
+    found: list[dict[str, Any]] = []
+    for row in _rows(chosen, given.jobs):
+        found.append(row)
+        if not given.only:
+            kept["aside" if given.aside else "tuned"] = found
+            given.output.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return 0 if report(found) else 1
 
 
