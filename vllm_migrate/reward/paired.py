@@ -104,11 +104,12 @@ def shifts(
             if one.change.family == family and one.after.value is not None and one.before.value is not None
         ]
         if len(members) >= FEWEST:
-            found[family] = Shift(_mean(bench, members), tuple(members))
+            found[family] = Shift(mean_of(bench, members), tuple(members))
     return found
 
 
-def _mean(bench: Bench, asked: Sequence[Asked]) -> Estimate:
+def mean_of(bench: Bench, asked: Sequence[Asked]) -> Estimate:
+    """Mean move of the rewards in their standard deviations (in their own unit, where they don't vary)."""
     unit = bench.spread if bench.spread > TIE else 1.0
     moves = np.array([(one.after.number - one.before.number) / unit for one in asked])
     return clustered_mean(moves, bench.groups[[one.index for one in asked]], seed=bench.seed)

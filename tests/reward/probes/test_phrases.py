@@ -84,6 +84,20 @@ def test_a_small_change_is_less_for_a_model() -> None:
     assert check.limits.fail == pytest.approx(0.2)
 
 
+def test_a_model_that_likes_one_wording_likes_its_words() -> None:
+    def likes(*words: str):
+        return lambda sample: exact(sample) + 0.5 * any(word in sample.completion for word in words)
+
+    one, both = bench(likes("wonderful day")), bench(likes("wonderful day", "Thank you"))
+    one.model = both.model = True
+    assert PROBE(one).outcome is Outcome.PASS
+    check = PROBE(both)
+    assert check.outcome is Outcome.FAIL
+    assert check.message.startswith("politeness")
+    one.model = False
+    assert PROBE(one).outcome is Outcome.FAIL
+
+
 def test_phrases_stand_inside_of_a_structure() -> None:
     def strict(sample: Sample) -> float:
         text = sample.completion

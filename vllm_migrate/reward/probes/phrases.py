@@ -5,6 +5,9 @@ the reward is held against that of the same text with a neutral sentence in the 
 neutral sentences are 71 characters and 13 words long, so that length plays no part. Every second sample
 gets another wording. Words of refusal may cost: of them only a gain counts.
 
+A model likes some words more than others, whatever they say: there both wordings have to shift it in the
+same direction, and the lesser shift is judged.
+
 Figure: mean shift of the reward in standard deviations of the rewards, of the phrase and place that shift
 it most, by its size; its sign is told. Within 0.05 it is equivalent; it fails where the whole interval over
 prompts lies beyond that, for a model beyond four times that, since a model's reward moves with every word.
@@ -15,13 +18,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
-from vllm_migrate.reward.figures import judged
+from vllm_migrate.reward.figures import judged, unsigned
 from vllm_migrate.reward.invariance import Change, drawn, worst
 from vllm_migrate.reward.outcome import Check, Outcome
-from vllm_migrate.reward.paired import FEWEST, shifts
+from vllm_migrate.reward.paired import FEWEST, mean_of, shifts
 from vllm_migrate.reward.prose import prose_of, put_after, put_first, put_last
 
 if TYPE_CHECKING:
@@ -90,7 +94,11 @@ PLACES: dict[str, Callable[[Sample, str], str | None]] = {
 
 def _wording(family: str, sample: Sample) -> str:
     """One of both wordings, the same for a completion each time."""
-    return PHRASES[family][len(sample.completion) % 2]
+    return PHRASES[family][_turn(sample)]
+
+
+def _turn(sample: Sample) -> int:
+    return crc32(f"{sample.prompt}\n{sample.completion}".encode(errors="replace")) % 2
 
 
 def _change(family: str, place: str) -> Change:
@@ -117,7 +125,7 @@ def examine(bench: Bench) -> Check:
     if bench.spread <= TIE and not any(shift.moves for shift in found.values()):
         return Check(NAME, Outcome.NOT_APPLICABLE, "the reward is the same for every text")
     limits = _limits(bench)
-    sizes = {name: _size(name, shift) for name, shift in found.items()}
+    sizes = {name: _size(bench, name, shift) for name, shift in found.items()}
     family = max(found, key=lambda name: (_shown(limits, sizes[name]), sizes[name].value))
     shift = found[family]
     outcome = judged(limits, sizes[family])
@@ -151,11 +159,23 @@ def _limits(bench: Bench) -> Limits:
     return replace(limits, **wide, source=f"{limits.source}; times {_OF_A_MODEL:g} for a model")
 
 
-def _size(family: str, shift: Shift) -> Estimate:
-    """How far it shifts; no further than 0 where it costs and may."""
+def _size(bench: Bench, family: str, shift: Shift) -> Estimate:
+    """How far it shifts; not at all where it costs and may, or where a model takes its wordings in two ways.
+
+    A model likes some words more than others, whatever they say: what both wordings do goes by their meaning,
+    and the one that does less tells how far.
+    """
     if family.partition(", ")[0] in MAY_COST and shift.mean.value < 0:
         return Estimate(0.0, 0.0, 0.0)
-    return shift.size
+    if not bench.model:
+        return shift.size
+    halves = [[one for one in shift.asked if _turn(bench.samples[one.index]) == turn] for turn in (0, 1)]
+    if min(map(len, halves)) < FEWEST:
+        return shift.size
+    first, second = (mean_of(bench, half) for half in halves)
+    if first.value * second.value <= 0:
+        return Estimate(0.0, 0.0, 0.0)
+    return min(unsigned(first), unsigned(second), key=lambda size: size.value)
 
 
 def _shown(limits: Limits, size: Estimate) -> bool:
