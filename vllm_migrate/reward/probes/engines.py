@@ -11,10 +11,14 @@ not. It fails where the whole interval over prompts is beyond the limit. Where t
 don't, that is a warning: a sum of rewards, a clip or a fixed baseline sees it.
 
 Known causes: V0 0.8.5 applies a softmax to the head's output also where there is one label, which makes every
-reward 1; V1 applies a sigmoid to one label, a softmax to several (`PoolerConfig.use_activation`). Before
-logits were in float32 in V1 (`head_dtype`), they were in the model's dtype. Both engines round a float32
-checkpoint to 16 bits. Transformers takes the last token that is no padding: where the padding token is also
-the one that ends a text, that is the token before it, and the engines take the end itself.
+reward 1; V1 applies a sigmoid to one label, a softmax to several. V0's head computes in the model's dtype,
+V1's in float32. Both engines round a float32 checkpoint to 16 bits. Transformers takes the last token that is
+no padding: where the padding token is also the one that ends a text, that is the token before it, and the
+engines take the end itself.
+
+Settings that restore parity: `override_pooler_config=PoolerConfig(softmax=False)` in V0,
+`pooler_config=PoolerConfig(use_activation=False)` in V1 (its `runner="pooling"` is V0's `task="classify"`),
+the same `dtype` in both, and `hf_overrides={"head_dtype": "model"}` in V1 where its head is to compute as V0's.
 """
 
 from __future__ import annotations
