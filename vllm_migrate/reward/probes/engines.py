@@ -18,7 +18,7 @@ engines take the end itself.
 
 Settings that restore parity: `override_pooler_config=PoolerConfig(softmax=False)` in V0,
 `pooler_config=PoolerConfig(use_activation=False)` in V1 (its `runner="pooling"` is V0's `task="classify"`),
-the same `dtype` in both, and `hf_overrides={"head_dtype": "model"}` in V1 where its head is to compute as V0's.
+the same `dtype` in both, and `hf_overrides={"head_dtype": "model"}` in V1 for a head that computes as V0's.
 """
 
 from __future__ import annotations
