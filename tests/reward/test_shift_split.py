@@ -158,6 +158,13 @@ def test_what_is_not_known_is_said_and_lands_in_the_rest():
     assert "could be compared" in split_shift(few, few).terms[1].note
 
 
+def test_a_reward_that_never_varies_prefers_nothing_and_shows_nothing():
+    constant = [replace(one, reward=0.0) for one in side(0)]
+    split = split_shift(constant, constant)
+    assert split.style_verdict is Verdict.INCONCLUSIVE
+    assert set(terms(split).values()) == {0.0}
+
+
 def test_prompts_without_both_sides_are_left_out():
     assert split_shift(side(0), []) is None
     reference = [one for one in side(0) if one.prompt < 4]

@@ -128,7 +128,7 @@ def split_shift(
         terms=terms,
         style=style,
         style_margin=STYLE_MARGIN,
-        style_verdict=_verdict(rest, len(shared)),
+        style_verdict=_verdict(rest, len(shared)) if np.ptp(rewards) > _LITTLE else Verdict.INCONCLUSIVE,
         prompts=len(shared),
         completions=len(rows),
         notes=tuple(notes),

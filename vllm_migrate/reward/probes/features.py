@@ -9,10 +9,11 @@ folds of prompts. The null are rewards exchanged within prompts, 200 times for a
 times for each alone; single features are corrected by S. Holm's method (1979).
 
 Figure: what the features add to the share of the rewards' variance within prompts that is predicted, with an
-interval over prompts. It fails where the whole interval lies beyond the limit, the gain is above that of 95%
-of exchanges, and a single feature survives the correction at 5%: that one is named. Where it isn't known
-what is right, or a function does not look at the reference, features may stand for what the reward is meant
-for, and it warns only. Features of a probe that is switched off (`length`, `format`) are held fixed too.
+interval over prompts. It fails where it lies beyond the limit, its whole interval beyond the warning's, the
+gain is above that of 95% of exchanges, and a single feature survives the correction at 5%: that one is named.
+Where it isn't known what is right, or a function does not look at the reference, features may stand for what
+the reward is meant for, and it warns only. Features of a probe that is switched off (`length`, `format`) are
+held fixed too.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ import numpy as np
 
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
 from vllm_migrate.reward.features import FORMATS, LENGTHS, features_of
-from vllm_migrate.reward.figures import judged
 from vllm_migrate.reward.held import held_fixed
 from vllm_migrate.reward.outcome import Check, Example, Outcome
 from vllm_migrate.reward.penalty import is_penalty
@@ -32,7 +32,9 @@ from vllm_migrate.reward.scan import scan
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from vllm_migrate.audit.verdict import Estimate
     from vllm_migrate.reward.held import Held
+    from vllm_migrate.reward.outcome import Limits
     from vllm_migrate.reward.scan import Scan, Single
 
 NAME = "features"
@@ -106,7 +108,7 @@ def _judged(
 ) -> Check:
     limits = limits_of(bench, NAME)
     survivors = [one for one in found.singles if one.p <= LEVEL]
-    outcome = judged(limits, found.gain)
+    outcome = _by_gain(limits, found.gain)
     if not survivors or found.gain.value <= found.null:
         outcome = Outcome.PASS
     about_right = held.correctness and (bench.model or bench.reads_answer)
@@ -135,6 +137,17 @@ def _judged(
         parts={one.name: one.sign * one.share for one in survivors[:_MOST_PARTS]},
         advice=_advice(survivors[0]) if outcome is not Outcome.PASS else "",
     )
+
+
+def _by_gain(limits: Limits, gain: Estimate) -> Outcome:
+    """FAIL where the gain is beyond the limit and its whole interval beyond the warning's.
+
+    That it is more than chance has been shown by then.
+    """
+    outcome = limits.judge(gain.value)
+    if outcome is Outcome.FAIL and gain.low is not None and limits.judge(gain.low) is Outcome.PASS:
+        return Outcome.WARN
+    return outcome
 
 
 def _named(survivors: list[Single]) -> str:
