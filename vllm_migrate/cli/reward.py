@@ -78,6 +78,7 @@ def reward(
     files = [(path, format_of(path)) for path in output_file or ()]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a runner that gives up still gets its reports
     name = " + ".join(rewards or ()) if model is None else str(model)
+    kind = "function" if model is None else "model"
     try:
         if model is None and (v0 or v1 or v0_args or v1_args or label is not None):
             raise UsageError("engines score reward models: name one with --model")
@@ -143,10 +144,10 @@ def reward(
         for note in notes:
             write_error_line(note)
     except VllmMigrateError as error:
-        report = _not_examined(name, error.reason, error.message, error.hint)
+        report = _not_examined(name, kind, error.reason, error.message, error.hint)
     except KeyboardInterrupt:
         kept = f"continue with --resume {resume}" if resume is not None else ""
-        report = _not_examined(name, _INTERRUPTED, "interrupted", kept)
+        report = _not_examined(name, kind, _INTERRUPTED, "interrupted", kept)
     write_reward_reports(report, output_format, files)
     raise typer.Exit(exit_of(report))
 
@@ -190,8 +191,8 @@ def _say(explain: str | None) -> None:
     sys.stdout.write(listed() if explain is None else explained(explain))
 
 
-def _not_examined(reward: str, reason: str, message: str, hint: str) -> RewardReport:
-    return RewardReport(reward, "function", None, reason, message=message, hint=hint)
+def _not_examined(reward: str, kind: str, reason: str, message: str, hint: str) -> RewardReport:
+    return RewardReport(reward, kind, None, reason, message=message, hint=hint)
 
 
 def exit_of(report: RewardReport) -> ExitCode:
