@@ -32,7 +32,7 @@ STYLES = ("auto", "trl", "verl", "text", "prompt-text", "text-answer", "prompt-t
 
 NOT_SCORED = "not scored"
 
-_CHUNK = 512  # texts; more of them are handed over at once where a call has more
+_CHUNK = 128  # texts; more of them are handed over at once where a call has more
 _AHEAD = 2  # chunks handed over and not answered
 _BETWEEN_SECONDS = 120.0  # for what is no call: reading a chunk
 
