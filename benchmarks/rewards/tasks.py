@@ -131,7 +131,7 @@ def fractions(draw: random.Random) -> Item:
     """Fractions in a box, in several notations."""
     below = draw.choice((4, 5, 8, 10, 20))
     above = draw.choice([n for n in range(1, 3 * below) if all(n % p or below % p for p in (2, 5))])
-    extra = draw.randint(1, 9)
+    extra = draw.randint(2, 9)
     forms = (
         f"\\frac{{{above}}}{{{below}}}",
         f"\\dfrac{{{above}}}{{{below}}}",

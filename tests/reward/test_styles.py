@@ -177,6 +177,11 @@ def test_token_ids_and_what_only_a_training_has(tmp_path):
     assert scored(tmp_path, code) == [Score(2.0), Score(1.0)]
 
 
+def test_a_function_of_token_ids_alone_is_of_trl(tmp_path):
+    code = "def reward(completion_ids, **kwargs): return [len(ids) for ids in completion_ids]"
+    assert scored(tmp_path, code) == [Score(2.0), Score(1.0)]
+
+
 def test_texts_of_a_batch_are_awaited_at_once(tmp_path):
     code = """
         import asyncio

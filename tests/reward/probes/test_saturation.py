@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benches import bench, exact, sums
 
 from vllm_migrate.reward.outcome import Outcome
@@ -25,6 +27,18 @@ def test_a_constant_reward_fails() -> None:
 def test_nearly_always_at_the_ceiling_fails() -> None:
     check = PROBE(bench(lambda sample: float(sample.group != 3)))
     assert check.outcome is Outcome.FAIL
+
+
+def test_a_form_that_is_mostly_kept_is_warned_of_while_prompts_still_differ() -> None:
+    samples = [
+        replace(
+            one, completion=one.completion.replace("Answer", "Result") if turn % 8 == 0 else one.completion
+        )
+        for turn, one in enumerate(sums(samples=8))
+    ]
+    check = PROBE(bench(lambda sample: float("Answer:" in sample.completion), samples))
+    assert check.parts["ceiling"] == 7 / 8
+    assert check.outcome is Outcome.WARN
 
 
 def test_nearly_always_at_the_floor_is_a_warning() -> None:

@@ -85,7 +85,7 @@ def style_of(function: Any, asked: str) -> Style:
     if parameters is None:
         raise Refused(f"has no signature to read its style from; {_ASK}")
     names = {one.name for one in parameters if one.keyword}
-    if "completions" in names:
+    if names & {"completions", "completion_ids"}:  # TRL's get_soft_overlong_punishment takes ids alone
         return _trl(parameters)
     if "solution_str" in names and ("ground_truth" in names or "data_source" in names):
         return _verl(parameters)
@@ -119,7 +119,7 @@ def _names(parameters: list[Parameter] | None) -> frozenset[str] | None:
 
 def _trl(parameters: list[Parameter] | None) -> Style:
     names = _names(parameters)
-    if names is not None and "completions" not in names and "prompts" not in names:
+    if names is not None and not names & {"completions", "completion_ids", "prompts"}:
         raise Refused(f"takes no completions, as TRL's form does: {_shown(parameters or [])}")
     explicit = {one.name for one in parameters or ()}
     style = Style(TRL, "TRL's form: lists of prompts, completions and columns", names=names)

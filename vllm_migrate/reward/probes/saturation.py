@@ -4,7 +4,9 @@ Figure: share of rewards at the highest value seen, with an interval over prompt
 interval lies beyond the limit. More than 95% at the lowest value is a warning (rewardspy's bound for tasks
 that the policy can't do). Where rewards have one value only, nothing can be learned from them at all, and
 whether that is a ceiling or a floor can't be told from the rewards. A reward that only takes away (a penalty
-for overlong texts) is meant to be at its ceiling of 0, and is not judged by it.
+for overlong texts) is meant to be at its ceiling of 0, and is not judged by it; one that looks at nothing but
+the completion, a form that was asked for, is meant to get there, and is warned of while most prompts' samples
+still differ.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
 from vllm_migrate.reward.figures import clustered_mean, judged
 from vllm_migrate.reward.outcome import Check, Outcome
 from vllm_migrate.reward.penalty import is_penalty
+from vllm_migrate.reward.stakes import Reads
 
 NAME = "saturation"
 _FLOOR = 0.95  # rewardspy's: all but one in twenty at the bottom is a task the policy can't do
+_MOST_TIE = 0.5  # the warning of `groups`
 FEWEST = 20
 _TRIED = 4
 _UNIT = "share of rewards at the ceiling"
@@ -62,7 +66,9 @@ def examine(bench: Bench) -> Check:
     floor = float((values <= bench.bottom + TIE).mean())
     outcome = judged(limits, share)
     advice = ""
-    if outcome is not Outcome.PASS:
+    if outcome is Outcome.FAIL and bench.stakes.reads is Reads.NOTHING and _tying(bench) < _MOST_TIE:
+        outcome, advice = Outcome.WARN, "the form is mostly learnt already: soon this will teach nothing"
+    elif outcome is not Outcome.PASS:
         advice = "prompts that are hardly ever failed teach nothing: take harder ones"
     elif floor > _FLOOR:
         outcome, advice = Outcome.WARN, "prompts that are hardly ever solved teach nothing: take easier ones"
@@ -79,6 +85,13 @@ def examine(bench: Bench) -> Check:
         parts={"ceiling": share.value, "floor": floor},
         advice=advice,
     )
+
+
+def _tying(bench: Bench) -> float:
+    """Share of prompts whose samples all earn the same."""
+    groups = bench.groups[np.isfinite(bench.values)]
+    values = bench.values[np.isfinite(bench.values)]
+    return float(np.mean([np.ptp(values[groups == group]) <= TIE for group in np.unique(groups)]))
 
 
 def _others_earn_less(bench: Bench) -> bool:
