@@ -67,6 +67,16 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_steers_it(report: Reward
         assert not [char for char in line if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
 
 
+def test_wide_characters_count_twice():
+    text = "\u6211\u4eec\u628a\u5341\u4f4d\u76f8\u52a0\u3002" * 40
+    worst = (dataclasses.replace(FULL.checks[2].worst[0], completion=text),)
+    failed = dataclasses.replace(FULL.checks[2], worst=worst, message=text)
+    lines = render_text(dataclasses.replace(FULL, checks=(failed,))).split("\n")
+    widths = [sum(1 + (unicodedata.east_asian_width(char) == "W") for char in line) for line in lines]
+    assert WIDTH - 2 <= max(widths) <= WIDTH
+    assert text[:300] in "".join(line.strip() for line in lines)
+
+
 def test_colour_is_the_callers_choice_and_changes_no_word():
     coloured = render_text(FULL, colour=True)
     assert "\x1b[31;1mFAIL" in coloured

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.verdict import Verdict
@@ -34,6 +35,8 @@ _INDENT = "  "
 _QUOTED = 3 * WIDTH
 _EXAMPLES = 3
 _PARTS = 6
+_WIDE = ("W", "F")
+_FILL = "\uffff"  # no character: `shown` leaves none in a text
 
 
 def render_text(report: RewardReport, *, colour: bool = False) -> str:
@@ -114,5 +117,9 @@ def _hanging(name: str, message: str) -> list[str]:
 
 
 def _wrapped(text: str, *, indent: str = _INDENT, further: str = "") -> list[str]:
-    """A paragraph; what hides in it is shown."""
-    return textwrap.wrap(shown(text), WIDTH, initial_indent=indent, subsequent_indent=indent + further)
+    """A paragraph; what hides in it is shown, and characters that are two columns wide count twice."""
+    counted = "".join(
+        char + _FILL if unicodedata.east_asian_width(char) in _WIDE else char for char in shown(text)
+    )
+    lines = textwrap.wrap(counted, WIDTH, initial_indent=indent, subsequent_indent=indent + further)
+    return [line.replace(_FILL, "") for line in lines]
