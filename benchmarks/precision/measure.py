@@ -12,10 +12,11 @@ Every finding of every tree of `releases.toml` is to be labelled, and those that
 release with `sampled` only the places that have labels are asked about; `sampled` says which those are.
 Precision is given with the interval of Clopper and Pearson at 95%, once over what the labels were first made
 for, before anything was mended by them (`pass` 1), and once over what is found now. Releases whose `set` is
-"held-out" or "held-out-2" are counted apart from both: over their labels of `pass` 3 or 4, made when no rule
-had been mended by anything found in them, and over what is found in them now. The second are also counted by
-their `area`, once for each wording in a release, and by place and message alone, which hold without the
-advice where a false label says so (`place`).
+"held-out", "held-out-2" or "held-out-3" are counted apart from both: over their labels of `pass` 3, 4 or 5,
+made when no rule had been mended by anything found in them, and over what is found in them now. From the
+second on they are also counted by their `area`, once for each wording in a release, and by place and message
+alone, which hold without the advice where a false label says so (`place`). `labelled_now` is what is found in
+all sets but the last now: they are spent, as rules were mended by what was found in them.
 """
 
 from __future__ import annotations
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 TARGET = "0.32.0"
-HELD_OUT = {"held-out": 3, "held-out-2": 4}
+HELD_OUT = {"held-out": 3, "held-out-2": 4, "held-out-3": 5}
 """Sets of releases by which no rule had been mended when they were labelled: the `pass` of their labels."""
+SPENT = ("held-out", "held-out-2")
+"""Those that rules have been mended by since."""
 KEY = ("repository", "version", "file", "line", "column", "rule", "level")
 
 
@@ -171,15 +174,19 @@ def measure(trees: Path) -> dict[str, Any]:
                     {**named, "label": label["label"], "reason": label["reason"], "reworded": reworded}
                 )
     first = [label for label in labels if label["pass"] == 1]
-    unseen = {name: [label for label in labels if label["pass"] == n] for name, n in HELD_OUT.items()}
+    apart: dict[str, Any] = {}
+    for name, number in HELD_OUT.items():
+        unseen = [label for label in labels if label["pass"] == number]
+        title = name.replace("-", "_")
+        apart[title] = {**summary(unseen), **({} if number == min(HELD_OUT.values()) else aspects(unseen))}
+        apart[f"{title}_now"] = summary(held_out[name])
+    spent = [*now, *(row for name in SPENT for row in held_out[name])]
     return {
         "target": TARGET,
         "first_pass": summary(first),
         "now": summary(now),
-        "held_out": summary(unseen["held-out"]),
-        "held_out_now": summary(held_out["held-out"]),
-        "held_out_2": {**summary(unseen["held-out-2"]), **aspects(unseen["held-out-2"])},
-        "held_out_2_now": summary(held_out["held-out-2"]),
+        **apart,
+        "labelled_now": summary(spent),
         "false_errors_in_migrated": [
             row for row in now if not row["label"] and row["level"] == "error" and _migrated(row)
         ],
@@ -187,8 +194,7 @@ def measure(trees: Path) -> dict[str, Any]:
         "absent": absent,
         "unlabelled": open_,
         "findings": now,
-        "held_out_findings": held_out["held-out"],
-        "held_out_2_findings": held_out["held-out-2"],
+        **{f"{name.replace('-', '_')}_findings": rows for name, rows in held_out.items()},
     }
 
 
@@ -202,13 +208,15 @@ def _migrated(row: Mapping[str, Any]) -> bool:
 
 def show(result: Mapping[str, Any]) -> int:
     """Print all precisions, each rule's, and what is false; returns how much nobody has judged."""
-    for title in ("first_pass", "now", "held_out", "held_out_now", "held_out_2", "held_out_2_now"):
+    apart = [name.replace("-", "_") for name in HELD_OUT]
+    titles = ["first_pass", "now", *(f"{name}{when}" for name in apart for when in ("", "_now"))]
+    for title in [*titles, "labelled_now"]:
         part = result[title]
         print(
             f"{title.replace('_', ' ')}: {_line(part['all'])}; "
             f"{part['repositories']} repositories, {part['releases']} releases"
         )
-        for name, row in part["trees" if title in ("held_out", "held_out_2") else "sets"].items():
+        for name, row in part["trees" if title in apart else "sets"].items():
             print(f"  {name:9} {_line(row)}")
         for name, row in part.get("areas", {}).items():
             print(f"  {name}: {_line(row)}")
@@ -220,7 +228,7 @@ def show(result: Mapping[str, Any]) -> int:
         print(
             f"{name}  {_line(row)}" + (f"   before {before['true']}/{before['labelled']}" if before else "")
         )
-    for row in result["findings"] + result["held_out_findings"] + result["held_out_2_findings"]:
+    for row in itertools.chain(result["findings"], *(result[f"{name}_findings"] for name in apart)):
         if not row["label"]:
             print(f"FALSE {_place(row)}: {row['reason']}")
     for row in result["unlabelled"]:
