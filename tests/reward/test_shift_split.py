@@ -85,7 +85,7 @@ def test_only_correctness_moved():
     assert split.total.value < -0.2
     assert found["correctness"] == pytest.approx(split.total.value, abs=0.02)
     assert covers(split, "truncation", 0)
-    assert abs(found["rest"]) < 1e-9  # the reward is correctness, and nothing else
+    assert found["rest"] == 0  # the reward is correctness, and nothing else
 
 
 def test_only_length_moved():

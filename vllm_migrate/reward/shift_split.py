@@ -41,6 +41,7 @@ STYLE_MARGIN = 0.05
 """Standard deviations within which a preference for one side's style is none; judgement, as for the shift."""
 _KNOWN = 0.5  # share of the completions that weren't cut off which must be known to be right or wrong
 _LITTLE = 1e-9
+_DUST = 1e-12  # of the largest reward
 _CUT = "length"
 
 
@@ -110,7 +111,10 @@ def split_shift(
     rewards = np.array([one.reward for one in rows])
     fixed = np.array([one.reward if one.fixed is None else one.fixed for one in rows])
     blocks = [_truncation(rows), _correctness(rows), _length(rows, length_unit)]
-    point, draws = _telescoped(blocks, marks, fixed, rewards - fixed, index, weights, seed)
+    point, draws = (
+        _without_dust(found, rewards)
+        for found in _telescoped(blocks, marks, fixed, rewards - fixed, index, weights, seed)
+    )
     names = [TRUNCATION, CORRECTNESS, LENGTH, SCORER, REST]
     two = any(one.fixed is not None for one in rows)
     about = {block.name: block for block in blocks}
@@ -203,6 +207,11 @@ def _telescoped(  # noqa: PLR0917 - one regression
     resampled, clusters = resample_sums(sums, seed=seed)
     draws = _terms(resampled, width, steps)
     return point, point + (draws - point) * spread_correction(clusters)
+
+
+def _without_dust(found: Floats, rewards: Floats) -> Floats:
+    """What is left of 0 after rounding is 0."""
+    return np.asarray(np.where(np.abs(found) < _DUST * np.abs(rewards).max(), 0.0, found))
 
 
 def _terms(sums: Floats, width: int, steps: Integers) -> Floats:
