@@ -67,6 +67,12 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_steers_it(report: Reward
         assert not [char for char in line if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
 
 
+def test_no_text_is_quoted_twice():
+    example = FULL.checks[2].worst[0]
+    failed = dataclasses.replace(FULL.checks[2], worst=(example,) * 3)
+    assert render_text(dataclasses.replace(FULL, checks=(failed,))).count("First text.") == 1
+
+
 def test_wide_characters_count_twice():
     text = "\u6211\u4eec\u628a\u5341\u4f4d\u76f8\u52a0\u3002" * 40
     worst = (dataclasses.replace(FULL.checks[2].worst[0], completion=text),)

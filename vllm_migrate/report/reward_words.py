@@ -113,10 +113,14 @@ def change_of(example: Example) -> str:
 
 
 def telling(examples: Sequence[Example], most: int) -> list[Example]:
-    """At most `most` of the examples: one of every change before a second of any."""
+    """At most `most` of the examples: one of every change before a second of any, and no text twice."""
     seen: Counter[str] = Counter()
     ranked = []
     for place, example in enumerate(examples):
+        if any(
+            (one.change, one.completion) == (example.change, example.completion) for one in examples[:place]
+        ):
+            continue
         ranked.append((seen[example.change], place))
         seen[example.change] += 1
     return [examples[place] for _, place in sorted(ranked)[:most]]

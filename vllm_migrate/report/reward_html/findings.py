@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.report.audit_html.markup import estimate, text, visible
 from vllm_migrate.report.audit_html.pieces import definitions, section
 from vllm_migrate.report.reward_html.table import outcome_mark
-from vllm_migrate.report.reward_words import FINDINGS, change_of, in_order, limits_of, over, unit_of
+from vllm_migrate.report.reward_words import FINDINGS, change_of, in_order, limits_of, over, telling, unit_of
 
 if TYPE_CHECKING:
     from vllm_migrate.reward.outcome import Check, Example, RewardReport
@@ -40,7 +40,7 @@ def _finding(check: Check) -> str:
     return (
         f'<div class="finding {check.outcome.value}"><h3>{outcome_mark(check.outcome)} '
         f"<code>{text(check.probe)}</code></h3><p>{text(check.message)}</p>{definitions(rows)}"
-        f"{''.join(map(_example, check.worst))}</div>"
+        f"{''.join(map(_example, telling(check.worst, len(check.worst))))}</div>"
     )
 
 
