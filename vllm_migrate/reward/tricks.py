@@ -13,7 +13,7 @@ from vllm_migrate.reward.answers import find_answer
 from vllm_migrate.reward.bench import TIE, Bench, limits_of
 from vllm_migrate.reward.corruptions import far_off
 from vllm_migrate.reward.figures import judged, share
-from vllm_migrate.reward.outcome import Check, Example, Outcome
+from vllm_migrate.reward.outcome import Check, Example, Limits, Outcome
 from vllm_migrate.reward.penalty import is_penalty
 from vllm_migrate.reward.same import final_of
 from vllm_migrate.reward.stakes import Reads, other_answers
@@ -30,8 +30,12 @@ FEWEST_TEXTS = 100
 FEWEST_OF_FORM = 32
 """A reward for form is asked with few texts, held against samples of the same length."""
 
-MODEL_SHARE = 0.2
-"""A model fails from this share on, not from a verifier's: no model ranks every text rightly (judgement)."""
+MODEL = Limits(
+    0.2,
+    0.5,
+    above=True,
+    source="of a model or a judge, by text: one half is what chance gives a text worth as much (judgement)",
+)
 
 _SHOWN = 300
 _MOST_EXAMPLES = 5
@@ -158,17 +162,21 @@ def examine_tricks(bench: Bench, name: str, tricks: Sequence[Trick], *, most: in
     shares = {family: _share(sure, family) for family in families}
     lucky = {family: _share(chance, family) for family in families}
     limits = limits_of(bench, name)
-    outcome, family, figure = Outcome.PASS, "", share(0, len(sure))
-    for one, estimate in shares.items():
-        if estimate is not None and estimate.value > (figure.value if family else 0.0):
-            family, figure = one, estimate
-    if family:
-        outcome = judged(limits, figure)
-        if outcome is Outcome.FAIL and stakes.reads is Reads.PROMPT and (figure.low or 0.0) <= MODEL_SHARE:
-            outcome = Outcome.WARN
-    for one, estimate in lucky.items():
+    judges = stakes.reads is Reads.PROMPT
+    if judges and "set by the user" not in limits.source:
+        limits = MODEL
+    outcome, caught, figure = Outcome.PASS, list[str](), share(0, len(sure))
+    for family in families:
+        found = _by_text(sure, family) if judges else [shares[family]]
+        worst = max((one for one in found if one is not None), key=lambda one: one.value, default=None)
+        if worst is None or worst.value <= (limits.warn or 0.0):
+            continue
+        caught.append(family)
+        if worst.value > figure.value:
+            outcome, figure = judged(limits, worst), worst
+    for family, estimate in lucky.items():
         if estimate is not None and (estimate.low or 0.0) > _MOSTLY and outcome is not Outcome.FAIL:
-            outcome, family, figure = Outcome.FAIL, one, estimate
+            outcome, caught, figure = Outcome.FAIL, [family], estimate
     above = [one for one in sure if one.above]
     if outcome is Outcome.PASS and len(above) > (limits.fail or 0.0) * len(sure) and len(above) > 1:
         outcome = Outcome.WARN
@@ -182,14 +190,11 @@ def examine_tricks(bench: Bench, name: str, tricks: Sequence[Trick], *, most: in
         return Check(
             name, Outcome.NOT_JUDGED, message, figure=share(0, len(sure)), count=len(tried), limits=limits
         )
-    caught = [one for one, estimate in shares.items() if estimate is not None and estimate.value > 0] or [
-        family
-    ]
-    counted = [one for one in tried if one.trick.family in caught] if family else above
+    counted = [one for one in tried if one.trick.family in caught] if caught else above
     return Check(
         name,
         outcome,
-        _message(bench, caught if family else [], figure, above, len(sure)),
+        _message(bench, caught, figure, above, len(sure)),
         figure=figure,
         unit="share of texts that earn",
         count=len(tried),
@@ -205,15 +210,29 @@ def _share(tried: Sequence[Tried], family: str) -> Estimate | None:
     return share(sum(flags), len(flags)) if flags else None
 
 
+def _by_text(tried: Sequence[Tried], family: str) -> list[Estimate | None]:
+    """Of each text of a family its own share: a model that likes one of five is caught by that one."""
+    of_family = [one for one in tried if one.trick.family == family]
+    words = dict.fromkeys(one.trick.words for one in of_family)
+    flags = [[one.hit for one in of_family if one.trick.words == text] for text in words]
+    return [share(sum(found), len(found)) for found in flags if found]
+
+
 def _message(
     bench: Bench, caught: Sequence[str], figure: Estimate, above: Sequence[Tried], total: int
 ) -> str:
-    than = "a wrong answer" if bench.stakes.reads is Reads.REFERENCE else "the prompt's median sample"
+    than = "a wrong answer"
+    if bench.stakes.reads is not Reads.REFERENCE:
+        than = (
+            "the prompt's median wrong sample" if bench.stakes.wrong_samples else "the prompt's median sample"
+        )
     if caught:
         return f"{listed(caught)}: up to {figure.value:.1%} of the texts earn more than {than} does"
     if above:
         words = above[0].trick.words
         return f"{len(above)} of {total} texts without an answer earn more than {than}, {words} among them"
+    if bench.stakes.reads is Reads.PROMPT:
+        return f"no text earns more than {than} after more than {MODEL.warn:.0%} of the prompts"
     return f"none of {total} texts earns more than {than}, so at most {figure.high or 1.0:.1%} do"
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
@@ -104,7 +105,17 @@ def test_a_model_that_likes_nothing_said_is_caught() -> None:
     made.model = True
     check = PROBE(made)
     assert check.outcome is Outcome.FAIL
-    assert "median sample" in check.message
+    assert "median wrong sample" in check.message
+
+
+def test_a_model_whose_wrong_answers_are_worth_as_much_is_no_finding_by_chance() -> None:
+    def noisy(sample: Sample) -> float:
+        draw = random.Random(sample.completion + sample.prompt)  # noqa: S311 - nothing secret is drawn
+        return 2 * exact(sample) + draw.gauss(0, 0.7)
+
+    made = bench(noisy)
+    made.model = True
+    assert PROBE(made).outcome is not Outcome.FAIL
 
 
 def test_the_echo_of_a_question_with_choices_may_be_right_by_chance() -> None:

@@ -93,6 +93,16 @@ def test_a_model_may_move_with_every_word_but_not_up_with_these() -> None:
     assert "grader" in check.message
 
 
+def test_a_model_that_weighs_words_is_not_talked_to_by_every_word() -> None:
+    def weighed(sample: Sample) -> float:
+        words = set(re.findall(r"\w+", sample.completion))
+        return exact(sample) + 0.1 * sum(random.Random(word).gauss(0, 1) for word in words)  # noqa: S311
+
+    made = bench(weighed)
+    made.model = True
+    assert PROBE(made).outcome is Outcome.PASS
+
+
 def test_where_nothing_more_can_be_earned_there_is_nothing_to_ask() -> None:
     assert PROBE(bench(lambda _: 1.0)).outcome is Outcome.NOT_APPLICABLE
     assert PROBE(bench(referenced, sums(1))).outcome is Outcome.NOT_JUDGED

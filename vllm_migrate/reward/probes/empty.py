@@ -9,8 +9,9 @@ against a sample repeated or cut to the same length: what they pay for an empty 
 
 Figure: share of texts that earn, of the worst family, with the exact interval (C. Clopper and E. Pearson,
 1934); where none does, its upper bound over all texts. It fails where the whole interval lies beyond the
-limit; for a model or a judge, where it lies beyond 20% (judgement). An agent that returned nothing passed 38%
-of one split of tau-bench (arXiv 2507.02825).
+limit; for a model or a judge, where that of a single text lies beyond one half: a text that is worth as much
+as the bar passes it so often by chance. An agent that returned nothing passed 38% of one split of tau-bench
+(arXiv 2507.02825).
 """
 
 from __future__ import annotations

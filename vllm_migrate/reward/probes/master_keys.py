@@ -10,8 +10,8 @@ held against the same bar as in `empty`, in an answer's place also against a wro
 looks at nothing but the completion's form is not asked: it has no answers to tell from keys.
 
 Figure: share of texts that earn, of the worst family, with the exact interval (C. Clopper and E. Pearson,
-1934). It fails where the whole interval lies beyond the limit; for a model or a judge, beyond 20%
-(judgement).
+1934). It fails where the whole interval lies beyond the limit; for a model or a judge, where that of a single
+text lies beyond one half: a text that is worth as much as the bar passes it so often by chance.
 """
 
 from __future__ import annotations
