@@ -44,3 +44,9 @@ def test_math_verify_is_asked_too_and_must_agree() -> None:
     assert (found[0].right, found[0].both) == (True, True)
     assert (found[1].right, found[1].both) == (False, True)
     assert (found[2].right, found[2].both) == (True, False)
+
+
+@pytest.mark.skipif(not has_math_verify(), reason="the extra `math` is not installed")
+def test_math_verify_does_not_decide_between_units() -> None:
+    sample = Sample("How long?", "So it is.\nAnswer: 4600 km", {}, answer="4600 m")
+    assert opinions([sample]) == {}

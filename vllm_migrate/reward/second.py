@@ -63,9 +63,15 @@ def opinions(samples: Sequence[Sample], *, mathematics: bool = True) -> dict[int
         other = theirs.get(index)
         if right is not None and other in {None, right}:
             found[index] = Opinion(right, given, form, both=other is not None)
-        elif right is None and other and given:
+        elif right is None and other and given and not _other_unit(given, samples[index].answer or ""):
             found[index] = Opinion(right=True, given=given, form=form)
     return found
+
+
+def _other_unit(given: str, reference: str) -> bool:
+    """Whether both have a unit, and not the same: math-verify takes 5 km for 5 m."""
+    units = {parse(final_of(text)).unit for text in (given, reference)}
+    return len(units) == 2 and "" not in units  # noqa: PLR2004 - two units
 
 
 def has_math_verify() -> bool:
