@@ -102,6 +102,20 @@ def test_an_asynchronous_engine_is_never_said_to_stay_in_this_process() -> None:
     assert not find(by_code("VM501"), kept + synchronous)
 
 
+@pytest.mark.parametrize("walk", ["model_executor.collective_rpc", "model_executor.driver_worker"])
+def test_a_walk_that_only_a_synchronous_engine_has_is_not_awaited(walk: str) -> None:
+    text = (
+        "from vllm import AsyncLLMEngine, LLMEngine\n\n\nclass Server:\n    def __init__(self, args, ask):\n"
+        "        made = AsyncLLMEngine if ask else LLMEngine\n"
+        "        self.engine = made.from_engine_args(args)\n\n"
+        "    async def close(self):\n        self.engine.{0}('close')\n"
+    )
+    (found,) = find(by_code("VM501"), text.format(walk))
+    assert "await " not in f"{found.advice} {found.edits}"
+    (behind,) = find(by_code("VM501"), text.format(f"engine.{walk}"))
+    assert "await " in f"{behind.advice} {behind.edits}"
+
+
 def test_an_object_that_is_no_engine_is_not_called_for_one() -> None:
     text = (
         "import vllm\n\n\nclass Manager:\n    def __init__(self, executor):\n"

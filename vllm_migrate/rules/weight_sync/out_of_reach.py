@@ -88,7 +88,7 @@ def _engine(chain: Chain) -> tuple[str, bool]:
     only that there is one.
     """
     root = " ".join(chain.root.split())
-    known_async = chain.owner == "vllm.AsyncLLMEngine" or chain.attributes[0] == "engine"
+    known_async = is_never_here(chain) or chain.attributes[0] == "engine"
     if not chain.owner and root in ("self", "cls") and chain.attributes[0] == "llm_engine":
         return f"{root}.llm_engine", False
     if chain.owner or chain.attributes[0] in ("llm_engine", "model_executor", "engine"):
@@ -97,8 +97,12 @@ def _engine(chain: Chain) -> tuple[str, bool]:
 
 
 def is_never_here(chain: Chain) -> bool:
-    """Whether the engine is an asynchronous one, which runs in a process of its own whatever is set."""
-    return chain.owner == "vllm.AsyncLLMEngine"
+    """Whether the engine is an asynchronous one, which runs in a process of its own whatever is set.
+
+    A walk that starts at `model_executor` is one into a synchronous engine, also where the code builds either
+    kind: V0's AsyncLLMEngine (0.8.5) has its executor behind `engine`.
+    """
+    return chain.owner == "vllm.AsyncLLMEngine" and chain.attributes[0] != "model_executor"
 
 
 def _outer(chain: Chain) -> str:
