@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.reward.answers import find_answer
 from vllm_migrate.reward.bench import TIE, Bench, limits_of
+from vllm_migrate.reward.cases import SHOWN, listed, shortened
 from vllm_migrate.reward.corruptions import far_off
 from vllm_migrate.reward.figures import judged, share
 from vllm_migrate.reward.outcome import Check, Example, Limits, Outcome
@@ -37,10 +38,8 @@ MODEL = Limits(
     source="of a model or a judge, by text: one half is what chance gives a text worth as much (judgement)",
 )
 
-_SHOWN = 300
 _MOST_EXAMPLES = 5
 _MOSTLY = 0.5
-_LISTED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +235,6 @@ def _message(
     return f"none of {total} texts earns more than {than}, so at most {figure.high or 1.0:.1%} do"
 
 
-def listed(words: Sequence[str]) -> str:
-    """The first three, and how many more there are."""
-    first = ", ".join(words[:3])
-    return first if len(words) <= _LISTED else f"{first} and {len(words) - _LISTED} more"
-
-
 def _worst(tried: Sequence[Tried]) -> tuple[Example, ...]:
     """Those that earned most above the bar, one of every text first."""
 
@@ -258,12 +251,7 @@ def _worst(tried: Sequence[Tried]) -> tuple[Example, ...]:
             before=one.bar,
             after=one.score.value,
             completion=shortened(one.sample.completion),
-            prompt=one.sample.prompt[-_SHOWN:],
+            prompt=one.sample.prompt[-SHOWN:],
         )
         for one in (heads + rest)[:_MOST_EXAMPLES]
     )
-
-
-def shortened(text: str) -> str:
-    """At most some hundred characters."""
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + " …"

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.reward.answers import find_answer, replace_answer
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
+from vllm_migrate.reward.cases import SHOWN, listed, shortened
 from vllm_migrate.reward.corruptions import far_off
 from vllm_migrate.reward.figures import judged, share
 from vllm_migrate.reward.outcome import Check, Example, Outcome
 from vllm_migrate.reward.parsed import parse
 from vllm_migrate.reward.same import final_of
 from vllm_migrate.reward.stakes import Reads, other_answers
-from vllm_migrate.reward.tricks import listed, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,6 @@ _MOST = 24  # completions: each is asked about with every text twice
 _HALF = 0.5
 _NEAR = 0.3
 _CLEARLY = 0.25  # standard deviations that a model's reward must rise by; its words have weights of their own
-_SHOWN = 300
 _MOST_EXAMPLES = 5
 
 
@@ -286,7 +285,7 @@ def _worst(put: Sequence[Put]) -> tuple[Example, ...]:
             before=one.before,
             after=one.after,
             completion=shortened(one.sample.completion),
-            prompt=one.sample.prompt[-_SHOWN:],
+            prompt=one.sample.prompt[-SHOWN:],
         )
         for one in (heads + rest)[:_MOST_EXAMPLES]
     )
