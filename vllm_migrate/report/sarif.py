@@ -103,11 +103,12 @@ def _run(rules: list[dict[str, Any]], notifications: list[dict[str, Any]], *, ju
 def _rule(rule: Rule) -> dict[str, Any]:
     page = document(rule)
     about = inspect.cleandoc(rule.__doc__ or "").partition("## What it does")[2].partition("\n## ")[0]
+    first = about.strip().partition("\n\n")[0]  # GitHub takes 1,024 characters; the page has the rest
     return {
         "id": rule.code,
         "name": rule.name,
         "shortDescription": {"text": rule.summary},
-        "fullDescription": {"text": " ".join(about.split()) or rule.summary},
+        "fullDescription": {"text": " ".join(first.split()) or rule.summary},
         "help": {"text": page, "markdown": page},
         "defaultConfiguration": {"level": str(rule.level)},
         "properties": {
