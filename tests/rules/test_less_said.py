@@ -67,6 +67,14 @@ def test_a_variable_whose_successor_is_set_too_breaks_nothing() -> None:
     assert finding.level is Level.WARNING
 
 
+def test_a_limit_that_nothing_took_over_is_not_said_to_be_renamed() -> None:
+    (finding,) = find(
+        by_code("VM804"), 'import os\nimport vllm\n\nos.environ["VLLM_RPC_TIMEOUT"] = "10000"\n'
+    )
+    assert "another name" not in finding.message
+    assert finding.advice.startswith("remove it")
+
+
 def test_a_configuration_that_may_be_several_is_not_named() -> None:
     text = (
         "from trl import CPOConfig, DPOConfig\n\n\ndef build(kind, n):\n    made = {}\n"
