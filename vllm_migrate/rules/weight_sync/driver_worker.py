@@ -36,7 +36,9 @@ class DriverWorkerChain(Rule):
     built in the same file, `VLLM_ENABLE_V1_MULTIPROCESSING=0` keeps it in the trainer's process, as V0 did:
     the tensors then need not be sent anywhere. Before vLLM 0.16.0, and where the call is given a list of
     tensors written out (parts of the model), it becomes
-    `llm.apply_model(lambda model: model.load_weights(...))`. Where the file keeps its engine in process
+    `llm.apply_model(lambda model: model.load_weights(...))`.
+
+    Where the file keeps its engine in process
     already, the walk works and nothing is reported; where another file of the project does, it is a note.
     An asynchronous engine is in a process of its own whatever is set, and its walks are always reported.
     A walk that a class keeps in an attribute is followed to where it is used, and where the engine is built
