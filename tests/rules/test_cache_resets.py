@@ -92,3 +92,28 @@ def test_an_idle_engine_has_no_requests_to_end(test: str, said: bool) -> None:
     )
     found = find(by_code("VM508"), text)
     assert [finding.level for finding in found] == [Level.NOTE] * said
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("await self.engine.reset_prefix_cache()", True),
+        ("done = self.engine.reset_prefix_cache()\n        return {'done': str(done)}", False),
+        ("done = self.engine.reset_prefix_cache()\n        return await done", True),
+        ("done = self.engine.reset_prefix_cache()\n        return done", True),
+        ("done = self.engine.reset_prefix_cache()\n        await asyncio.gather(done)", True),
+        ("done = await self.engine.reset_prefix_cache()\n        return {'done': str(done)}", True),
+        ("await self.engine.reset_prefix_cache()\n        # empty\n        await self.engine.sleep()", False),
+        ("await self.engine.reset_prefix_cache()\n        await self.engine.sleep(mode='keep')", True),
+        ("await self.engine.reset_prefix_cache()\n        await self.other.sleep()", True),
+    ],
+)
+def test_a_reset_is_refused_only_where_an_asynchronous_engine_may_run_requests(line: str, said: bool) -> None:
+    text = (
+        "import asyncio\nfrom vllm import AsyncLLMEngine, LLMEngine\n\n\n"
+        "class Server:\n    def __init__(self, args, ask):\n"
+        "        made = AsyncLLMEngine if ask else LLMEngine\n"
+        "        self.engine = made.from_engine_args(args)\n\n"
+        "    async def reset(self):\n        "
+    )
+    assert bool(find(by_code("VM509"), f"{text}{line}\n")) is said

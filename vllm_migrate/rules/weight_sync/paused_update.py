@@ -10,6 +10,7 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Engine, Subject
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, since
+from vllm_migrate.rules.weight_sync.idle import is_idle, is_used_without_await, sleeps_next
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,8 @@ class PausedUpdate(Rule):
     Writes out the pause and the resumption that the target offers, with the names of the code. A pause that
     keeps the cache (`clear_cache=False`) before a weight update is reported, and so is a reset of the cache
     of an engine that is never paused, without `reset_running_requests=True`: it is refused, with a warning
-    in the log, while any request holds a block.
+    in the log, while any request holds a block. None does where the code has just asked for unfinished
+    requests, nor does it matter right before `sleep()`, which empties the cache itself.
 
     ## Why it matters
     A request that is running during the update is sampled by two policies, and by keys and values of the
@@ -69,6 +71,17 @@ class PausedUpdate(Rule):
         ),
         Example(
             before=f"{_HEAD}    await engine.reset_prefix_cache(reset_running_requests=True)\n",
+            unchanged=True,
+        ),
+        Example(
+            before=(
+                f"{_HEAD}    if not engine.engine.has_unfinished_requests():\n"
+                "        await engine.reset_prefix_cache()\n"
+            ),
+            unchanged=True,
+        ),
+        Example(
+            before=f"{_HEAD}    await engine.reset_prefix_cache()\n    await engine.sleep()\n",
             unchanged=True,
         ),
         Example(before=_HEAD + _UPDATE, unchanged=True, target="0.11.0"),
@@ -135,6 +148,9 @@ class PausedUpdate(Rule):
                 or call.dead
                 or call.positional
                 or call.argument("reset_running_requests") is not None
+                or is_used_without_await(file, call)
+                or sleeps_next(file, call)
+                or is_idle(file, call)
             ):
                 continue
             yield make_finding(

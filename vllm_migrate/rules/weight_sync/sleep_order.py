@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
-from vllm_migrate.files.python import parse_python
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, since
-from vllm_migrate.rules.module import Module
+from vllm_migrate.rules.weight_sync.idle import is_idle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import Call, FileFacts, WeightUpdate
     from vllm_migrate.rules.base import Context
 
-_UNFINISHED = b"has_unfinished_requests"
 _HEAD = "from vllm import LLM\n\n\n"
 _SYNC = '    llm.collective_rpc("load_weights", args=(path,))\n'
 
@@ -151,7 +148,7 @@ class SleepOrder(Rule):
         change = context.facts.change(Subject.BEHAVIOUR, "sleep-aborts", context.source, context.target)
         is_async = call.target.startswith("vllm.AsyncLLMEngine.")
         asks = change is not None and is_async and call.argument("mode") is None and not call.open_ended
-        if change is not None and asks and not _is_idle(file, call):
+        if change is not None and asks and not is_idle(file, call):
             yield make_finding(
                 self,
                 file,
@@ -180,37 +177,6 @@ def _last_before(calls: list[Call], update: WeightUpdate) -> Call | None:
         and " ".join(call.receiver.split()) == update.engine
     ]
     return max(before, key=lambda call: call.span, default=None)
-
-
-def _is_idle(file: FileFacts, call: Call) -> bool:
-    """Whether a call stands in a branch that is taken where no request is running.
-
-    That is `else:` of `if engine.has_unfinished_requests():`, or what stands under `if not ...`.
-    """
-    if _UNFINISHED not in file.source:
-        return False
-    parsed = parse_python(file.path, file.source)
-    module = Module(parsed.module)
-    for node in ast.walk(parsed.module):
-        if not isinstance(node, ast.Call) or parsed.text.span(node) != call.span:
-            continue
-        within: ast.AST = node
-        for above in module.around(node):
-            if isinstance(above, ast.If) and within is not above.test:
-                negated = isinstance(above.test, ast.UnaryOp) and isinstance(above.test.op, ast.Not)
-                asked = above.test.operand if isinstance(above.test, ast.UnaryOp) else above.test
-                if _asks_for_unfinished(asked) and (within in above.body) is negated:
-                    return True
-            within = above
-    return False
-
-
-def _asks_for_unfinished(test: ast.expr) -> bool:
-    return (
-        isinstance(test, ast.Call)
-        and isinstance(test.func, ast.Attribute)
-        and test.func.attr == _UNFINISHED.decode()
-    )
 
 
 def _await(update: WeightUpdate) -> str:
