@@ -116,4 +116,5 @@ def test_a_reset_is_refused_only_where_an_asynchronous_engine_may_run_requests(l
         "        self.engine = made.from_engine_args(args)\n\n"
         "    async def reset(self):\n        "
     )
-    assert bool(find(by_code("VM509"), f"{text}{line}\n")) is said
+    main = "\n\n\nif __name__ == '__main__':\n    asyncio.run(Server(args, ask).reset())\n"
+    assert bool(find(by_code("VM509"), f"{text}{line}{main}")) is said

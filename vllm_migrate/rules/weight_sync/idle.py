@@ -72,7 +72,6 @@ def is_used_without_await(file: FileFacts, call: Call) -> bool:
     kept = _KEPT.search(file.source, line, call.span.start)
     if kept is None or not _ENDS.match(file.source, call.span.end):
         return False
-    name = re.escape(kept.group(1))
-    later = re.compile(rb"\bawait\s+%s\b|\b(?:gather|wait|wait_for|create_task|ensure_future|run)\(" % name)
-    handed = re.compile(rb"\b(?:return|yield)\s+%s\b" % name)
-    return not later.search(file.source, call.span.end) and not handed.search(file.source, call.span.end)
+    awaits = rb"await\s+|return\s+|yield\s+|(?:gather|wait|wait_for|create_task|ensure_future|run)\(\s*"
+    awaited = re.compile(rb"\b(?:%s)%s\b" % (awaits, re.escape(kept.group(1))))
+    return not awaited.search(file.source, call.span.end)
