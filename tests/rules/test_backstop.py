@@ -120,6 +120,25 @@ def test_what_no_fact_names(code: str, text: str, file_name: str, said: str) -> 
     assert any(said in f"{finding.message} {finding.advice}" for finding in findings)
 
 
+@pytest.mark.parametrize(
+    ("walk", "advice"),
+    [
+        ('if ex := getattr(one.engine, "model_executor", None):\n        ex.shutdown()', "one.shutdown()"),
+        ("one.engine.model_executor.shutdown()", "one.shutdown()"),
+        (
+            'ex = getattr(one.engine, "model_executor")\n    ex.update(path)\n    ex.shutdown()',
+            "await engine.collective_rpc(",
+        ),
+        ("one.engine.model_executor.update(path)", "await engine.collective_rpc("),
+    ],
+)
+def test_an_executor_is_shut_down_by_its_engine(walk: str, advice: str) -> None:
+    found, *_ = find(
+        by_code("VM590"), f"from vllm import AsyncLLMEngine as E\n\n\ndef f(one: E):\n    {walk}\n"
+    )
+    assert found.advice.startswith(advice)
+
+
 def test_a_private_method_of_the_core_is_not_proposed_at_its_client() -> None:
     found, *_ = find(by_code("VM410"), f"{LLM}llm.llm_engine._initialize_kv_caches()\n")
     assert "wake_up()" in found.advice

@@ -8,6 +8,7 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import Certainty
 from vllm_migrate.rules.backstop.absent import is_expected, is_made, level_of, near, sentence
+from vllm_migrate.rules.backstop.ending import instead_of_ending
 from vllm_migrate.rules.backstop.reached import instead_of_step
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
@@ -146,7 +147,8 @@ class GoneAttribute(Rule):
                     context.api,
                 ),
                 level=level,
-                advice=instead_of_step(chain, steps, owners, context),
+                advice=instead_of_ending(file, chain, context)
+                or instead_of_step(chain, steps, owners, context),
                 certainty=chain.certainty,
             )
 
