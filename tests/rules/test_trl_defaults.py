@@ -179,3 +179,49 @@ def test_a_step_that_another_file_replaces_counts_for_a_trainer_that_is_taken_ap
     )
     found = [one for one in scan([tmp_path], Config()).findings if "leaves loss_type" in one.message]
     assert [one.path.name for one in found] == ["plain.py"]
+
+
+OWN = (
+    "from trl import GRPOConfig, GRPOTrainer\n\n\nclass MyTrainer(GRPOTrainer):\n{}\n\n"
+    'config = GRPOConfig("out", use_vllm=True)\ntrainer = {}(model="m", args=config)\n'
+)
+DRAWS = "    def _generate_and_score_completions(self, inputs):\n        return {}\n"
+LOSS = "    def compute_loss(self, model, inputs):\n        return {}\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "made", "gone"),
+    [
+        (DRAWS.format("queue.get()"), "MyTrainer", {"top_k"}),
+        (DRAWS.format("queue.get()"), "GRPOTrainer", set()),
+        (DRAWS.format("super()._generate_and_score_completions(inputs)"), "MyTrainer", set()),
+        (DRAWS.format("self.llm.generate(inputs, self.sampling_params)"), "MyTrainer", set()),
+        (DRAWS.format("ask(top_k=self.top_k)"), "MyTrainer", set()),
+        (LOSS.format("mine(inputs)"), "MyTrainer", {"loss_type"}),
+        (LOSS.format("super().compute_loss(model, inputs)"), "MyTrainer", set()),
+        (LOSS.format("self._compute_loss(model, inputs)"), "MyTrainer", set()),
+        (LOSS.format("mine(self.loss_type)"), "MyTrainer", set()),
+        (
+            "    def __init__(self):\n        self.loss_type = 'own'\n\n"
+            + LOSS.format("mine(self.loss_type)"),
+            "MyTrainer",
+            {"loss_type"},
+        ),
+        (
+            DRAWS.format("queue.get()") + LOSS.format("mine(inputs)"),
+            "MyTrainer",
+            {"temperature", "top_k", "beta", "loss_type"},
+        ),
+        (
+            DRAWS.format("queue.get()") + LOSS.format("self._get_per_token_logps(model, self.beta)"),
+            "MyTrainer",
+            {"top_k", "loss_type"},
+        ),
+    ],
+)
+def test_what_only_a_step_reads_that_a_subclass_overrides_is_left_out(
+    body: str, made: str, gone: set[str]
+) -> None:
+    said = " ".join(finding.message for finding in find(by_code("VM602"), OWN.format(body, made)))
+    asked = {"temperature", "top_k", "beta", "loss_type"}
+    assert {name for name in asked if f"leaves {name} to TRL" not in said} == gone

@@ -46,7 +46,8 @@ class TrlDefault(Rule):
     old default out: the temperature, the weight of the reference model, how the loss is averaged, where the
     engine runs. The source is the TRL that the project pins, else the one that goes with the source's vLLM;
     the target is the newest that takes the target's vLLM. Left out is what only a step of the trainer's reads
-    that the project puts a function of its own in the place of (`trainer.compute_loss = ...`).
+    that the project puts a function of its own in the place of (`trainer.compute_loss = ...`), or overrides
+    in a trainer of its own.
 
     ## Why it matters
     Moving to the V1 engine means moving to a newer TRL. Its configurations run without a word, with another

@@ -10,6 +10,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.python import parse_text
+from vllm_migrate.rules.trl.subclassed import goes_by_trl, overridden, sets_itself, trainer_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,12 @@ def is_unused(file: FileFacts, call: Call, argument: str, context: Context) -> b
     if tree is None:
         return False
     line = file.source.count(b"\n", 0, call.callee.start) + 1
+    owner = trainer_class(tree, line)
+    if owner is not None:
+        own = overridden(owner, _STEPS)
+        read = _reads(tree, argument, _HOLDERS - {"self"} if sets_itself(owner, argument) else _HOLDERS)
+        if not read and not goes_by_trl(owner, argument) and all(own & step for step in steps):
+            return True
     trainers = {ast.unparse(target) for target in _trainers(tree, line)}
     replaced = {name for name, holder in _assigned(tree) if holder in trainers}
     if not replaced:
@@ -106,12 +113,12 @@ def _parsed(source: bytes) -> ast.Module | None:
         return None
 
 
-def _reads(tree: ast.Module, argument: str) -> bool:
+def _reads(tree: ast.Module, argument: str, holders: frozenset[str] = _HOLDERS) -> bool:
     """Whether a file reads the argument of a trainer or its configuration."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr == argument and isinstance(node.ctx, ast.Load):
             holder = node.value
             name = holder.id if isinstance(holder, ast.Name) else getattr(holder, "attr", "")
-            if name in _HOLDERS:
+            if name in holders:
                 return True
     return False
