@@ -225,3 +225,32 @@ def test_what_only_a_step_reads_that_a_subclass_overrides_is_left_out(
     said = " ".join(finding.message for finding in find(by_code("VM602"), OWN.format(body, made)))
     asked = {"temperature", "top_k", "beta", "loss_type"}
     assert {name for name in asked if f"leaves {name} to TRL" not in said} == gone
+
+
+@pytest.mark.parametrize(
+    ("body", "given", "said"),
+    [
+        ("self.use_vllm = True", "", False),
+        ("self.use_vllm = True", "use_vllm=True, ", True),
+        ("self.client = Client()", "", True),
+    ],
+)
+def test_where_the_engine_runs_is_left_out_where_trl_is_never_told_of_one(
+    body: str, given: str, said: bool
+) -> None:
+    text = OWN.format(
+        f"    def __init__(self):\n        {body}\n\n{DRAWS.format('queue.get()')}", "MyTrainer"
+    ).replace("use_vllm=True)", f"{given}**options)")
+    found = " ".join(finding.message for finding in find(by_code("VM602"), text))
+    assert ("leaves vllm_mode to TRL" in found) is said
+
+
+def test_where_the_engine_runs_is_left_out_under_unsloths_patch() -> None:
+    patch = 'from unsloth import FastLanguageModel, PatchFastRL\n\n{}("GRPO", FastLanguageModel)\n'
+    patched = " ".join(
+        finding.message for finding in find(by_code("VM602"), patch.format("PatchFastRL") + TRAINER)
+    )
+    other = " ".join(finding.message for finding in find(by_code("VM602"), patch.format("other") + TRAINER))
+    assert "leaves beta to TRL" in patched
+    assert "leaves vllm_mode to TRL" not in patched
+    assert "leaves vllm_mode to TRL" in other

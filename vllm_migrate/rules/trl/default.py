@@ -47,7 +47,7 @@ class TrlDefault(Rule):
     engine runs. The source is the TRL that the project pins, else the one that goes with the source's vLLM;
     the target is the newest that takes the target's vLLM. Left out is what only a step of the trainer's reads
     that the project puts a function of its own in the place of (`trainer.compute_loss = ...`), or overrides
-    in a trainer of its own.
+    in a trainer of its own, and where the engine runs if Unsloth or the project brings its own.
 
     ## Why it matters
     Moving to the V1 engine means moving to a newer TRL. Its configurations run without a word, with another

@@ -34,6 +34,7 @@ _USED_IN = {
     "vllm_importance_sampling_mode": (_LOSS,),
 }
 """The steps of `GRPOTrainer` (grpo_trainer.py, TRL 1.0.0) that read an argument: all of them must be gone."""
+_MODE = "vllm_mode"
 _HOLDERS = frozenset({"args", "self", "trainer"})
 
 
@@ -46,6 +47,8 @@ def is_unused(file: FileFacts, call: Call, argument: str, context: Context) -> b
         argument: the one it leaves to TRL.
         context: gives the project's other files.
     """
+    if argument == _MODE:
+        return _has_own_engine(file, call)
     steps = _USED_IN.get(argument)
     if steps is None or not any(step.encode() in file.source for step in _STEPS):
         return False
@@ -68,6 +71,33 @@ def is_unused(file: FileFacts, call: Call, argument: str, context: Context) -> b
         replaced |= {name for name, _ in _assigned(other)}
     read = any(_reads(one, argument) for one in trees)
     return not read and all(replaced & step for step in steps)
+
+
+def _has_own_engine(file: FileFacts, call: Call) -> bool:
+    """Whether TRL never starts or asks an engine, so that where it would run means nothing.
+
+    Unsloth's `PatchFastRL` has the trainer draw from the engine that its model brings. A trainer class of the
+    project's own may turn `use_vllm` on for itself alone, and draw from a client of its own.
+    """
+    if b"PatchFastRL" not in file.source and b"self.use_vllm" not in file.source:
+        return False
+    tree = _parsed(file.source)
+    if tree is None:
+        return False
+    if any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "PatchFastRL"
+        for node in ast.walk(tree)
+    ):
+        return True
+    owner = trainer_class(tree, file.source.count(b"\n", 0, call.callee.start) + 1)
+    return (
+        owner is not None
+        and call.argument("use_vllm") is None
+        and sets_itself(owner, "use_vllm")
+        and bool(overridden(owner, _STEPS) & _SAMPLING)
+        and not goes_by_trl(owner, _MODE)
+        and not _reads(tree, _MODE)
+    )
 
 
 def _trainers(tree: ast.Module, line: int) -> Iterator[ast.expr]:
