@@ -222,7 +222,7 @@ def test_where_a_name_went(gone: str, target: str, now: str) -> None:
             "vllm.model_executor.model_loader.utils.initialize_model",
         ),
         ("vllm.inputs.token_inputs", "vllm.inputs.tokens_input"),
-        ("vllm.core.scheduler.SchedulerOutputs", "vllm.v1.core.sched.output.SchedulerOutput"),
+        ("vllm.multimodal.inputs.MultiModalInputs", "vllm.inputs.MultiModalInput"),  # with the same fields
     ],
 )
 def test_a_name_is_found_under_another_spelling(gone: str, now: str) -> None:
@@ -235,10 +235,18 @@ def test_a_name_is_found_under_another_spelling(gone: str, now: str) -> None:
         "vllm.engine.async_llm_engine._AsyncLLMEngine",  # AsyncLLMEngine stood beside it
         "vllm.utils.print_warning_once",  # only _print_warning_once is like it
         "vllm.worker.worker",
+        "vllm.core.scheduler.SchedulerOutputs",  # SchedulerOutput has other fields
+        "vllm.multimodal.MultiModalInputs",  # in no release that is known
+        "vllm.config.LoadFormat",  # an enumeration; LoadFormats is an alias of str
     ],
 )
 def test_what_was_beside_it_or_is_private_is_no_other_spelling(gone: str) -> None:
     assert vllm("0.32.0").spelled_now(gone) == ()
+
+
+@pytest.mark.parametrize("gone", ["vllm.utils.Device", "vllm.inputs.ProcessorInputs"])
+def test_a_class_takes_the_place_of_a_class_alone(gone: str) -> None:
+    assert vllm("0.32.0").where_now(gone) == ()
 
 
 def test_longer_names_count_where_they_came_after_it() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.facts.surface.moved import definitions, distance, last_place
+from vllm_migrate.facts.surface.moved import definitions, distance, last_place, same_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +23,8 @@ _SHORT = 3
 """Letters up to which a word's last "s" is no plural (`gas`, `bus`)."""
 _ENOUGH = 4
 """Longer names worth listing; more of them would be a family, not a successor."""
+_SAME = 0.5
+"""Least share of members that makes a class of another number the same class."""
 _ASKING = frozenset({"are", "count", "do", "get", "has", "is", "num", "number", "of"})
 """Words of a name that say how something is asked for, not what."""
 _OF_SETTINGS = frozenset({"enable", "use", "vllm"})
@@ -88,7 +90,11 @@ def spelled_now(surface: Surface, store: Store, index: int, qualified: str) -> t
     for name in same_spelling(bare, store.names.spelled(bare)):
         if _is_class(name) != _is_class(bare) or name.startswith("_") or name in beside:
             continue
+        # a plural makes another class; only what it is made of tells that it's the same one
+        least = _SAME if _is_class(name) and _letters(name) != _letters(bare) else 0.0
         for module, defined in definitions(surface, store, index, name):
+            if not same_kind(surface, store, index, qualified, defined, least=least):
+                continue
             known = surface.parameters(".".join(defined)) is not None
             ranked.append((not known, -_shared(module, owner), *distance(module), f"{module}.{name}"))
     return tuple(entry[-1] for entry in sorted(ranked))
@@ -135,6 +141,10 @@ def _beside(surface: Surface, store: Store, index: int, qualified: str) -> froze
 
 def _is_class(name: str) -> bool:
     return name.lstrip("_")[:1].isupper()
+
+
+def _letters(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def _shared(module: str, owner: str) -> int:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from vllm_migrate.facts.surface.lookup import Surface
     from vllm_migrate.facts.surface.store import Store
 
+_KINDS = frozenset({"c", "f", "v"})
+"""What a name is defined as: a class, a function, a variable (an alias of a type is one)."""
+
 _ASIDE = frozenset({"benchmarks", "models", "third_party", "platforms", "examples"})
 """Parts of a package nobody is sent to while there is another place."""
 
@@ -30,7 +33,7 @@ def where_now(surface: Surface, store: Store, index: int, qualified: str) -> tup
     ranked = []
     for module, defined in definitions(surface, store, index, bare):
         here = f"{module}.{bare}"
-        if here == qualified:
+        if here == qualified or not same_kind(surface, store, index, qualified, defined):
             continue
         alike = _similarity(before, _body(store, *defined, index))
         if alike == 0 and _ASIDE & {*module.split(".")} and not _ASIDE & {*qualified.split(".")}:
@@ -89,6 +92,34 @@ def _definition(surface: Surface, module: str, bare: str, value: str) -> tuple[s
     if place is None or place.path not in surface.names(place.module):
         return None
     return None if surface.is_foreign(place) else (place.module, place.path)
+
+
+def same_kind(
+    surface: Surface, store: Store, index: int, qualified: str, now: tuple[str, str], *, least: float = 0.0
+) -> bool:
+    """Whether a definition may be what another name was: a class takes the place of a class alone.
+
+    Args:
+        surface: the release to look in.
+        store: all releases.
+        index: the release's place in it.
+        qualified: the name that is gone.
+        now: (module, name) of the definition.
+        least: how much of their members or parameters they must share, from 0 to 1.
+
+    Returns:
+        False where they differ in kind or share less; where no release had the name, only for a `least`.
+    """
+    old = last_place(surface, store, index, qualified)
+    if old is None or not old[1]:
+        return not least
+    # all releases: the last one often has a variable for what was moved, to warn of it
+    tables = (store.names.at(old[0], release) or {} for release in range(old[2] + 1))
+    before = {table[old[1]].rstrip("!") for table in tables if old[1] in table}
+    after = (store.names.at(now[0], index) or {}).get(now[1], "").rstrip("!")
+    if after in _KINDS and before <= _KINDS and after not in before and "c" in {after, *before}:
+        return False
+    return _similarity(_body(store, *old), _body(store, *now, index)) >= least
 
 
 def distance(module: str) -> tuple[int, int, int]:
