@@ -44,7 +44,22 @@ _FORMS = (
     "**Answer:** {}",
     "Answer: \\boxed{{{}}}",
 )
-_NO_ANSWERS = ("", "Answer:", "I do not know.", "Answer: none", ":", ".", "Solution")
+_NO_ANSWERS = (
+    "",
+    " ",
+    "\n",
+    "...",
+    "Answer:",
+    "I do not know.",
+    "Answer: none",
+    ":",
+    ".",
+    ",",
+    "Solution",
+    "Yes",
+    "{}?",
+)
+_ENDS = ("", "", "", " ", "\n", "\n\n")
 
 
 @dataclass(frozen=True)
@@ -75,21 +90,27 @@ class Author:
         """Sentences, then the answer."""
         join = self._random.choice((" ", " ", " ", "\n", "\n- "))
         text = join.join(self.sentences(sentences))
-        said = self._random.choice(_FORMS).format(answer) if answer.isdigit() else answer
-        return text + (self._random.choice((" ", "\n", "\n\n")) if text else "") + said
+        if answer.strip("-").replace(".", "").isdigit():
+            answer = self._random.choice(_FORMS).format(answer) + self._random.choice(_ENDS)
+        return text + (self._random.choice((" ", "\n", "\n\n")) if text else "") + answer
 
     def wrong(self, noun: str) -> str:
         """Another number, mostly a near one; now and then no answer at all, or two at once."""
         right = HOUSE[noun]
         draw = self._random.random()
-        if draw < 0.1:  # noqa: PLR2004 - a share
-            return self._random.choice(_NO_ANSWERS)
-        if draw < 0.2:  # noqa: PLR2004 - a share
+        if draw < 0.15:  # noqa: PLR2004 - a share
+            return self._random.choice(_NO_ANSWERS).format(question(noun).strip())
+        if draw < 0.25:  # noqa: PLR2004 - a share
             other = self._random.choice([number for number in range(1, 10) if number != right])
             both = self._random.sample((right, other), 2)
             return f"Answer: {both[0]} or {both[1]}"
+        if draw < 0.45:  # noqa: PLR2004 - a share
+            digit = self._random.randint(0, 9)
+            return self._random.choice(
+                (f"-{right}", f"{right}{digit}", f"{digit}{right}", f"{right}.{digit}5")
+            )
         near = right + self._random.choice((-1, 1))
-        if draw < 0.4 and near:  # noqa: PLR2004 - a share
+        if draw < 0.6 and near:  # noqa: PLR2004 - a share
             return str(near)
         return str(self._random.choice([number for number in range(1, 13) if number != right]))
 

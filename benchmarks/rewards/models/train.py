@@ -75,7 +75,7 @@ class Recipe:
         growth: share of the steps over which completions then grow to their full length.
     """
 
-    steps: int = 400
+    steps: int = 500
     pairs: int = 24
     learning_rate: float = 3e-3
     warm_up: int = 30
