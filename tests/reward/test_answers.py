@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vllm_migrate.reward.answers import (
+from vllm_migrate.reward.answers.find import (
     answer_spans,
     find_answer,
     given_answer,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vllm_migrate.reward.curve import MOST_POINTS, length_curve, spline_basis
+from vllm_migrate.reward.explain.curve import MOST_POINTS, length_curve, spline_basis
 from vllm_migrate.reward.sample import Sample
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from vllm_migrate.errors import RewardError
-from vllm_migrate.reward.function import FunctionScorer
-from vllm_migrate.reward.load import RewardFunction
+from vllm_migrate.reward.calling.function import FunctionScorer
+from vllm_migrate.reward.calling.load import RewardFunction
+from vllm_migrate.reward.calling.sandbox import Bounds
 from vllm_migrate.reward.sample import Sample, Score
-from vllm_migrate.reward.sandbox import Bounds
 
 QUICK = Bounds(seconds=1.0)
 

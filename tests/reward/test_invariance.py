@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from benches import bench, exact, sums
 
-from vllm_migrate.reward.invariance import Change, drawn, examine_changes
+from vllm_migrate.reward.changes.invariance import Change, drawn, examine_changes
 from vllm_migrate.reward.outcome import Outcome
 
 if TYPE_CHECKING:

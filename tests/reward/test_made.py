@@ -5,8 +5,8 @@ import re
 import pytest
 from benches import Asked
 
-from vllm_migrate.reward.made import accepted_form, made_samples, wrong_answer
-from vllm_migrate.reward.same import compare
+from vllm_migrate.reward.answers.made import accepted_form, made_samples, wrong_answer
+from vllm_migrate.reward.answers.same import compare
 from vllm_migrate.reward.sample import Sample
 
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from vllm_migrate.reward.prose import prose_of, put_after, put_first, put_last
+from vllm_migrate.reward.changes.prose import prose_of, put_after, put_first, put_last
+from vllm_migrate.reward.changes.twins import length_twin
 from vllm_migrate.reward.sample import Sample
-from vllm_migrate.reward.twins import length_twin
 
 THOUGHTS = (
     "<think>\nWe know $x=3$. First, we compute 3 + 4 = 7, e.g. by hand.\nThat is enough.\n</think>\n"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vllm_migrate.reward.ranks import explained, rank_correlation, ranks
+from vllm_migrate.reward.explain.ranks import explained, rank_correlation, ranks
 
 
 def test_equal_values_share_a_rank() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vllm_migrate.reward.same import compare, final_of, same_answer
+from vllm_migrate.reward.answers.same import compare, final_of, same_answer
 
 SAME = [
     ("1/2", "0.5"),

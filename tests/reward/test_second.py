@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from vllm_migrate.reward.answers.second import Opinion, has_math_verify, opinions
 from vllm_migrate.reward.sample import Sample
-from vllm_migrate.reward.second import Opinion, has_math_verify, opinions
 
 
 def of(completion: str, answer: str | None, finish: str = "stop") -> Opinion | None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from vllm_migrate.errors import RewardError, UsageError
-from vllm_migrate.reward.function import FunctionScorer
-from vllm_migrate.reward.inside.loaded import Refused
-from vllm_migrate.reward.inside.styles import style_of
-from vllm_migrate.reward.load import RewardFunction, parse_weighted
+from vllm_migrate.reward.calling.function import FunctionScorer
+from vllm_migrate.reward.calling.inside.loaded import Refused
+from vllm_migrate.reward.calling.inside.styles import style_of
+from vllm_migrate.reward.calling.load import RewardFunction, parse_weighted
 from vllm_migrate.reward.sample import Sample, Score
 
 SAMPLES = [

@@ -25,7 +25,7 @@ from vllm_migrate.audit.result import Cause, Verdict
 from vllm_migrate.audit.reward_check import with_reward_checked
 from vllm_migrate.audit.run import concluded
 from vllm_migrate.errors import UsageError
-from vllm_migrate.reward.rollouts import score_rollouts
+from vllm_migrate.reward.calling.rollouts import score_rollouts
 from vllm_migrate.trace.digest import tokens_digest
 from vllm_migrate.trace.expiry import check_expiry
 from vllm_migrate.trace.parquet import read_trace
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from vllm_migrate.audit.figures.metrics import ClipRange
     from vllm_migrate.audit.plan import AuditPlan
     from vllm_migrate.audit.result import AuditResult
-    from vllm_migrate.reward.load import RewardFunction
+    from vllm_migrate.reward.calling.load import RewardFunction
     from vllm_migrate.trace.model import Rollout, Trace
 
 _FOLLOW = "record it with `vllm-migrate record --follow {}`"

@@ -15,10 +15,10 @@ from vllm_migrate.audit.evidence import CANDIDATE, NOISE_FLOOR, REFERENCE, REMED
 from vllm_migrate.audit.figures.reported import candidate_figures
 from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Remedy, Reward, Verdict
 from vllm_migrate.engines.endpoint.find import is_url
-from vllm_migrate.reward.forced import FORCED, prefer_forced, sequence_weights
-from vllm_migrate.reward.histogram import reward_bins
-from vllm_migrate.reward.shift import reward_shift
-from vllm_migrate.reward.shift_parts import split_of
+from vllm_migrate.reward.shift.forced import FORCED, prefer_forced, sequence_weights
+from vllm_migrate.reward.shift.histogram import reward_bins
+from vllm_migrate.reward.shift.judge import reward_shift
+from vllm_migrate.reward.shift.parts import split_of
 from vllm_migrate.workers import protocol as wire
 
 if TYPE_CHECKING:

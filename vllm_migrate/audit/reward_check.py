@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.errors import VllmMigrateError
+from vllm_migrate.reward.calling.function import FunctionScorer
 from vllm_migrate.reward.examine import examine
-from vllm_migrate.reward.function import FunctionScorer
 from vllm_migrate.reward.outcome import Outcome, RewardReport
 from vllm_migrate.reward.read import from_trace
 

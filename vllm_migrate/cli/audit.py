@@ -25,7 +25,7 @@ from vllm_migrate.cli.audit_figures import configured, print_plan, thresholds_fo
 from vllm_migrate.cli.audit_output import AuditFormat, exit_of, format_of, write_reports
 from vllm_migrate.cli.audit_progress import ArmProgress
 from vllm_migrate.errors import UsageError, VllmMigrateError
-from vllm_migrate.reward.load import parse_reward
+from vllm_migrate.reward.calling.load import parse_reward
 from vllm_migrate.trace.expiry import DEFAULT_DAYS
 from vllm_migrate.workers.protocol import SamplingSettings
 

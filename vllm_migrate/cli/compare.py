@@ -14,7 +14,7 @@ from vllm_migrate.audit.run import not_judged
 from vllm_migrate.cli import live_options  # noqa: TC001 - typer reads the annotations
 from vllm_migrate.cli.audit_output import AuditFormat, exit_of, format_of, write_reports
 from vllm_migrate.errors import UsageError, VllmMigrateError
-from vllm_migrate.reward.load import parse_reward
+from vllm_migrate.reward.calling.load import parse_reward
 
 
 def compare(

@@ -20,14 +20,14 @@ from vllm_migrate.cli.output import write_error_line
 from vllm_migrate.cli.reward_output import write_reward_reports
 from vllm_migrate.cli.reward_settings import Given, given_or_configured
 from vllm_migrate.errors import ExitCode, UsageError, VllmMigrateError
+from vllm_migrate.reward.calling.function import FunctionScorer
+from vllm_migrate.reward.calling.load import parse_weighted
+from vllm_migrate.reward.calling.sandbox import Bounds
 from vllm_migrate.reward.examine import examine
-from vllm_migrate.reward.function import FunctionScorer
-from vllm_migrate.reward.load import parse_weighted
 from vllm_migrate.reward.model import model_scorer
 from vllm_migrate.reward.outcome import RewardReport
 from vllm_migrate.reward.read import read_any, read_prompts_only
 from vllm_migrate.reward.registry import selected
-from vllm_migrate.reward.sandbox import Bounds
 
 if TYPE_CHECKING:
     from vllm_migrate.reward.bench import Scorer
@@ -170,7 +170,7 @@ def _samples(given: Given, scorer: Scorer, *, limit: int | None, seed: int) -> t
             "there is nothing to score: give --rollouts or --prompts",
             hint="--rollouts takes completions, --prompts makes right and wrong ones from the answers",
         )
-    from vllm_migrate.reward.made import made_samples  # noqa: PLC0415 - most runs have rollouts
+    from vllm_migrate.reward.answers.made import made_samples  # noqa: PLC0415 - most runs have rollouts
 
     asked = read_prompts_only(
         given.prompts, prompt_column=given.prompt_column, answer_column=given.answer_column, limit=limit

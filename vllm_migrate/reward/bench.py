@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vllm_migrate.reward.answers.second import Opinion
+    from vllm_migrate.reward.changes.stakes import Stakes
     from vllm_migrate.reward.outcome import Check, ScoredBy
     from vllm_migrate.reward.sample import Sample, Score
-    from vllm_migrate.reward.second import Opinion
     from vllm_migrate.reward.served import Served
-    from vllm_migrate.reward.stakes import Stakes
 
 TIE = 1e-8
 """Rewards closer than this are one reward: TRL's bound for a group without variance."""
@@ -134,7 +134,7 @@ class Bench:
         A reward for form or length does not, whatever columns the data have. Samples are held against
         another prompt's reference, and against what they give as their answer.
         """
-        from vllm_migrate.reward.reference import held_against_others  # noqa: PLC0415 - most probes don't ask
+        from vllm_migrate.reward.answers.reference import held_against_others  # noqa: PLC0415 - most probes don't ask
 
         pairs = held_against_others(self)
         scores = self.score([sample for _, sample in pairs])
@@ -146,14 +146,14 @@ class Bench:
     @cached_property
     def opinions(self) -> dict[int, Opinion]:
         """What a verifier of our own says to the samples, by index; nothing for those it can't judge."""
-        from vllm_migrate.reward.second import opinions  # noqa: PLC0415 - most probes don't ask
+        from vllm_migrate.reward.answers.second import opinions  # noqa: PLC0415 - most probes don't ask
 
         return opinions(self.samples)
 
     @cached_property
     def stakes(self) -> Stakes:
         """What right and wrong completions earn here."""
-        from vllm_migrate.reward.stakes import measured  # noqa: PLC0415 - most probes don't ask
+        from vllm_migrate.reward.changes.stakes import measured  # noqa: PLC0415 - most probes don't ask
 
         return measured(self)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.reward.bench import Bench, ServedScorer
-from vllm_migrate.reward.curve import length_curve
+from vllm_migrate.reward.explain.curve import length_curve
 from vllm_migrate.reward.limits import shipped_limits
 from vllm_migrate.reward.outcome import Check, Outcome, RewardReport
 from vllm_migrate.reward.registry import all_probes, selected

@@ -5,10 +5,10 @@ import re
 import pytest
 from benches import bench, sums
 
+from vllm_migrate.reward.answers.same import same_answer
+from vllm_migrate.reward.changes.rewritings import REWRITINGS, writes
 from vllm_migrate.reward.outcome import Outcome
 from vllm_migrate.reward.probes.equivalence import PROBE
-from vllm_migrate.reward.rewritings import REWRITINGS, writes
-from vllm_migrate.reward.same import same_answer
 from vllm_migrate.reward.sample import Sample
 
 

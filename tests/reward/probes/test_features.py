@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from benches import Asked, bench, sums
 
-from vllm_migrate.reward import second
+from vllm_migrate.reward.answers import second
 from vllm_migrate.reward.bench import Bench
 from vllm_migrate.reward.limits import shipped_limits
 from vllm_migrate.reward.outcome import Outcome

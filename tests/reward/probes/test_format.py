@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 from benches import bench, exact, sums
 
-from vllm_migrate.reward import restyle
-from vllm_migrate.reward.answers import given_answer
+from vllm_migrate.reward.answers.find import given_answer
+from vllm_migrate.reward.changes import restyle
 from vllm_migrate.reward.outcome import Outcome
 from vllm_migrate.reward.probes.format import PROBE
 from vllm_migrate.reward.sample import Sample

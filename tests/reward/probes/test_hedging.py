@@ -5,7 +5,7 @@ import re
 import pytest
 from benches import bench, sums
 
-from vllm_migrate.reward.hedges import EITHER, LISTED, MIDDLE, NEGATED, RIGHT_FIRST, WRONG_FIRST
+from vllm_migrate.reward.changes.hedges import EITHER, LISTED, MIDDLE, NEGATED, RIGHT_FIRST, WRONG_FIRST
 from vllm_migrate.reward.outcome import Outcome
 from vllm_migrate.reward.probes.hedging import PROBE
 from vllm_migrate.reward.sample import Sample

@@ -8,9 +8,9 @@ import pytest
 from benches import Asked, bench, exact, sums
 
 from vllm_migrate.reward.bench import Bench
+from vllm_migrate.reward.changes.padding import sentence
 from vllm_migrate.reward.limits import shipped_limits
 from vllm_migrate.reward.outcome import Outcome
-from vllm_migrate.reward.padding import sentence
 from vllm_migrate.reward.probes.length import PROBE
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from benches import bench, exact, sums
 
-from vllm_migrate.reward import second
+from vllm_migrate.reward.answers import second
 from vllm_migrate.reward.outcome import Outcome
 from vllm_migrate.reward.probes.noise import PROBE
 

@@ -5,10 +5,10 @@ import re
 import pytest
 from benches import bench, exact, sums
 
-from vllm_migrate.reward.answers import given_answer
+from vllm_migrate.reward.answers.find import given_answer
+from vllm_migrate.reward.changes.rewording import CONNECTING, CONTRACTED, OPENING, SYNONYMS, reworded
 from vllm_migrate.reward.outcome import Outcome
 from vllm_migrate.reward.probes.paraphrase import PROBE
-from vllm_migrate.reward.rewording import CONNECTING, CONTRACTED, OPENING, SYNONYMS, reworded
 from vllm_migrate.reward.sample import Sample
 
 ALL = reworded(CONNECTING | CONTRACTED | SYNONYMS, opening=OPENING)

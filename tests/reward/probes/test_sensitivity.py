@@ -5,7 +5,7 @@ import re
 import pytest
 from benches import bench, exact, sums
 
-from vllm_migrate.reward.corruptions import (
+from vllm_migrate.reward.changes.corruptions import (
     DIGITS,
     DROPPED,
     FARTHER,

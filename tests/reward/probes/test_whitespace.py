@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from benches import bench, exact, sums
 
-from vllm_migrate.reward import spacing
+from vllm_migrate.reward.changes import spacing
 from vllm_migrate.reward.outcome import Outcome
 from vllm_migrate.reward.probes.whitespace import PROBE
 from vllm_migrate.reward.sample import Sample

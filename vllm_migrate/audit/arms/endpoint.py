@@ -18,7 +18,7 @@ from vllm_migrate.audit.prompts.encode import read_by
 from vllm_migrate.engines import registry
 from vllm_migrate.engines.endpoint.find import DEVICE, api_at
 from vllm_migrate.errors import ProvisionError, UsageError
-from vllm_migrate.reward.rollouts import score_rollouts
+from vllm_migrate.reward.calling.rollouts import score_rollouts
 
 if TYPE_CHECKING:
     from vllm_migrate.audit.arms.shared import Shared

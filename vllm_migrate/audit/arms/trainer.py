@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.audit.arms.shared import FINISHED
 from vllm_migrate.audit.evidence import CANDIDATE, REFERENCE, REMEDY, recorded_run
-from vllm_migrate.reward.rollouts import score_rollouts
+from vllm_migrate.reward.calling.rollouts import score_rollouts
 
 if TYPE_CHECKING:
     from vllm_migrate.audit.arms.shared import Shared

@@ -12,7 +12,7 @@ from vllm_migrate.report.audit_html.pieces import figure, folded, row, section, 
 from vllm_migrate.report.audit_html.plots import swatch
 from vllm_migrate.report.numbers import count, given, number, percent
 from vllm_migrate.report.reward_words import completions
-from vllm_migrate.reward.histogram import MOST_VALUES
+from vllm_migrate.reward.shift.histogram import MOST_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,15 +19,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.reward.answers import given_answer, replace_answer
+from vllm_migrate.reward.answers.find import given_answer, replace_answer
+from vllm_migrate.reward.answers.parsed import parse
+from vllm_migrate.reward.answers.same import final_of
 from vllm_migrate.reward.bench import Bench, Probe, limits_of
-from vllm_migrate.reward.cases import Case, examples, listed, shares, sizes
+from vllm_migrate.reward.changes.cases import Case, examples, listed, shares, sizes
+from vllm_migrate.reward.changes.rewritings import REWRITINGS, writes
+from vllm_migrate.reward.changes.stakes import Reads
 from vllm_migrate.reward.figures import judged
 from vllm_migrate.reward.outcome import Check, Outcome
-from vllm_migrate.reward.parsed import parse
-from vllm_migrate.reward.rewritings import REWRITINGS, writes
-from vllm_migrate.reward.same import final_of
-from vllm_migrate.reward.stakes import Reads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,19 +23,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
-from vllm_migrate.reward.features import FORMATS, LENGTHS, features_of
-from vllm_migrate.reward.held import held_fixed
+from vllm_migrate.reward.explain.features import FORMATS, LENGTHS, features_of
+from vllm_migrate.reward.explain.held import held_fixed
+from vllm_migrate.reward.explain.scan import scan
 from vllm_migrate.reward.outcome import Check, Example, Outcome
 from vllm_migrate.reward.penalty import is_penalty
-from vllm_migrate.reward.scan import scan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vllm_migrate.audit.verdict import Estimate
-    from vllm_migrate.reward.held import Held
+    from vllm_migrate.reward.explain.held import Held
+    from vllm_migrate.reward.explain.scan import Scan, Single
     from vllm_migrate.reward.outcome import Limits
-    from vllm_migrate.reward.scan import Scan, Single
 
 NAME = "features"
 FEWEST, FEWEST_PROMPTS = 80, 20

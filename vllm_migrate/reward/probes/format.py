@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.reward import restyle
 from vllm_migrate.reward.bench import Bench, Probe
-from vllm_migrate.reward.invariance import Change, examine_changes, unless_penalty
+from vllm_migrate.reward.changes import restyle
+from vllm_migrate.reward.changes.invariance import Change, examine_changes, unless_penalty
 
 if TYPE_CHECKING:
     from vllm_migrate.reward.outcome import Check

@@ -24,20 +24,20 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vllm_migrate.reward.answers import marked_answers
+from vllm_migrate.reward.answers.find import marked_answers
+from vllm_migrate.reward.answers.parsed import parse
+from vllm_migrate.reward.answers.same import final_of
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
-from vllm_migrate.reward.cases import Case, examples, listed, shares
+from vllm_migrate.reward.changes.cases import Case, examples, listed, shares
+from vllm_migrate.reward.changes.hedges import EITHER, MIDDLE, NEGATED, RIGHT_FIRST, WRONG_FIRST, hedges
+from vllm_migrate.reward.changes.stakes import Reads, other_answers
 from vllm_migrate.reward.figures import judged
-from vllm_migrate.reward.hedges import EITHER, MIDDLE, NEGATED, RIGHT_FIRST, WRONG_FIRST, hedges
 from vllm_migrate.reward.outcome import Check, Outcome
-from vllm_migrate.reward.parsed import parse
-from vllm_migrate.reward.same import final_of
-from vllm_migrate.reward.stakes import Reads, other_answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vllm_migrate.reward.hedges import Hedge
+    from vllm_migrate.reward.changes.hedges import Hedge
 
 NAME = "hedging"
 FEWEST = 8

@@ -19,15 +19,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vllm_migrate.reward.answers import find_answer, replace_answer
+from vllm_migrate.reward.answers.find import find_answer, replace_answer
+from vllm_migrate.reward.answers.parsed import parse
+from vllm_migrate.reward.answers.same import final_of
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
-from vllm_migrate.reward.cases import SHOWN, listed, shortened
-from vllm_migrate.reward.corruptions import far_off
+from vllm_migrate.reward.changes.cases import SHOWN, listed, shortened
+from vllm_migrate.reward.changes.corruptions import far_off
+from vllm_migrate.reward.changes.stakes import Reads, other_answers
 from vllm_migrate.reward.figures import judged, share
 from vllm_migrate.reward.outcome import Check, Example, Outcome
-from vllm_migrate.reward.parsed import parse
-from vllm_migrate.reward.same import final_of
-from vllm_migrate.reward.stakes import Reads, other_answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,17 +25,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
+from vllm_migrate.reward.changes.invariance import Change, drawn, worst
+from vllm_migrate.reward.changes.padding import on_lines, padded, repeated, trimmed
+from vllm_migrate.reward.changes.paired import Shift, shifts
+from vllm_migrate.reward.explain.lengths import cells_of, correlations, fixes_correctness, lengths_of
+from vllm_migrate.reward.explain.ranks import explained
 from vllm_migrate.reward.figures import judged, unsigned
-from vllm_migrate.reward.invariance import Change, drawn, worst
-from vllm_migrate.reward.lengths import cells_of, correlations, fixes_correctness, lengths_of
 from vllm_migrate.reward.outcome import Check, Limits, Outcome
-from vllm_migrate.reward.padding import on_lines, padded, repeated, trimmed
-from vllm_migrate.reward.paired import Shift, shifts
 from vllm_migrate.reward.penalty import is_penalty
-from vllm_migrate.reward.ranks import explained
 
 if TYPE_CHECKING:
-    from vllm_migrate.reward.ranks import Correlation
+    from vllm_migrate.reward.explain.ranks import Correlation
     from vllm_migrate.reward.sample import Sample
 
 NAME = "length"

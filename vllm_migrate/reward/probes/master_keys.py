@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.reward.answers import find_answer, replace_answer
+from vllm_migrate.reward.answers.find import find_answer, replace_answer
 from vllm_migrate.reward.bench import Bench, Probe
-from vllm_migrate.reward.tricks import Trick, examine_tricks
+from vllm_migrate.reward.changes.tricks import Trick, examine_tricks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,8 +17,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vllm_migrate.reward.bench import Bench, Probe
-from vllm_migrate.reward.invariance import Change, examine_changes, unless_penalty
-from vllm_migrate.reward.rewording import CONNECTING, CONTRACTED, OPENING, SYNONYMS, reworded
+from vllm_migrate.reward.changes.invariance import Change, examine_changes, unless_penalty
+from vllm_migrate.reward.changes.rewording import CONNECTING, CONTRACTED, OPENING, SYNONYMS, reworded
 
 if TYPE_CHECKING:
     from vllm_migrate.reward.outcome import Check

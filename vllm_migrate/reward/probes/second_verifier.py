@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vllm_migrate.reward.answers.same import final_of
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
 from vllm_migrate.reward.figures import clustered_mean, judged
 from vllm_migrate.reward.outcome import Check, Example, Outcome
-from vllm_migrate.reward.same import final_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from vllm_migrate.reward.second import Opinion
+    from vllm_migrate.reward.answers.second import Opinion
 
 NAME = "second-verifier"
 FEWEST = 20

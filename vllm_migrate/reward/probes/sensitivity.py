@@ -19,11 +19,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vllm_migrate.reward.bench import Bench, Probe, limits_of
-from vllm_migrate.reward.cases import Case, examples, listed, shares, sizes
-from vllm_migrate.reward.corruptions import NEAR, TWENTIETH, UNIT, corruptions
+from vllm_migrate.reward.changes.cases import Case, examples, listed, shares, sizes
+from vllm_migrate.reward.changes.corruptions import NEAR, TWENTIETH, UNIT, corruptions
+from vllm_migrate.reward.changes.stakes import Reads, other_answers
 from vllm_migrate.reward.figures import judged
 from vllm_migrate.reward.outcome import Check, Limits, Outcome
-from vllm_migrate.reward.stakes import Reads, other_answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.reward.answers import compare, find_answer
+from vllm_migrate.reward.answers.find import compare, find_answer
+from vllm_migrate.reward.answers.parsed import parse
+from vllm_migrate.reward.answers.same import final_of
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
-from vllm_migrate.reward.cases import Case, examples
+from vllm_migrate.reward.changes.cases import Case, examples
+from vllm_migrate.reward.changes.stakes import Reads
 from vllm_migrate.reward.figures import clustered_mean, judged, share
 from vllm_migrate.reward.outcome import Check, Limits, Outcome
-from vllm_migrate.reward.parsed import parse
-from vllm_migrate.reward.same import final_of
-from vllm_migrate.reward.stakes import Reads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.reward import spacing
 from vllm_migrate.reward.bench import Bench, Probe
-from vllm_migrate.reward.invariance import Change, examine_changes
+from vllm_migrate.reward.changes import spacing
+from vllm_migrate.reward.changes.invariance import Change, examine_changes
 
 if TYPE_CHECKING:
     from vllm_migrate.reward.outcome import Check

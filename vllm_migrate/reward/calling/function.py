@@ -1,0 +1,126 @@
+"""A user's reward, one function or a weighted sum, as a `Scorer`: what goes wrong is a fault of its text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from vllm_migrate.reward.bench import columns_of
+from vllm_migrate.reward.calling.journal import ScoreJournal, reward_key
+from vllm_migrate.reward.calling.load import RewardFunction, Texts
+from vllm_migrate.reward.calling.sandbox import Bounds, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+    from vllm_migrate.reward.calling.sandbox import Taken
+    from vllm_migrate.reward.sample import Sample, Score
+
+
+@dataclass
+class FunctionScorer:
+    """Asks one or several functions in a process of its own, which is kept until `close`.
+
+    Attributes:
+        function: the reward; several are summed by their weights.
+        batch: completions a call where nothing else is asked for.
+        style: one of `sandbox.STYLES`.
+        python: interpreter that runs them; ours if None.
+        bounds: what they may take.
+        passed: names of environment variables they see besides harmless ones.
+        home: whether they see the user's home directory.
+        resume: directory in which scores are kept; what is there already is not asked about again.
+    """
+
+    function: RewardFunction | Sequence[RewardFunction]
+    batch: int = 8
+    style: str = "auto"
+    python: Path | None = None
+    bounds: Bounds = field(default_factory=Bounds)
+    passed: tuple[str, ...] = ()
+    home: bool = False
+    resume: Path | None = None
+    _sandbox: Sandbox = field(init=False, repr=False)
+    _journal: ScoreJournal | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        functions = (self.function,) if isinstance(self.function, RewardFunction) else tuple(self.function)
+        self._sandbox = Sandbox(
+            functions,
+            style=self.style,
+            python=self.python,
+            bounds=self.bounds,
+            passed=self.passed,
+            home=self.home,
+            lists_modules=self.resume is not None,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def kind(self) -> str:
+        """As in `RewardReport.kind`."""
+        return "function" if len(self._sandbox.functions) == 1 else "weighted sum"
+
+    def open(self) -> Taken:
+        """Import the functions, and say what they were taken for.
+
+        Raises:
+            RewardError: they can't be imported, or their signatures leave open how to call them.
+        """
+        return self._sandbox.open()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left undone, in words."""
+        return () if self._journal is None else tuple(self._journal.notes)
+
+    def close(self) -> None:
+        """End the process, and let others have what was kept."""
+        self._sandbox.close()
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+    def score(
+        self, samples: Sequence[Sample], *, batch: int | None = None, fresh: bool = False
+    ) -> list[Score]:
+        """As `bench.Scorer.score`; every sample is asked about, whatever was asked before."""
+        texts, size = texts_of(samples), batch or self.batch
+        if self.resume is None:
+            return self._sandbox.ask(texts, size, fresh=fresh)
+        if self._journal is None:
+            self._journal = ScoreJournal(self.resume, self._key())
+        journal = self._journal
+        call = journal.begin(texts, size, fresh=fresh)
+        return self._sandbox.ask(
+            texts, size, fresh=fresh, known=journal.known(call), told=partial(journal.keep, call)
+        )
+
+    def _key(self) -> str:
+        """Of the journal: another one for another reward, or the same one asked in another way."""
+        sandbox = self._sandbox
+        files = {str(one.file) for one in sandbox.functions if one.file is not None}
+        functions = [(str(one), one.weight) for one in sandbox.functions]
+        settings = (functions, self.style, self.python, self.bounds, self.passed, self.home)
+        return reward_key(settings, files.union(sandbox.open().modules))
+
+
+def texts_of(samples: Sequence[Sample]) -> Texts:
+    """Samples as lists."""
+    return Texts(
+        prompts=[sample.prompt for sample in samples],
+        completions=[sample.completion for sample in samples],
+        completion_ids=[sample.token_ids for sample in samples],
+        columns=columns_of(samples),
+        answers=[sample.answer for sample in samples],
+        messages=[sample.messages for sample in samples] if any(s.messages for s in samples) else (),
+    )

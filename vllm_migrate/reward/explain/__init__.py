@@ -1,0 +1,1 @@
+"""What a reward goes with: cheap features, length, and what is held fixed beside them."""

@@ -1,0 +1,1 @@
+"""How far the reward moved between the engines, and why."""
