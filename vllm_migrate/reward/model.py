@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 BATCH = 32
 _FIRST = 32  # samples that are also scored one at a time
 _KEPT = 100_000  # scores that are remembered
-_SLOT = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class ModelScorer:
     batch: int = BATCH
     dtype: str = "auto"
     kind: str = field(default="model", init=False)
-    notes: tuple[str, ...] = field(default=(), init=False)
+    _too_long: int = field(default=0, init=False, repr=False)
     _client: EngineClient | None = field(default=None, init=False, repr=False)
     _taken: ModelTaken | None = field(default=None, init=False, repr=False)
     _known: dict[tuple[str, str], Score] = field(default_factory=dict, init=False, repr=False)
@@ -117,6 +116,13 @@ class ModelScorer:
         name = loaded.settings["labels"][self.label or 0]
         dtype, kind = loaded.settings["dtype"], loaded.engine_class.rpartition(".")[2]
         return (f"{kind}, label {name}, in {dtype} by transformers {loaded.version}, {template}",)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left without a reward, in words."""
+        if not self._too_long:
+            return ()
+        return (f"texts that the model can't read have no reward: the longest has {self._too_long} tokens",)
 
     def close(self) -> None:
         """End the process."""
@@ -167,6 +173,10 @@ class ModelScorer:
         return [self._score(record) for record in records]
 
     def _score(self, record: ScoreRecord) -> Score:
+        """A text that is too long for the model has no reward, which is no fault of the model's."""
+        if record.too_long:
+            self._too_long = max(self._too_long, record.tokens)
+            return Score(None)
         if record.fault:
             return Score(None, record.fault)
         return Score(record.values[self.label or 0])

@@ -44,9 +44,11 @@ class ScoreRecord:
         values: one a label; empty where there is a fault.
         tokens: how many the text has; `digest` of their ids.
         fault: why there are no values, in words.
+        too_long: the fault is that the model does not read so many tokens.
     """
 
     values: list[float]
     tokens: int = 0
     digest: str = ""
     fault: str = ""
+    too_long: bool = False

@@ -35,7 +35,8 @@ class ScoringBackend(Backend):
         ):
             found, fault = self._ids(text, messages)
             ids.append(found)
-            records.append(ScoreRecord([], len(found), fault=fault) if fault else None)
+            too_long = len(found) > self.longest()
+            records.append(ScoreRecord([], len(found), fault=fault, too_long=too_long) if fault else None)
         open_ = [index for index, record in enumerate(records) if record is None]
         for start in range(0, len(open_), request.batch):
             places = open_[start : start + request.batch]
