@@ -14,7 +14,7 @@ help:
 	@echo "make clean       remove $(VENV) and demo-out (engines: vllm-migrate engines remove)"
 
 $(BIN)/.ready: pyproject.toml
-	@echo "Making $(VENV): about 60 packages, 120 MB to download, a minute."
+	@echo "Making $(VENV): about 60 packages, 200 MB to download, a minute."
 	@$(PYTHON) -m venv $(VENV) || { echo "error: $(PYTHON) can't make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 2; }
 	@$(BIN)/pip install -qq --disable-pip-version-check --editable '.[dev]'
 	@touch $@
