@@ -125,7 +125,9 @@ def test_fields_of_a_request_that_a_server_hands_through_are_its_own() -> None:
         '    return {"guided_json": body.pop("guided_json", None)}\n',
     ):
         assert find(by_code("VM307"), head + text) == []
-    assert find(by_code("VM307"), f'{head}    sent["guided_json"] = body.get("schema")\n')
+    sent = f'{head}    sent["guided_json"] = body.get("schema")\n'
+    assert find(by_code("VM307"), sent) == []  # whose dictionary it is, nothing shows
+    assert find(by_code("VM307"), f'{sent}    requests.post("http://h/v1/completions", json=sent)\n')
 
 
 def test_imports_that_only_a_type_checker_runs_break_nothing() -> None:
