@@ -14,7 +14,7 @@ from vllm_migrate.facts.surface.alike import same_work
 from vllm_migrate.facts.surface.compare import comparison
 from vllm_migrate.files.located import FileKind
 from vllm_migrate.rules.backstop.absent import is_expected, is_made
-from vllm_migrate.rules.backstop.instead import one_step_on
+from vllm_migrate.rules.backstop.instead import NOTHING, one_step_on
 from vllm_migrate.rules.registry import all_rules
 from vllm_migrate.rules.scan import Judge
 
@@ -153,7 +153,7 @@ def test_a_private_method_of_the_core_is_not_proposed_at_its_client() -> None:
         (
             "from vllm.model_executor.model_loader.loader import _process_weights_after_loading\n",
             "vllm.model_executor.model_loader.utils.process_weights_after_loading",
-            "nothing of that name",
+            NOTHING,
         ),
         ("from vllm.sequence import ExecuteModelRequest\n", "SchedulerOutput", "RequestOutput"),
         (
@@ -170,7 +170,7 @@ def test_a_private_method_of_the_core_is_not_proposed_at_its_client() -> None:
                 "vllm.model_executor.layers.sampler._sample = print\n"
             ),
             "vllm.v1.sample.sampler.Sampler",
-            "nothing of that name",
+            NOTHING,
         ),
     ],
 )
@@ -178,6 +178,12 @@ def test_an_import_that_is_gone_is_told_what_fits_the_name(text: str, said: str,
     advice = " ".join(finding.advice for finding in find(by_code("VM102"), text))
     assert said in advice
     assert unsaid not in advice
+
+
+def test_another_thing_of_the_same_name_is_not_denied() -> None:
+    (found,) = find(by_code("VM190"), "from vllm.utils import Device\n")
+    assert found.advice == NOTHING
+    assert "of that name" not in found.advice
 
 
 @pytest.mark.parametrize(

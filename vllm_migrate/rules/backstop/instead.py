@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import Call
     from vllm_migrate.rules.base import Context
 
-NOTHING = "nothing of that name is left: see what took its place, copy what you need, or do without"
+NOTHING = "nothing is known to have taken its place: see what does its work, copy it, or do without"
 
 _LISTED = 8
 """Parameters named in advice. More would be a signature, not a hint."""
