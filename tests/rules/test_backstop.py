@@ -180,8 +180,15 @@ def test_an_import_that_is_gone_is_told_what_fits_the_name(text: str, said: str,
     assert unsaid not in advice
 
 
-def test_another_thing_of_the_same_name_is_not_denied() -> None:
-    (found,) = find(by_code("VM190"), "from vllm.utils import Device\n")
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("VM102", "from vllm.utils import Device\n"),
+        ("VM190", "from vllm.inputs import ProcessorInputs\n"),
+    ],
+)
+def test_another_thing_of_the_same_name_is_not_denied(code: str, text: str) -> None:
+    (found,) = find(by_code(code), text)
     assert found.advice == NOTHING
     assert "of that name" not in found.advice
 
