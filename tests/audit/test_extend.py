@@ -10,6 +10,7 @@ import pytest
 from plans import a_plan, numbered
 
 from vllm_migrate.audit.conclude import conclude
+from vllm_migrate.audit.decide.comparisons import Comparisons
 from vllm_migrate.audit.decide.extend import looks_of, merged, part_of, run_looks
 from vllm_migrate.audit.decide.more_samples import with_samples
 from vllm_migrate.audit.evidence import EngineRun, Evidence
@@ -155,6 +156,28 @@ def test_more_samples_stay_with_what_was_measured_of_them():
     assert sorted(logprobs) == sorted(r.logprobs for e in (one, two) for r in e.trace.rollouts)
     assert len(both.trace.prompts) == 5
     assert both.timing["candidate.load"] == 2.0
+
+
+@pytest.mark.parametrize("merge", [merged, with_samples])
+def test_what_a_server_sampled_itself_stays_with_its_scores(merge):
+    parts = [Engines(0.0)(plan_of(5, seed=seed, samples=2), None) for seed in (1, 2)]
+    for part in parts:  # nothing is forced through a server, so the probe's tokens are its own
+        run = part.arms["candidate"]
+        run.probe_rollouts, run.trainer_probe = run.rollouts[:6], run.replay[:6]
+        run.prompt_scores, run.replay = run.replay, []
+    both = merge(*parts)
+    run = both.arms["candidate"]
+    assert len(run.probe_rollouts) == 12
+    assert [rollout.prompt for rollout in run.probe_rollouts] == sorted(
+        rollout.prompt for rollout in run.probe_rollouts
+    )
+    assert [tuple(record.logprobs) for record in run.trainer_probe] == [
+        rollout.logprobs for rollout in run.probe_rollouts
+    ]
+    assert [tuple(record.logprobs) for record in run.prompt_scores] == [
+        rollout.logprobs for rollout in both.trace.rollouts
+    ]
+    assert Comparisons(plan_of(5), both).against_probe["candidate"] is not None
 
 
 def test_too_few_prompts_and_recorded_ones_get_no_more_samples():

@@ -231,4 +231,6 @@ def _merged_run(one: EngineRun, two: EngineRun, offset: int) -> EngineRun:
         rewards=[*one.rewards, *two.rewards],
         trainer=[*one.trainer, *two.trainer],
         trainer_probe=[*one.trainer_probe, *two.trainer_probe],
+        probe_rollouts=(*one.probe_rollouts, *_moved(two.probe_rollouts, offset)),
+        prompt_scores=[*one.prompt_scores, *two.prompt_scores],
     )

@@ -49,6 +49,7 @@ def _trace(one: Trace, two: Trace, main: Sequence[int], probe: Sequence[int]) ->
 def _run(one: EngineRun, two: EngineRun, main: Sequence[int], probe: Sequence[int]) -> EngineRun:
     """Both runs' records; those of the reference's tokens in its order, the others in that of their own."""
     own = _order(one.rollouts, two.rollouts)
+    own_probe = _order(one.probe_rollouts, two.probe_rollouts)
     return replace(
         one,
         replay=_both(one.replay, two.replay, main),
@@ -56,7 +57,11 @@ def _run(one: EngineRun, two: EngineRun, main: Sequence[int], probe: Sequence[in
         rollouts=tuple(_both(one.rollouts, _numbered(one.rollouts, two.rollouts), own)),
         rewards=_both(one.rewards, two.rewards, own),
         trainer=_both(one.trainer, two.trainer, own),
-        trainer_probe=_both(one.trainer_probe, two.trainer_probe, probe),
+        trainer_probe=_both(one.trainer_probe, two.trainer_probe, own_probe or probe),
+        probe_rollouts=tuple(
+            _both(one.probe_rollouts, _numbered(one.probe_rollouts, two.probe_rollouts), own_probe)
+        ),
+        prompt_scores=_both(one.prompt_scores, two.prompt_scores, main),
     )
 
 
