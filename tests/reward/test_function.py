@@ -151,6 +151,17 @@ def test_the_text_that_ends_it_is_named_and_the_rest_is_scored(scorer, does, fau
 
 
 @pytest.mark.skipif(not Path(os.devnull).is_char_device(), reason="this machine's null device is a file")
+def test_the_text_that_takes_all_processor_time_is_named(scorer):
+    code = """
+        def reward(completions, **_):
+            while "x" in completions:
+                pass
+            return [1.0 for _ in completions]
+    """
+    asked = scorer(code, bounds=Bounds(seconds=30.0, cpu_seconds=1), batch=1)
+    assert faults(asked.score(samples("a", "x", "b"))) == ["", "used more than its 1 s of processor time", ""]
+
+
 def test_a_gigabyte_of_output_does_no_harm(scorer, capfd):
     code = """
         import os

@@ -80,6 +80,7 @@ class RewardProcess:
         self._outgoing: list[memoryview] = []
         self._buffer = bytearray()
         self._hears = True
+        self._cpu_seconds = start["cpu_seconds"]
         self._ended: EndedError | None = None
         scratch = tempfile.mkdtemp(prefix="vllm-migrate-reward-")
         board = os.memfd_create("vllm-migrate-reward")
@@ -234,7 +235,8 @@ class RewardProcess:
         if code >= 0:
             return f"ended its process (exit status {code})"
         if -code == signal.SIGXCPU:
-            return "used more than the processor time it is allowed"
+            seconds = self._cpu_seconds
+            return f"used more than {'its' if seconds is None else f'its {seconds} s of'} processor time"
         return f"ended its process ({signal.Signals(-code).name})"
 
 

@@ -222,7 +222,9 @@ def _bound(start: dict[str, Any]) -> None:
             continue
         _, hard = resource.getrlimit(kind)
         value = int(wanted) if hard == resource.RLIM_INFINITY else min(int(wanted), hard)
-        resource.setrlimit(kind, (value, value))
+        # The hard limit of processor time sends SIGKILL, which says nothing; the soft one SIGXCPU.
+        spare = 1 if kind == resource.RLIMIT_CPU and value != hard else 0
+        resource.setrlimit(kind, (value, value + spare))
 
 
 def _own_modules() -> list[str]:
