@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,32 +13,15 @@ import ray
 
 from vllm_migrate.audit.executors.executor import Scale
 from vllm_migrate.audit.executors.ray import RayExecutor
-from vllm_migrate.engines.environment import EngineEnvironment, write_manifest
-from vllm_migrate.engines.paths import VARIABLE, engines_root
 from vllm_migrate.errors import EngineDiedError, EngineError, ProvisionError, UsageError
 
 MODEL = Path(__file__).resolve().parents[2] / "fixtures" / "model"
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory):
-    """An engine of the cache that is no vLLM: its worker says hello and loads nothing."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, str(tmp_path_factory.mktemp("cache")))
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        root = engines_root() / "plain"
-        root.mkdir(parents=True)
-        made = EngineEnvironment(
-            "plain", "v1", "0.32.0", "vllm==0.32.0", "cpu", Path(sys.executable), root, external=True
-        )
-        write_manifest(root, made)
-        yield made
-
-
-@pytest.fixture(scope="module")
-def two_replicas(engine):
+def two_replicas(plain_engine):
     """Two replicas on a real Ray of two processors, started for this."""
-    assert engine.root.is_dir()
+    assert plain_engine.root.is_dir()
     handler = signal.getsignal(signal.SIGTERM)
     ray.init(
         address="local",

@@ -15,26 +15,9 @@ from vllm_migrate.audit.executors.local import LocalExecutor
 from vllm_migrate.audit.executors.opening import opened, scale_of
 from vllm_migrate.audit.executors.ray_node import Replica, checkpoint_stamp, code_digest
 from vllm_migrate.audit.journal import audit_key
-from vllm_migrate.engines.environment import EngineEnvironment, write_manifest
-from vllm_migrate.engines.paths import VARIABLE, engines_root
 from vllm_migrate.errors import EngineError, UsageError
 
 MODEL = Path(__file__).resolve().parents[2] / "fixtures" / "model"
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory):
-    """An engine of the cache that is no vLLM: its worker says hello and loads nothing."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, str(tmp_path_factory.mktemp("cache")))
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        root = engines_root() / "plain"
-        root.mkdir(parents=True)
-        made = EngineEnvironment(
-            "plain", "v1", "0.32.0", "vllm==0.32.0", "cpu", Path(sys.executable), root, external=True
-        )
-        write_manifest(root, made)
-        yield made
 
 
 def replica(engine, **differing):
@@ -67,8 +50,8 @@ def test_a_rerun_with_fewer_replicas_continues():
     assert audit_key(wide, ()) == audit_key(a_plan(), ())
 
 
-def test_a_replica_answers_as_its_engine_does(engine):
-    with_engine = replica(engine)
+def test_a_replica_answers_as_its_engine_does(plain_engine):
+    with_engine = replica(plain_engine)
     try:
         assert with_engine.call("hello", {}, "main", 60)["ok"]["protocol"] == 1
         failed = with_engine.call("tokenize", {"texts": []}, "main", 60)["error"]
@@ -87,15 +70,15 @@ def test_a_replica_answers_as_its_engine_does(engine):
         ({"model": "/absent"}, "is not there, or is another one"),
     ],
 )
-def test_a_node_that_is_not_like_the_first_is_refused(engine, differing, message):
-    answer = replica(engine, **differing).call("hello", {}, "main", 60)
+def test_a_node_that_is_not_like_the_first_is_refused(plain_engine, differing, message):
+    answer = replica(plain_engine, **differing).call("hello", {}, "main", 60)
     assert message in answer["error"]["message"]
 
 
-def test_a_node_with_another_engine_or_none_is_refused(engine):
+def test_a_node_with_another_engine_or_none_is_refused(plain_engine):
     other = Replica(
         "plain",
-        replace(engine, version="0.31.0"),
+        replace(plain_engine, version="0.31.0"),
         "candidate",
         model=str(MODEL),
         stamp=checkpoint_stamp(MODEL),
@@ -103,7 +86,7 @@ def test_a_node_with_another_engine_or_none_is_refused(engine):
     )
     answer = other.call("hello", {}, "main", 60)
     assert "plain has version 0.32.0 there, and 0.31.0 on the first node" in answer["error"]["message"]
-    absent = Replica("v1@0.99.0", engine, "candidate", model=str(MODEL), stamp="", code=code_digest())
+    absent = Replica("v1@0.99.0", plain_engine, "candidate", model=str(MODEL), stamp="", code=code_digest())
     answer = absent.call("hello", {}, "main", 60)
     assert answer["error"]["class"] == "ProvisionError"
     assert "is not installed" in answer["error"]["message"]
