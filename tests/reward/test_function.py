@@ -150,7 +150,6 @@ def test_the_text_that_ends_it_is_named_and_the_rest_is_scored(scorer, does, fau
     assert values(found) == [1, 2, 3, 1, None, 1, 2, 1]
 
 
-@pytest.mark.skipif(not Path(os.devnull).is_char_device(), reason="this machine's null device is a file")
 def test_the_text_that_takes_all_processor_time_is_named(scorer):
     code = """
         def reward(completions, **_):
@@ -162,6 +161,7 @@ def test_the_text_that_takes_all_processor_time_is_named(scorer):
     assert faults(asked.score(samples("a", "x", "b"))) == ["", "used more than its 1 s of processor time", ""]
 
 
+@pytest.mark.skipif(not Path(os.devnull).is_char_device(), reason="this machine's null device is a file")
 def test_a_gigabyte_of_output_does_no_harm(scorer, capfd):
     code = """
         import os
