@@ -34,7 +34,7 @@ lint: $(BIN)/.ready
 	@$(BIN)/mypy
 
 benchmarks: $(BIN)/.ready
-	@for script in benchmarks/check_speed.py benchmarks/metrics_speed.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in check_speed metrics_speed reward_overhead; do echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 clean:
 	rm -rf $(VENV) demo-out
