@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vllm_migrate.audit.run import not_judged
-from vllm_migrate.cli.audit_output import AuditFormat, format_of, write_reports
+from vllm_migrate.cli.audit_output import write_audit_reports
+from vllm_migrate.cli.report_output import ReportFormat, format_of
 from vllm_migrate.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -26,15 +27,15 @@ def stopped() -> AuditResult:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("a.json", AuditFormat.JSON),
-        ("a.HTML", AuditFormat.HTML),
-        ("a.htm", AuditFormat.HTML),
-        ("a.md", AuditFormat.MARKDOWN),
-        ("a.xml", AuditFormat.JUNIT),
-        ("a.txt", AuditFormat.TEXT),
+        ("a.json", ReportFormat.JSON),
+        ("a.HTML", ReportFormat.HTML),
+        ("a.htm", ReportFormat.HTML),
+        ("a.md", ReportFormat.MARKDOWN),
+        ("a.xml", ReportFormat.JUNIT),
+        ("a.txt", ReportFormat.TEXT),
     ],
 )
-def test_the_suffix_says_which(tmp_path: Path, name: str, kind: AuditFormat):
+def test_the_suffix_says_which(tmp_path: Path, name: str, kind: ReportFormat):
     assert format_of(tmp_path / name) is kind
 
 
@@ -48,14 +49,14 @@ def test_every_format_is_written_whatever_the_result_holds(tmp_path: Path, stopp
     files = [
         (tmp_path / f"a.{suffix}", kind)
         for suffix, kind in (
-            ("json", AuditFormat.JSON),
-            ("html", AuditFormat.HTML),
-            ("md", AuditFormat.MARKDOWN),
-            ("xml", AuditFormat.JUNIT),
-            ("txt", AuditFormat.TEXT),
+            ("json", ReportFormat.JSON),
+            ("html", ReportFormat.HTML),
+            ("md", ReportFormat.MARKDOWN),
+            ("xml", ReportFormat.JUNIT),
+            ("txt", ReportFormat.TEXT),
         )
     ]
-    write_reports(stopped, AuditFormat.TEXT, files)
+    write_audit_reports(stopped, ReportFormat.TEXT, files)
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["reason"] == "input"
     assert (tmp_path / "a.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert (tmp_path / "a.md").read_text(encoding="utf-8").startswith("## ")
@@ -66,18 +67,18 @@ def test_every_format_is_written_whatever_the_result_holds(tmp_path: Path, stopp
     assert said.err == "error: no model at \\x1b[31m\\udce9\n  give --model\\x07 a directory\n"
 
 
-@pytest.mark.parametrize("kind", list(AuditFormat))
-def test_a_format_that_is_asked_for_goes_to_stdout(stopped: AuditResult, kind: AuditFormat, capsys):
-    write_reports(stopped, kind, [])
-    assert (capsys.readouterr().out == "") is (kind is AuditFormat.TEXT)
+@pytest.mark.parametrize("kind", list(ReportFormat))
+def test_a_format_that_is_asked_for_goes_to_stdout(stopped: AuditResult, kind: ReportFormat, capsys):
+    write_audit_reports(stopped, kind, [])
+    assert (capsys.readouterr().out == "") is (kind is ReportFormat.TEXT)
 
 
 def test_a_file_that_can_not_be_written_keeps_no_other_from_being_written(
     tmp_path: Path, stopped: AuditResult
 ):
     (tmp_path / "dir.json").mkdir()
-    files = [(tmp_path / "dir.json", AuditFormat.JSON), (tmp_path / "fine.json", AuditFormat.JSON)]
+    files = [(tmp_path / "dir.json", ReportFormat.JSON), (tmp_path / "fine.json", ReportFormat.JSON)]
     with pytest.raises(InputError, match="can't be written"):
-        write_reports(stopped, AuditFormat.TEXT, files)
+        write_audit_reports(stopped, ReportFormat.TEXT, files)
     assert (tmp_path / "fine.json").is_file()
     assert {path.name for path in tmp_path.iterdir()} == {"dir.json", "fine.json"}

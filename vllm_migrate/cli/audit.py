@@ -22,8 +22,9 @@ from vllm_migrate.cli.audit_apply import Apply, apply_report, apply_result, chec
 from vllm_migrate.cli.audit_code import from_code as read_from_code
 from vllm_migrate.cli.audit_engines import engine_of
 from vllm_migrate.cli.audit_figures import configured, print_plan, thresholds_for, with_looks
-from vllm_migrate.cli.audit_output import AuditFormat, exit_of, format_of, write_reports
+from vllm_migrate.cli.audit_output import write_audit_reports
 from vllm_migrate.cli.audit_progress import ArmProgress
+from vllm_migrate.cli.report_output import ReportFormat, exit_of, files_of
 from vllm_migrate.errors import UsageError, VllmMigrateError
 from vllm_migrate.reward.calling.load import parse_reward
 from vllm_migrate.trace.expiry import DEFAULT_DAYS
@@ -93,12 +94,12 @@ def audit(
     redact: live_options.Redact = False,
     resume: live_options.Resume = None,
     fresh: live_options.Fresh = False,
-    output_format: live_options.ReportFormat = AuditFormat.TEXT,
-    output_file: live_options.ReportFiles = None,
+    output_format: live_options.OutputFormat = ReportFormat.TEXT,
+    output_file: live_options.OutputFiles = None,
     quiet: live_options.NoProgress = False,
 ) -> None:
     """Replay the same prompts through V0 and V1, and judge V1."""
-    files = [(path, format_of(path)) for path in output_file or ()]
+    files = files_of(output_file)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a runner that gives up still gets its reports
     plan: AuditPlan | None = None
     writing = Apply(apply, yes=yes, allow_dirty=allow_dirty)
@@ -181,5 +182,5 @@ def audit(
         result = not_judged(plan, INTERRUPTED, "interrupted")
     if redact:
         result = redacted_result(result)
-    write_reports(result, output_format, files)
-    raise typer.Exit(apply_result(result, writing, v1) or exit_of(result))
+    write_audit_reports(result, output_format, files)
+    raise typer.Exit(apply_result(result, writing, v1) or exit_of(result.verdict))

@@ -12,7 +12,8 @@ from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.redact import redacted_result
 from vllm_migrate.audit.run import not_judged
 from vllm_migrate.cli import live_options  # noqa: TC001 - typer reads the annotations
-from vllm_migrate.cli.audit_output import AuditFormat, exit_of, format_of, write_reports
+from vllm_migrate.cli.audit_output import write_audit_reports
+from vllm_migrate.cli.report_output import ReportFormat, exit_of, files_of
 from vllm_migrate.errors import UsageError, VllmMigrateError
 from vllm_migrate.reward.calling.load import parse_reward
 
@@ -31,11 +32,11 @@ def compare(
     check_reward: live_options.CheckReward = False,
     allow_expired: live_options.AllowExpired = False,
     redact: live_options.Redact = False,
-    output_format: live_options.ReportFormat = AuditFormat.TEXT,
-    output_file: live_options.ReportFiles = None,
+    output_format: live_options.OutputFormat = ReportFormat.TEXT,
+    output_file: live_options.OutputFiles = None,
 ) -> None:
     """Judge a recorded candidate against a recorded reference."""
-    files = [(path, format_of(path)) for path in output_file or ()]
+    files = files_of(output_file)
     try:
         if check_reward and reward is None:
             raise UsageError("--check-reward needs --reward file.py:function")
@@ -51,5 +52,5 @@ def compare(
         )
     except VllmMigrateError as error:
         result = not_judged(None, error.reason, error.message, error.hint)
-    write_reports(redacted_result(result) if redact else result, output_format, files)
-    raise typer.Exit(exit_of(result))
+    write_audit_reports(redacted_result(result) if redact else result, output_format, files)
+    raise typer.Exit(exit_of(result.verdict))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vllm_migrate.cli.audit_output import AuditFormat
+from vllm_migrate.cli.report_output import ReportFormat
 
 PROMPTS, SAMPLING, FIGURES, REWARD = "Prompts", "Sampling", "Figures", "Reward"
 TRACES, OUTPUT = "Traces", "Output"
@@ -103,8 +103,8 @@ Fresh = Annotated[
     bool,
     typer.Option("--fresh", help="Don't continue an interrupted run.", rich_help_panel=TRACES),
 ]
-ReportFormat = Annotated[AuditFormat, typer.Option(help="What to print.", rich_help_panel=OUTPUT)]
-ReportFiles = Annotated[
+OutputFormat = Annotated[ReportFormat, typer.Option(help="What to print.", rich_help_panel=OUTPUT)]
+OutputFiles = Annotated[
     list[Path] | None,
     typer.Option(help="Also write a report here; its suffix says which. Repeatable.", rich_help_panel=OUTPUT),
 ]

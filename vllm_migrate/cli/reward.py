@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from vllm_migrate.audit.arguments import parse_arguments
-from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.cli import live_options
 from vllm_migrate.cli import reward_options as options
-from vllm_migrate.cli.audit_output import AuditFormat, format_of
 from vllm_migrate.cli.audit_progress import ArmProgress
 from vllm_migrate.cli.output import write_error_line
+from vllm_migrate.cli.report_output import ReportFormat, exit_of, files_of
 from vllm_migrate.cli.reward_output import write_reward_reports
 from vllm_migrate.cli.reward_settings import Given, given_or_configured
-from vllm_migrate.errors import ExitCode, UsageError, VllmMigrateError
+from vllm_migrate.errors import UsageError, VllmMigrateError
 from vllm_migrate.reward.calling.function import FunctionScorer
 from vllm_migrate.reward.calling.load import parse_weighted
 from vllm_migrate.reward.calling.sandbox import Bounds
@@ -67,15 +66,15 @@ def reward(
     seed: options.Seed = 0,
     list_probes: options.ListProbes = False,
     explain: options.Explain = None,
-    output_format: live_options.ReportFormat = AuditFormat.TEXT,
-    output_file: live_options.ReportFiles = None,
+    output_format: live_options.OutputFormat = ReportFormat.TEXT,
+    output_file: live_options.OutputFiles = None,
     quiet: live_options.NoProgress = False,
 ) -> None:
     """Ask a reward whether it is telling the truth."""
     if list_probes or explain is not None:
         _say(explain)
         raise typer.Exit
-    files = [(path, format_of(path)) for path in output_file or ()]
+    files = files_of(output_file)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a runner that gives up still gets its reports
     name = " + ".join(rewards or ()) if model is None else str(model)
     kind = "function" if model is None else "model"
@@ -149,7 +148,7 @@ def reward(
         kept = f"continue with --resume {resume}" if resume is not None else ""
         report = _not_examined(name, kind, _INTERRUPTED, "interrupted", kept)
     write_reward_reports(report, output_format, files)
-    raise typer.Exit(exit_of(report))
+    raise typer.Exit(exit_of(report.verdict))
 
 
 def _samples(given: Given, scorer: Scorer, *, limit: int | None, seed: int) -> tuple[tuple[Sample, ...], str]:
@@ -193,10 +192,3 @@ def _say(explain: str | None) -> None:
 
 def _not_examined(reward: str, kind: str, reason: str, message: str, hint: str) -> RewardReport:
     return RewardReport(reward, kind, None, reason, message=message, hint=hint)
-
-
-def exit_of(report: RewardReport) -> ExitCode:
-    """0 for PASS, 1 for FAIL, 2 where it could not be judged."""
-    if report.verdict is Verdict.PASS:
-        return ExitCode.CLEAN
-    return ExitCode.FINDINGS if report.verdict is Verdict.FAIL else ExitCode.NOT_JUDGED
