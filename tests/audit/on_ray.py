@@ -30,7 +30,7 @@ def two_replicas(plain_engine):
         log_to_driver=False,
         object_store_memory=100 << 20,
     )
-    executor = RayExecutor(Scale("ray", 2), MODEL, gpus=1)
+    executor = RayExecutor(Scale("ray", 2), MODEL)
     try:
         yield executor
     finally:
@@ -114,6 +114,6 @@ def test_an_engine_that_no_node_has_is_refused(two_replicas):
 def test_more_replicas_than_there_is_room_for_are_refused(two_replicas):
     assert two_replicas.shares_temporary_files()
     with pytest.raises(UsageError, match="room for 2 replicas of 1 CPU, not for 3"):
-        type(two_replicas)(Scale("ray", 3), MODEL, gpus=1)
+        type(two_replicas)(Scale("ray", 3), MODEL)
     with pytest.raises(UsageError, match="room for 0 replicas of 4 CPU"):
-        type(two_replicas)(Scale("ray", 1, cpus=4), MODEL, gpus=1)
+        type(two_replicas)(Scale("ray", 1, cpus=4), MODEL)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib.util
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.executors.executor import LOCAL, RAY, Scale
 from vllm_migrate.audit.executors.local import LocalExecutor
 from vllm_migrate.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from vllm_migrate.audit.executors.executor import Executor
     from vllm_migrate.audit.plan import AuditPlan
@@ -43,7 +43,7 @@ def opened(plan: AuditPlan) -> Iterator[tuple[Executor, AuditPlan]]:
         return
     from vllm_migrate.audit.executors.ray import RayExecutor  # noqa: PLC0415 - an extra, and slow to import
 
-    executor = RayExecutor(plan.scale, plan.model, gpus=max(map(_gpus, (plan.v0_args, plan.candidate_args))))
+    executor = RayExecutor(plan.scale, plan.model)
     try:
         if plan.sync_probe != "none" and not executor.shares_temporary_files():
             unseen = (
@@ -55,10 +55,3 @@ def opened(plan: AuditPlan) -> Iterator[tuple[Executor, AuditPlan]]:
         yield executor, plan
     finally:
         executor.close()
-
-
-def _gpus(arguments: Mapping[str, Any]) -> int:
-    """How many GPUs an engine with these arguments takes."""
-    sizes = [arguments.get(name) for name in ("tensor_parallel_size", "pipeline_parallel_size")]
-    tensor, pipeline = (size if isinstance(size, int) and size > 0 else 1 for size in sizes)
-    return tensor * pipeline

@@ -54,14 +54,13 @@ class RayExecutor:
     Args:
         scale: how many, and where.
         model: directory of the checkpoint, which every node must have.
-        gpus: of each replica where the cluster has any.
 
     Raises:
         UsageError: the cluster has no room for as many.
         EngineError: there is no cluster at the address, or it does not answer.
     """
 
-    def __init__(self, scale: Scale, model: Path, *, gpus: int) -> None:
+    def __init__(self, scale: Scale, model: Path) -> None:
         self.replicas = scale.replicas
         self._model = model.absolute()
         self._joined = not ray.is_initialized()
@@ -71,7 +70,7 @@ class RayExecutor:
         try:
             each = {"CPU": float(scale.cpus)}
             if ray.cluster_resources().get("GPU", 0):
-                each["GPU"] = float(gpus)
+                each["GPU"] = 1.0  # forced replay drives an engine in one process, on one device
             self._each = each
             self.arms_at_once = _arms_at_once(scale.replicas, each)
             self._reserve()
