@@ -100,6 +100,14 @@ class Bench:
         return np.array([sample.group for sample in self.samples], dtype=np.int64)
 
     @cached_property
+    def by_prompt(self) -> dict[int, list[int]]:
+        """Indices of the samples with a reward, by the number of their prompt."""
+        found: dict[int, list[int]] = {}
+        for index in np.flatnonzero(np.isfinite(self.values)).tolist():
+            found.setdefault(self.samples[index].group, []).append(index)
+        return found
+
+    @cached_property
     def levels(self) -> NDArray[np.float64]:
         """The different rewards that were seen, ascending."""
         seen = np.sort(self.values[np.isfinite(self.values)])

@@ -164,8 +164,11 @@ def _of_reference(bench: Bench, says: Sequence[bool | None], slack: float) -> St
     if not varies and right <= bar + slack:
         right = float("nan")
     groups = {}
+    wrong_of: dict[int, list[int]] = {}
+    for i in wrong:
+        wrong_of.setdefault(bench.samples[i].group, []).append(i)
     for group in dict.fromkeys(bench.groups.tolist()):
-        own = _median(bench.values[[i for i in wrong if bench.samples[i].group == group]])
+        own = _median(bench.values[wrong_of.get(group, [])])
         groups[group] = max(bar, own) if varies and own <= middle else bar
     apart = tuple(i for i in chosen if not varies or bench.values[i] > groups[bench.samples[i].group] + slack)
     return Stakes(Reads.REFERENCE, right, bar, groups, slack, wrong, apart)
@@ -204,9 +207,8 @@ def _median(values: np.typing.NDArray[np.float64]) -> float:
 
 def _medians(bench: Bench, wrong: Sequence[int]) -> dict[int, float]:
     """Of each prompt's wrong samples, or of all of them where none is surely wrong."""
-    found = {}
     surely = set(wrong)
-    for group in dict.fromkeys(bench.groups.tolist()):
-        members = [i for i, number in enumerate(bench.groups.tolist()) if number == group]
-        found[group] = _median(bench.values[[i for i in members if i in surely] or members])
-    return {group: value for group, value in found.items() if np.isfinite(value)}
+    return {
+        group: _median(bench.values[[i for i in members if i in surely] or members])
+        for group, members in bench.by_prompt.items()
+    }

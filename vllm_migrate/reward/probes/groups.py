@@ -29,7 +29,9 @@ def examine(bench: Bench) -> Check:
     """Share of prompts that tie."""
     if not any(sample.sampled for sample in bench.samples):
         return Check(NAME, Outcome.NOT_APPLICABLE, "no policy wrote the completions")
-    groups = _groups(bench)
+    groups = {
+        number: bench.values[members] for number, members in bench.by_prompt.items() if len(members) > 1
+    }
     if not groups:
         return Check(NAME, Outcome.NOT_APPLICABLE, "no prompt has two completions to compare")
     if len(groups) < FEWEST:
@@ -65,15 +67,6 @@ def examine(bench: Bench) -> Check:
         parts=parts,
         advice=advice,
     )
-
-
-def _groups(bench: Bench) -> dict[int, np.typing.NDArray[np.float64]]:
-    """Finite rewards by prompt, of prompts with two or more."""
-    found: dict[int, list[float]] = {}
-    for group, value in zip(bench.groups.tolist(), bench.values.tolist(), strict=True):
-        if math.isfinite(value):
-            found.setdefault(group, []).append(value)
-    return {group: np.array(values) for group, values in found.items() if len(values) > 1}
 
 
 def _predicted(bench: Bench, groups: list[np.typing.NDArray[np.float64]]) -> dict[str, float]:
@@ -114,7 +107,7 @@ def _examples(bench: Bench, ties: list[int]) -> tuple[Example, ...]:
     """One completion of each of the first prompts that tie."""
     found = []
     for number in ties[:_MOST_EXAMPLES]:
-        members = [i for i, group in enumerate(bench.groups.tolist()) if group == number]
+        members = bench.by_prompt[number]
         sample, value = bench.samples[members[0]], bench.scores[members[0]].value
         change = f"all {len(members)} completions of this prompt earn this"
         found.append(Example(change, None, value, sample.completion[:_SHOWN], sample.prompt[-_SHOWN:]))

@@ -10,8 +10,6 @@ times TRL's epsilon. Also told: the number of distinct rewards, and the median s
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
@@ -28,13 +26,9 @@ _MOST_EXAMPLES = 3
 
 def examine(bench: Bench) -> Check:
     """Share of groups whose differences are blown up."""
-    by_group: dict[int, list[int]] = {}
-    for index, group in enumerate(bench.groups.tolist()):
-        if math.isfinite(bench.values[index]):
-            by_group.setdefault(group, []).append(index)
     spreads = {
         group: float(np.std(bench.values[members]))
-        for group, members in by_group.items()
+        for group, members in bench.by_prompt.items()
         if len(members) > 1 and np.ptp(bench.values[members]) > TIE
     }
     levels = len(bench.levels)
@@ -65,7 +59,7 @@ def examine(bench: Bench) -> Check:
         count=len(spreads),
         counted="prompts",
         limits=limits,
-        worst=tuple(_example(bench, by_group[group]) for group in small[:_MOST_EXAMPLES]),
+        worst=tuple(_example(bench, bench.by_prompt[group]) for group in small[:_MOST_EXAMPLES]),
         advice=advice if outcome is not Outcome.PASS else "",
     )
 

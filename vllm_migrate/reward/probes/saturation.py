@@ -89,9 +89,7 @@ def examine(bench: Bench) -> Check:
 
 def _tying(bench: Bench) -> float:
     """Share of prompts whose samples all earn the same."""
-    groups = bench.groups[np.isfinite(bench.values)]
-    values = bench.values[np.isfinite(bench.values)]
-    return float(np.mean([np.ptp(values[groups == group]) <= TIE for group in np.unique(groups)]))
+    return float(np.mean([np.ptp(bench.values[members]) <= TIE for members in bench.by_prompt.values()]))
 
 
 def _others_earn_less(bench: Bench) -> bool:
