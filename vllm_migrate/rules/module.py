@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from vllm_migrate.files.python import parse_python
 from vllm_migrate.resolve.syntax import Syntax
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import PurePosixPath
+
+    from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.files.positions import SourceText
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
@@ -36,6 +42,10 @@ class Module:
                 self.names.update(a.asname or a.name.partition(".")[0] for a in statement.names)
             else:
                 self.names.update(_assigned(statement))
+
+    def calls(self) -> list[ast.Call]:
+        """All calls, outer ones first."""
+        return self._syntax.all(ast.Call)
 
     def around(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around a node, innermost first."""
@@ -75,6 +85,24 @@ class Module:
             if found:
                 return found[0] if len(found) == 1 else None
         return None
+
+
+@lru_cache(maxsize=1)
+def parsed_module(path: PurePosixPath, source: bytes) -> tuple[Module, SourceText]:
+    """A file's module and its text; the last one is kept, as rules ask about the same file in turn.
+
+    Raises:
+        InputError: where it can't be parsed.
+    """
+    parsed = parse_python(path, source)
+    return Module(parsed.module), parsed.text
+
+
+def found_again(file: FileFacts, call: Call) -> tuple[Module, ast.Call] | None:
+    """The node of a call that was located, and the module around it; None where no node has its place."""
+    module, text = parsed_module(file.path, file.source)
+    node = next((one for one in module.calls() if text.span(one) == call.span), None)
+    return None if node is None else (module, node)
 
 
 def _running(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety, WrapInMain
 from vllm_migrate.facts.model import Subject
-from vllm_migrate.files.python import parse_python
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.module import parsed_module
 from vllm_migrate.rules.processes.spawned import why_spawned
 
 if TYPE_CHECKING:
@@ -111,9 +111,9 @@ class MissingMainGuard(Rule):
 
 def _wrap(file: FileFacts, span: Span) -> tuple[Edit, ...]:
     """The edit that wraps from the top-level statement around the span on."""
-    parsed = parse_python(file.path, file.source)
-    for statement in parsed.module.body:
-        place = parsed.text.span(statement)
+    module, text = parsed_module(file.path, file.source)
+    for statement in module.tree.body:
+        place = text.span(statement)
         if place.start <= span.start and span.end <= place.end:
             return (WrapInMain(place),)
     return ()

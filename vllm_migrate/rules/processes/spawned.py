@@ -11,12 +11,12 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.python import parse_python
-from vllm_migrate.rules.module import Module
+from vllm_migrate.rules.module import parsed_module
 
 if TYPE_CHECKING:
     from vllm_migrate.files.located import Call, FileFacts
     from vllm_migrate.rules.base import Context
+    from vllm_migrate.rules.module import Module
 
 _METHOD = "VLLM_WORKER_MULTIPROC_METHOD"
 _SET = re.compile(rb"VLLM_WORKER_MULTIPROC_METHOD[\"'\])\s:=,]{1,8}[\"']?spawn\b")
@@ -36,12 +36,11 @@ def why_spawned(file: FileFacts, call: Call, context: Context) -> str:
         return f"{_METHOD} is spawn"
     if context.mentions is not None and context.mentions.matches(_SET):
         return f"the project sets {_METHOD} to spawn"
-    parsed = parse_python(file.path, file.source)
-    module = Module(parsed.module)
+    module, _ = parsed_module(file.path, file.source)
     line = file.source.count(b"\n", 0, call.span.start) + 1
     run = _called_before(module, line)
-    for node in ast.walk(parsed.module):
-        if not isinstance(node, ast.Call) or not _uses_cuda(node, module):
+    for node in module.calls():
+        if not _uses_cuda(node, module):
             continue
         scope = module.scope(node)
         if node.lineno < line if scope is module.tree else getattr(scope, "name", "") in run:
@@ -53,11 +52,8 @@ def _called_before(module: Module, line: int) -> set[str]:
     """The names of functions that are called at module level above a line."""
     return {
         node.func.id
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.lineno < line
-        and module.scope(node) is module.tree
+        for node in module.calls()
+        if isinstance(node.func, ast.Name) and node.lineno < line and module.scope(node) is module.tree
     }
 
 

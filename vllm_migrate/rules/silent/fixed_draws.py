@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.python import parse_python
+from vllm_migrate.rules.module import parsed_module
 from vllm_migrate.rules.silent.held import held, is_confined
 from vllm_migrate.rules.silent.unset_parameters import REQUESTS, parameters_of, request_of
 
@@ -30,7 +30,7 @@ def needs_no_seed(file: FileFacts, call: Call, context: Context) -> bool:
     requests = [use for use in found.uses if use.attr in REQUESTS]
     if not requests:
         return False
-    text = parse_python(file.path, file.source).text
+    _, text = parsed_module(file.path, file.source)
     made = [_made(use, found) for use in requests]
     return all(
         node is not None and (given := params.get(text.span(node))) is not None and _is_fixed(given)

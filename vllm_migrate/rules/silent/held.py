@@ -7,15 +7,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.python import parse_python
 from vllm_migrate.resolve.usage import SYNC
-from vllm_migrate.rules.module import Module
+from vllm_migrate.rules.module import found_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.files.located import Call, FileFacts
     from vllm_migrate.rules.base import Context
+    from vllm_migrate.rules.module import Module
 
 _BUILDERS = frozenset({"from_engine_args", "from_vllm_config"})
 _HARMLESS = frozenset(
@@ -65,14 +65,10 @@ def held(file: FileFacts, call: Call) -> Held | None:
     Arguments of an engine count as the engine where they are handed to `from_engine_args` in the same
     function.
     """
-    parsed = parse_python(file.path, file.source)
-    node = next(
-        (n for n in ast.walk(parsed.module) if isinstance(n, ast.Call) and parsed.text.span(n) == call.span),
-        None,
-    )
-    if node is None:
+    again = found_again(file, call)
+    if again is None:
         return None
-    module = Module(parsed.module)
+    module, node = again
     places: list[str] = []
     uses, escapes = _followed(node, module, places, 0)
     return Held(module, node, tuple(uses), escapes, next(iter(places), ""))

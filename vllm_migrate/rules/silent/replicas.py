@@ -7,13 +7,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.python import parse_python
-from vllm_migrate.rules.module import Module
+from vllm_migrate.rules.module import found_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.rules.module import Module
 
 # Best first: what tells replicas apart whatever else there is comes before what counts processes.
 _RANKS = (
@@ -57,15 +57,11 @@ def read_replicas(file: FileFacts, call: Call) -> Replicas:
     Engines of one tensor-parallel group under `external_launcher` have to agree on their seed, so that
     their ranks are divided by the size of the group.
     """
-    parsed = parse_python(file.path, file.source)
     signs = _SIGNS.search(file.source) is not None
-    node = next(
-        (n for n in ast.walk(parsed.module) if isinstance(n, ast.Call) and parsed.text.span(n) == call.span),
-        None,
-    )
-    if node is None:
+    again = found_again(file, call)
+    if again is None:
         return Replicas("", signs)
-    module = Module(parsed.module)
+    module, node = again
     if any(isinstance(a, ast.If) and _ONE_ONLY.search(ast.unparse(a.test)) for a in module.around(node)):
         return Replicas("", expected=False)
     found = "" if call.open_ended else _loop_index(node, module) or _named(node, module)

@@ -6,8 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.python import parse_python
-from vllm_migrate.rules.module import Module
+from vllm_migrate.rules.module import found_again
 
 if TYPE_CHECKING:
     from vllm_migrate.files.located import Call, FileFacts
@@ -25,19 +24,18 @@ def is_idle(file: FileFacts, call: Call) -> bool:
     """
     if _UNFINISHED not in file.source:
         return False
-    parsed = parse_python(file.path, file.source)
-    module = Module(parsed.module)
-    for node in ast.walk(parsed.module):
-        if not isinstance(node, ast.Call) or parsed.text.span(node) != call.span:
-            continue
-        within: ast.AST = node
-        for above in module.around(node):
-            if isinstance(above, ast.If) and within is not above.test:
-                negated = isinstance(above.test, ast.UnaryOp) and isinstance(above.test.op, ast.Not)
-                asked = above.test.operand if isinstance(above.test, ast.UnaryOp) else above.test
-                if _asks_for_unfinished(asked) and (within in above.body) is negated:
-                    return True
-            within = above
+    again = found_again(file, call)
+    if again is None:
+        return False
+    module, node = again
+    within: ast.AST = node
+    for above in module.around(node):
+        if isinstance(above, ast.If) and within is not above.test:
+            negated = isinstance(above.test, ast.UnaryOp) and isinstance(above.test.op, ast.Not)
+            asked = above.test.operand if isinstance(above.test, ast.UnaryOp) else above.test
+            if _asks_for_unfinished(asked) and (within in above.body) is negated:
+                return True
+        within = above
     return False
 
 
