@@ -6,14 +6,12 @@ import re
 import shutil
 from pathlib import Path
 
-from packaging.version import Version
-
 from vllm_migrate.engines import catalogue
-from vllm_migrate.engines.catalogue import FIRST_V1_ONLY, EngineSpec, parse_spec
+from vllm_migrate.engines.catalogue import EngineSpec, parse_spec
 from vllm_migrate.engines.devices import default_device
 from vllm_migrate.engines.endpoint.find import endpoint, is_url
 from vllm_migrate.engines.environment import EngineEnvironment, read_manifest, write_manifest
-from vllm_migrate.engines.interpreter import SCHEME, ask, engine_at
+from vllm_migrate.engines.interpreter import SCHEME, Interpreter, ask, engine_at
 from vllm_migrate.engines.paths import engines_root
 from vllm_migrate.engines.provision import directory_of
 from vllm_migrate.errors import ProvisionError, UsageError
@@ -87,7 +85,7 @@ def register(name: str, python: Path) -> EngineEnvironment:
         ProvisionError: no interpreter there, or no vLLM in it.
     """
     found = ask(python)
-    spec, directory = _place(name, found.release, found.device)
+    spec, directory = _place(name, found)
     directory.mkdir(parents=True, exist_ok=True)
     engine = found.environment(name, spec.generation, directory)
     write_manifest(directory, engine)
@@ -105,7 +103,8 @@ def remove(engine: EngineEnvironment) -> None:
     shutil.rmtree(doomed)
 
 
-def _place(name: str, release: str, device: str) -> tuple[EngineSpec, Path]:
+def _place(name: str, found: Interpreter) -> tuple[EngineSpec, Path]:
+    release = found.release
     try:
         spec = parse_spec(name)
     except UsageError:
@@ -113,15 +112,14 @@ def _place(name: str, release: str, device: str) -> tuple[EngineSpec, Path]:
             raise UsageError(
                 f"{name!r} can't be an engine's name", hint="use letters, digits, - and _"
             ) from None
-        generation = "v1" if Version(release) >= FIRST_V1_ONLY else "v0"
-        return EngineSpec(generation, release), engines_root() / name
+        return EngineSpec(found.generation, release), engines_root() / name
     if "@" in name and spec.version != release:
         raise UsageError(f"{name} was asked for, but the environment has vLLM {release}")
-    if (spec.generation == "v1") != (Version(release) >= FIRST_V1_ONLY):
+    if spec.generation != found.generation:
         raise UsageError(
             f"{name} was asked for, but the environment has vLLM {release}, which is not that engine"
         )
-    directory = directory_of(spec, device)
+    directory = directory_of(spec, found.device)
     if (directory / "bin").is_dir():
         raise UsageError(f"{name} is already installed", hint=f"vllm-migrate engines remove {name}")
     return EngineSpec(spec.generation, release), directory
