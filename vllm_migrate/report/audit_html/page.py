@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from vllm_migrate.report.audit_html import plots
 from vllm_migrate.report.audit_html.bands import band_table
+from vllm_migrate.report.audit_html.document import document, style_of
 from vllm_migrate.report.audit_html.figures import figures
 from vllm_migrate.report.audit_html.gates import gates
 from vllm_migrate.report.audit_html.ladder import ladder_section
-from vllm_migrate.report.audit_html.markup import text
 from vllm_migrate.report.audit_html.metrics import metrics_section
 from vllm_migrate.report.audit_html.pieces import section
 from vllm_migrate.report.audit_html.provenance import limits, provenance
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
     from vllm_migrate.audit.result import Arm, AuditResult
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _ARM_CSS = {
     "reference": "arm-reference",
     "noise-floor": "arm-floor",
@@ -45,11 +43,7 @@ def render_html(result: AuditResult) -> str:
     """
     css = _css_of(result.arms)
     swatches = {arm.name: plots.swatch(css[arm.name]) for arm in result.arms}
-    style = (
-        resources.files("vllm_migrate.report.audit_html").joinpath("style.css").read_text(encoding="utf-8")
-    )
-    reward_parts, extra = _reward_check(result)
-    title = f"vllm-migrate audit: {verdict_word(result.verdict)}"
+    reward_itself, extra = _reward_check(result)
     sections = [
         head(result),
         facts(result),
@@ -59,30 +53,24 @@ def render_html(result: AuditResult) -> str:
         section("Where the divergence is", figures(result, css, swatches) + band_table(result.bands)),
         worst_section(result),
         reward_section(result.reward, (plots.swatch("arm-reference"), plots.swatch("arm-candidate"))),
-        *reward_parts,
+        reward_itself,
         sync_section(result.sync),
         speed_section(result.speed),
         metrics_section(result, swatches),
         provenance(result, swatches),
         limits(result),
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"/>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n'
-        f"<title>{text(title)}</title>\n<style>\n{style}{extra}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in sections if part)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    title = f"vllm-migrate audit: {verdict_word(result.verdict)}"
+    return document(title, style_of("audit_html") + extra, sections)
 
 
-def _reward_check(result: AuditResult) -> tuple[list[str], str]:
-    """The sections on the reward itself, and the styles that they need."""
+def _reward_check(result: AuditResult) -> tuple[str, str]:
+    """The section on the reward itself, and the styles that it needs."""
     if result.reward_check is None:
-        return [], ""
-    from vllm_migrate.report.reward_html.in_audit import sections, style  # noqa: PLC0415 - few audits have it
+        return "", ""
+    from vllm_migrate.report.reward_html.in_audit import check_section  # noqa: PLC0415 - few audits have it
 
-    return sections(result.reward_check), style()
+    return check_section(result.reward_check), style_of("reward_html")
 
 
 def _css_of(arms: Sequence[Arm]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from vllm_migrate.report.audit_html.markup import text
@@ -15,18 +14,12 @@ if TYPE_CHECKING:
     from vllm_migrate.reward.outcome import RewardReport
 
 
-def sections(report: RewardReport) -> list[str]:
-    """One section."""
+def check_section(report: RewardReport) -> str:
+    """The section."""
     said = (
         f"{headline(report)}. Asked about {basis(report)}: {tally(report)}."
         if report.checks
         else headline(report)
     )
     head = f"<p>{verdict_mark(report.verdict)} {text(said[:1].upper() + said[1:])}</p>"
-    return [section("The reward itself", head + probe_table(report) + finding_list(report))]
-
-
-def style() -> str:
-    """What the audit's own style sheet lacks."""
-    sheet = resources.files("vllm_migrate.report.reward_html").joinpath("style.css")
-    return sheet.read_text(encoding="utf-8")
+    return section("The reward itself", head + probe_table(report) + finding_list(report))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import TYPE_CHECKING
 
+from vllm_migrate.report.audit_html.document import document, style_of
 from vllm_migrate.report.audit_html.markup import text, visible
-from vllm_migrate.report.audit_html.page import POLICY
 from vllm_migrate.report.audit_html.pieces import definitions, verdict_mark
 from vllm_migrate.report.numbers import seconds
 from vllm_migrate.report.reward_html.findings import findings
@@ -25,32 +24,9 @@ def render_html(report: RewardReport) -> str:
         report: what was found; where nothing could be examined (`verdict` is None) the page says why.
     """
     word = "COULD NOT JUDGE" if report.verdict is None else report.verdict.value
-    parts = [_head(report), _facts(report), *sections(report)]
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"/>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n'
-        f"<title>{text(f'vllm-migrate reward: {word}')}</title>\n<style>\n{style()}</style>\n"
-        "</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</main>\n</body>\n</html>\n"
-    )
-
-
-def sections(report: RewardReport) -> list[str]:
-    """What follows the head: pictures, the table of probes, the findings."""
-    return [plots(report), probes(report), findings(report)]
-
-
-def style() -> str:
-    """The audit's style sheet, and what a reward's page has more."""
-    sheets = (
-        ("vllm_migrate.report.audit_html", "style.css"),
-        ("vllm_migrate.report.reward_html", "style.css"),
-    )
-    return "".join(
-        resources.files(where).joinpath(name).read_text(encoding="utf-8") for where, name in sheets
-    )
+    parts = [_head(report), _facts(report), plots(report), probes(report), findings(report)]
+    style = style_of("audit_html") + style_of("reward_html")
+    return document(f"vllm-migrate reward: {word}", style, parts)
 
 
 def _head(report: RewardReport) -> str:
