@@ -38,12 +38,13 @@ class Backend(ABC):
         """What came up, read from the live objects."""
 
     @abstractmethod
-    def tokenize(self, texts: list[str]) -> list[list[int]]:
-        """Token ids of each text, as the engine itself would make them (special tokens added)."""
-
-    @abstractmethod
     def tokenizer(self) -> Any:
         """The tokenizer in use, in transformers' form."""
+
+    def tokenize(self, texts: list[str]) -> list[list[int]]:
+        """Token ids of each text, special tokens added, as the engine itself does for text prompts."""
+        tokenizer = self.tokenizer()
+        return [list(tokenizer(text)["input_ids"]) for text in texts]
 
     @abstractmethod
     def generate(self, request: GenerateRequest, progress: Progress) -> list[RolloutRecord]:

@@ -47,11 +47,6 @@ class ScoringBackend(Backend):
             progress(start + len(places), len(open_))
         return [record for record in records if record is not None]
 
-    def tokenize(self, texts: list[str]) -> list[list[int]]:
-        """Token ids of each text, special tokens added."""
-        tokenizer = self.tokenizer()
-        return [list(tokenizer(text)["input_ids"]) for text in texts]
-
     def generate(self, request: GenerateRequest, progress: Progress) -> list[RolloutRecord]:
         """Refused."""
         del request, progress

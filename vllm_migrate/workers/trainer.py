@@ -86,11 +86,6 @@ class Trainer(Backend):
             peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
 
-    def tokenize(self, texts: list[str]) -> list[list[int]]:
-        """Token ids by the checkpoint's tokenizer, special tokens added."""
-        tokenizer = self.tokenizer()
-        return [list(tokenizer(text)["input_ids"]) for text in texts]
-
     def tokenizer(self) -> Any:
         """The checkpoint's."""
         from transformers import AutoTokenizer

@@ -128,11 +128,6 @@ class VllmBackend(Backend):
             peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
 
-    def tokenize(self, texts: list[str]) -> list[list[int]]:
-        """Token ids of each text, special tokens added as the engine does for text prompts."""
-        tokenizer = self.tokenizer()
-        return [list(tokenizer(text)["input_ids"]) for text in texts]
-
     def tokenizer(self) -> Any:
         """The engine's own."""
         tokenizer = self.llm.get_tokenizer()
