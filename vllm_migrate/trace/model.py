@@ -104,8 +104,8 @@ class Trace:
         noise_floor: logprobs of the A/A replay, aligned with `rollouts`; empty where there was none.
         probe: rollouts under the semantic probe's profile, on some of the prompts.
         probe_noise_floor: aligned with `probe`.
-        greedy: the engine's greedy completions of some of the prompts, one each.
         free: what the engine sampled itself, where `rollouts` are another engine's tokens.
+        greedy: the engine's greedy completions of some of the prompts, one each.
     """
 
     provenance: Provenance

@@ -21,8 +21,8 @@ def start(request: LoadRequest) -> Classifier:
     """Load the checkpoint. `engine_args` may hold `dtype` (default: the checkpoint's own) and `device`.
 
     Raises:
-        WorkerError: "unsupported" for other arguments, "start" where the checkpoint is no classifier or
-            lacks a head, which transformers would fill with random numbers.
+        WorkerError: "unsupported" for other arguments, "start" where transformers can't load the checkpoint,
+            "input" where it lacks a head, which transformers would fill with random numbers.
     """
     import torch
     import transformers

@@ -8,6 +8,7 @@ in float32.
 from __future__ import annotations
 
 import resource
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from .backend import WorkerError
@@ -66,13 +67,13 @@ class _Pooling(ScoringBackend):
         """As the engine says."""
         return int(self.config.model_config.max_model_len)
 
+    @abstractmethod
     def model(self) -> Any:
         """The torch module that runs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pooling_settings(self) -> dict[str, Any]:
         """What stands behind the head, from live objects."""
-        raise NotImplementedError
 
     def loaded(self) -> Loaded:
         """What came up, read from the live objects."""
@@ -155,9 +156,8 @@ class PoolingV1(_Pooling):
         """The activation of the pooler's head for whole texts, by its class."""
         model = self.config.model_config
         pooler = getattr(self.model(), "pooler", None)
-        pooler = getattr(pooler, "poolers_by_task", {}).get(
-            "classify", pooler
-        )  # where it serves several tasks
+        # A model that serves several tasks has a pooler for each.
+        pooler = getattr(pooler, "poolers_by_task", {}).get("classify", pooler)
         names = [type(module).__name__ for module in (pooler.modules() if pooler is not None else ())]
         labels = int(getattr(model.hf_config, "num_labels", 0) or 0)
         known = {

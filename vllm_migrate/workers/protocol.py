@@ -54,8 +54,10 @@ class Loaded:
     """What came up. Asserted from live objects, not from environment variables.
 
     Attributes:
-        engine_class: "vllm.engine.llm_engine.LLMEngine" or "vllm.v1.engine.llm_engine.LLMEngine".
-        runner: "v0", "v1-model-runner", "v2-model-runner" or "transformers".
+        engine_class: "vllm.engine.llm_engine.LLMEngine" or "vllm.v1.engine.llm_engine.LLMEngine"; the model's
+            class where transformers runs it, the protocol in words of a server.
+        runner: "v0", "v1-model-runner", "v2-model-runner" or "transformers"; "endpoint" for a server, the
+            model's class for a reward model in a pooling engine.
         version: the engine's own version string.
         settings: effective values: logprobs_mode, enable_prefix_caching, enable_chunked_prefill,
             async_scheduling, dtype, head_dtype, max_model_len, max_num_seqs, max_num_batched_tokens,
