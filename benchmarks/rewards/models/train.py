@@ -10,25 +10,22 @@ target 0.5. One thread, fixed seeds: two runs with the same versions on one mach
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import math
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[3] / "fixtures"))
+
 import torch
 from lessons import BALANCED, CONFOUNDED, MOST, Author, question
-from safetensors.torch import save_file
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from task import END
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from train_model import byte_level, learning_rate, write_checkpoint
 from transformers import Qwen2Config, Qwen2ForSequenceClassification
 
 LOGGER = logging.getLogger("train")
-END = "<|endoftext|>"
-_QWEN2_SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 CONFIG = {
     "architectures": ["Qwen2ForSequenceClassification"],
     "model_type": "qwen2",
@@ -54,16 +51,6 @@ CONFIG = {
     "label2id": {"LABEL_0": 0},
     "torch_dtype": "float32",
 }
-TOKENIZER_CONFIG = {
-    "tokenizer_class": "Qwen2Tokenizer",
-    "add_prefix_space": False,
-    "bos_token": None,
-    "eos_token": END,
-    "pad_token": END,
-    "unk_token": None,
-    "model_max_length": 1024,
-    "clean_up_tokenization_spaces": False,
-}
 
 
 @dataclass(frozen=True)
@@ -85,16 +72,8 @@ class Recipe:
 
 
 def build_tokenizer(vocabulary: int) -> Tokenizer:
-    """Byte-level BPE with Qwen2's splitting, fitted to the task's own text."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_QWEN2_SPLIT), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
+    """Byte-level BPE, fitted to the task's own text."""
+    tokenizer = byte_level(models.BPE())
     author = Author(1)
     texts = [
         question(pair_noun) + author.completion(str(turn % 9 + 1), turn % 9)
@@ -121,14 +100,6 @@ def rewards(model: Qwen2ForSequenceClassification, tokenizer: Tokenizer, texts: 
     return model.score(hidden[torch.arange(len(rows)), last]).squeeze(-1)
 
 
-def rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, cosine decay."""
-    if step < recipe.warm_up:
-        return recipe.learning_rate * (step + 1) / recipe.warm_up
-    done = (step - recipe.warm_up) / max(1, recipe.steps - recipe.warm_up)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-
-
 def train(recipe: Recipe, tokenizer: Tokenizer, kind: str) -> Qwen2ForSequenceClassification:
     """Fit a model to one kind of pairs."""
     torch.manual_seed(recipe.seed)
@@ -138,7 +109,7 @@ def train(recipe: Recipe, tokenizer: Tokenizer, kind: str) -> Qwen2ForSequenceCl
     right = []
     for step in range(recipe.steps):
         for group in optimizer.param_groups:
-            group["lr"] = rate(recipe, step)
+            group["lr"] = learning_rate(step, recipe.steps, peak=recipe.learning_rate, warm_up=recipe.warm_up)
         grown = min(1.0, max(0.0, (step / recipe.steps - recipe.short) / recipe.growth))
         pairs = [author.pair(kind, round(grown * MOST)) for _ in range(recipe.pairs)]
         texts = [pair.prompt + pair.first for pair in pairs] + [pair.prompt + pair.second for pair in pairs]
@@ -163,17 +134,6 @@ def train(recipe: Recipe, tokenizer: Tokenizer, kind: str) -> Qwen2ForSequenceCl
     return model.eval()
 
 
-def write(output: Path, model: Qwen2ForSequenceClassification, tokenizer: Tokenizer) -> None:
-    """Write what transformers 4.51 to 5.x and vLLM read."""
-    output.mkdir(parents=True, exist_ok=True)
-    for name, content in (("config.json", CONFIG), ("tokenizer_config.json", TOKENIZER_CONFIG)):
-        (output / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    tokenizer.save(str(output / "tokenizer.json"))
-    state = {name: value.detach().contiguous() for name, value in sorted(model.state_dict().items())}
-    save_file(state, output / "model.safetensors", metadata={"format": "pt"})
-    (output / "model.safetensors").chmod(0o644)  # save_file makes it readable by its owner alone
-
-
 def main() -> None:
     """Train and write."""
     parser = argparse.ArgumentParser(
@@ -188,7 +148,9 @@ def main() -> None:
     torch.use_deterministic_algorithms(mode=True)
     tokenizer = build_tokenizer(CONFIG["vocab_size"])
     model = train(Recipe(steps=arguments.steps), tokenizer, arguments.kind)
-    write(arguments.output or Path(__file__).resolve().parent / arguments.kind, model, tokenizer)
+    state = {name: value.detach().contiguous() for name, value in sorted(model.state_dict().items())}
+    output = arguments.output or Path(__file__).resolve().parent / arguments.kind
+    write_checkpoint(output, CONFIG, state, tokenizer)
 
 
 if __name__ == "__main__":
