@@ -8,10 +8,9 @@ says what it found.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
 
 from vllm_migrate.audit.result import Verdict
-from vllm_migrate.report.junit_xml import attribute, case, document, suite
+from vllm_migrate.report.junit_xml import document, ended, suite
 from vllm_migrate.report.numbers import estimated, in_unit, interval, limit, number
 from vllm_migrate.report.part_words import invariant_figure, invariant_name
 from vllm_migrate.report.reward_junit import reward_suite
@@ -94,12 +93,5 @@ def _by_verdict(verdict: Verdict, name: str, place: str, kind: str, lines: list[
 
 def _ended(outcome: str, name: str, place: str, kind: str, lines: list[str]) -> Case:
     """A case with what is to be said of it; the first line is its message."""
-    text = escape("\n".join(printable(line) for entry in lines for line in entry.splitlines()))
-    first = attribute(lines[0].partition("\n")[0])
-    if outcome == "passed":
-        body = f"<system-out>{text}</system-out>" if text else ""
-    elif outcome == "skipped":
-        body = f"<skipped message={first}/>"
-    else:
-        body = f"<{outcome} type={attribute(kind)} message={first}>{text}</{outcome}>"
-    return outcome, case(name, place, body)
+    said = [printable(line) for entry in lines for line in entry.splitlines()]
+    return ended(outcome, name, place, kind, said or [""])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 from vllm_migrate.report.style import printable
 
@@ -19,6 +19,27 @@ def case(name: str, classname: str, body: str) -> str:
     """One test case; `body` is markup."""
     head = f"    <testcase name={attribute(name)} classname={attribute(classname)}"
     return f"{head}>{body}</testcase>\n" if body else f"{head}/>\n"
+
+
+def ended(outcome: str, name: str, classname: str, kind: str, lines: list[str]) -> Case:
+    """A case with what is to be said of it.
+
+    Args:
+        outcome: what it ends as.
+        name: of the case.
+        classname: of the case.
+        kind: the type of a failure or an error.
+        lines: what is said, of characters that XML can hold; the first is the message.
+    """
+    text = escape("\n".join(lines))
+    message = attribute(lines[0])
+    if outcome == "passed":
+        body = f"<system-out>{text}</system-out>" if text else ""
+    elif outcome == "skipped":
+        body = f"<skipped message={message}/>"
+    else:
+        body = f"<{outcome} type={attribute(kind)} message={message}>{text}</{outcome}>"
+    return outcome, case(name, classname, body)
 
 
 def suite(name: str, cases: list[Case]) -> Suite:

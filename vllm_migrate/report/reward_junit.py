@@ -7,10 +7,9 @@ what does not apply, could not be judged or is switched off is skipped.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
 
 from vllm_migrate.audit.verdict import Verdict
-from vllm_migrate.report.junit_xml import attribute, case, document, suite
+from vllm_migrate.report.junit_xml import document, ended, suite
 from vllm_migrate.report.reward_words import (
     basis,
     change_of,
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 _NAME = "vllm-migrate.reward"
 _EXAMPLES = 3
 _BUT = {Outcome.WARN: "warning", Outcome.FAIL: "fails, and does not gate"}
-_QUOTED = 400
+_QUOTED, _LONGEST = 400, 4000
 
 
 def render_junit(report: RewardReport) -> str:
@@ -78,13 +77,4 @@ def _check(check: Check, place: str, *, gates: bool = True) -> Case:
 
 def _ended(outcome: str, name: str, place: str, kind: str, lines: list[str]) -> Case:
     """A case with what is to be said of it; the first line is its message."""
-    said = [shown(line, longest=4000) for line in lines]
-    text = escape("\n".join(said))
-    first = attribute(said[0])
-    if outcome == "passed":
-        body = f"<system-out>{text}</system-out>"
-    elif outcome == "skipped":
-        body = f"<skipped message={first}/>"
-    else:
-        body = f"<{outcome} type={attribute(kind)} message={first}>{text}</{outcome}>"
-    return outcome, case(name, place, body)
+    return ended(outcome, name, place, kind, [shown(line, longest=_LONGEST) for line in lines])
