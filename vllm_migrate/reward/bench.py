@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -12,7 +13,7 @@ import numpy as np
 from vllm_migrate.reward.outcome import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -178,6 +179,16 @@ class Bench:
     def some(self) -> list[int]:
         """Indices of samples with a reward, drawn evenly over prompts, at most `most`."""
         return self.drawn([i for i, value in enumerate(self.values) if np.isfinite(value)], "some")
+
+    def in_turn(self, indices: Iterable[int]) -> list[int]:
+        """All of them, the first of every prompt before the second of any."""
+        seen: Counter[int] = Counter()
+        turns = []
+        for index in indices:
+            group = self.samples[index].group
+            turns.append((seen[group], index))
+            seen[group] += 1
+        return [index for _, index in sorted(turns)]
 
     def drawn(self, indices: list[int], name: str) -> list[int]:
         """At most `most` of them, one of every prompt before a second of any."""

@@ -14,7 +14,6 @@ arXiv 2410.16184, calls hard).
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -72,13 +71,9 @@ def drawn(bench: Bench) -> list[int]:
     below = [index for index, value in enumerate(bench.values) if value < bench.top - TIE]
     half = bench.most // 2
     top = _evenly(bench.right, max(half, bench.most - len(below)))
-    seen: Counter[int] = Counter()
-    turns = []
-    for index in below:  # one of every prompt before a second of any
-        turns.append((seen[bench.samples[index].group], index))
-        seen[bench.samples[index].group] += 1
-    first = [index for turn, index in sorted(turns) if turn == 0]
-    rest = [index for turn, index in sorted(turns) if turn > 0]
+    turns = bench.in_turn(below)
+    prompts = len({bench.samples[index].group for index in below})
+    first, rest = turns[:prompts], turns[prompts:]
     left = bench.most - len(top)
     lower = _evenly(first, left) if len(first) >= left else [*first, *_evenly(rest, left - len(first))]
     return sorted([*top, *lower])
@@ -170,15 +165,13 @@ def by_length(bench: Bench, asked: Sequence[Asked]) -> set[int]:
     return found
 
 
-def examine_changes(
-    bench: Bench, name: str, changes: Sequence[Change], *, indices: Sequence[int] | None = None, advice: str
-) -> Check:
+def examine_changes(bench: Bench, name: str, changes: Sequence[Change], *, advice: str) -> Check:
     """The check of a probe whose question is whether rewards stay under `changes`.
 
     The outcome goes by the worst family: one kind of change that always moves the reward must not hide among
     ten that never do. It fails where the figure's whole interval is beyond the limit.
     """
-    asked = put(bench, changes, drawn(bench) if indices is None else indices)
+    asked = put(bench, changes, drawn(bench))
     if not asked:
         return Check(name, Outcome.NOT_APPLICABLE, "no completion offers anything to change")
     return _of_model(bench, name, asked, advice) if bench.model else _of_function(bench, name, asked, advice)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
+from vllm_migrate.reward.changes.cases import listed
 from vllm_migrate.reward.figures import share
 from vllm_migrate.reward.outcome import Check, Example, Outcome
 
@@ -174,7 +175,7 @@ def _concluded(
     if faults:
         said = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(3))
         where = list(dict.fromkeys(text.words if text.family not in _PLAIN else "" for text, _, _ in faults))
-        on = "" if "" in where else " on texts " + _listed(where)
+        on = "" if "" in where else " on texts " + listed(where)
         message = f"{said}{on}: {faults[0][2].fault[:_SHOWN]}"
         grave = any(text.usual or kind_of(score.fault) in _GRAVE for text, _, score in faults)
         outcome = Outcome.FAIL if grave else Outcome.WARN
@@ -201,11 +202,6 @@ def _concluded(
 
 
 _PLAIN = ("samples", "alone", "in batches")
-
-
-def _listed(words: Sequence[str]) -> str:
-    first = ", ".join(words[:3])
-    return first if len(words) <= 3 else f"{first} and {len(words) - 3} more"  # noqa: PLR2004 - three fit
 
 
 def _made(bench: Bench) -> tuple[list[tuple[Text, Sample, Score]], str]:
@@ -268,12 +264,7 @@ def _is_broadcast(alone: Sequence[tuple[Sample, Score]], together: Sequence[tupl
 
 def _spread(bench: Bench, most: int) -> list[Sample]:
     """Samples of different prompts first, also those without a reward."""
-    seen: Counter[int] = Counter()
-    ranked = []
-    for place, sample in enumerate(bench.samples):
-        ranked.append((seen[sample.group], place))
-        seen[sample.group] += 1
-    return [bench.samples[place] for _, place in sorted(ranked)[:most]]
+    return [bench.samples[index] for index in bench.in_turn(range(len(bench.samples)))[:most]]
 
 
 def _worst(faults: Sequence[tuple[Text, Sample, Score]]) -> tuple[Example, ...]:

@@ -190,8 +190,8 @@ def _line(bench: Bench, scored: dict[int, Opinion]) -> float:
 
 def _worst(bench: Bench, table: Table) -> tuple[Example, ...]:
     """Wrong ones that are paid and right ones that are not, in turn, of different prompts first."""
-    bought = _apart(bench, table.indices[~table.right & table.paid])
-    missed = _apart(bench, table.indices[table.right & ~table.paid])
+    bought = bench.in_turn(table.indices[~table.right & table.paid].tolist())
+    missed = bench.in_turn(table.indices[table.right & ~table.paid].tolist())
     chosen = [index for pair in zip(bought, missed, strict=False) for index in pair]
     chosen += [*bought[len(missed) :], *missed[len(bought) :]]
     found = []
@@ -210,17 +210,6 @@ def _worst(bench: Bench, table: Table) -> tuple[Example, ...]:
             )
         )
     return tuple(found)
-
-
-def _apart(bench: Bench, indices: NDArray[np.int64]) -> list[int]:
-    """One of every prompt before a second of any."""
-    seen: Counter[int] = Counter()
-    ranked = []
-    for index in indices.tolist():
-        group = bench.samples[index].group
-        ranked.append((seen[group], index))
-        seen[group] += 1
-    return [index for _, index in sorted(ranked)]
 
 
 PROBE = Probe(NAME, "Does an independent verifier agree on what is right?", examine, order=40)
