@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vllm_migrate.reward.figures import share
 from vllm_migrate.reward.outcome import Example
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from vllm_migrate.audit.verdict import Estimate
     from vllm_migrate.reward.sample import Sample
+
+T = TypeVar("T")
 
 SHOWN = 300
 _MOST_EXAMPLES = 5
@@ -57,10 +59,7 @@ def sizes(cases: Sequence[Case]) -> dict[str, int]:
 
 def examples(cases: Sequence[Case]) -> tuple[Example, ...]:
     """Five of the cases, one of every family first."""
-    first: dict[str, Case] = {}
-    for case in cases:
-        first.setdefault(case.family, case)
-    rest = [case for case in cases if first[case.family] is not case]
+    chosen = each_kind_first(cases, lambda case: case.family)
     return tuple(
         Example(
             case.words,
@@ -69,13 +68,29 @@ def examples(cases: Sequence[Case]) -> tuple[Example, ...]:
             shortened(case.sample.completion),
             case.sample.prompt[-SHOWN:],
         )
-        for case in [*first.values(), *rest][:_MOST_EXAMPLES]
+        for case in chosen[:_MOST_EXAMPLES]
     )
+
+
+def each_kind_first(ranked: Iterable[T], kind: Callable[[T], Hashable]) -> list[T]:
+    """All of them in their order, but the first of every kind before all others."""
+    first: list[T] = []
+    rest: list[T] = []
+    seen: set[Hashable] = set()
+    for one in ranked:
+        (rest if kind(one) in seen else first).append(one)
+        seen.add(kind(one))
+    return first + rest
 
 
 def shortened(text: str) -> str:
     """A text's begin and end."""
     return text if len(text) <= SHOWN else f"{text[: SHOWN // 2]} … {text[-SHOWN // 2 :]}"
+
+
+def ending(text: str) -> str:
+    """A text's end, where an answer stands."""
+    return text if len(text) <= SHOWN else f"… {text[-SHOWN:]}"
 
 
 def listed(words: Sequence[str]) -> str:

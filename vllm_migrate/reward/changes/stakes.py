@@ -154,7 +154,7 @@ def _of_reference(bench: Bench, says: Sequence[bool | None], slack: float) -> St
         for i, said in enumerate(says)
         if finite[i]
         and (bench.values[i] > middle or not varies)
-        and (said or (said is None and _names_it(bench.samples[i])))
+        and (said or (said is None and says_answer(bench.samples[i])))
     ]
     chosen = bench.drawn(say_it, "surely right")
     seen = [_median(bench.values[list(wrong)])]
@@ -174,7 +174,8 @@ def _of_reference(bench: Bench, says: Sequence[bool | None], slack: float) -> St
     return Stakes(Reads.REFERENCE, right, bar, groups, slack, wrong, apart)
 
 
-def _names_it(sample: Sample) -> bool:
+def says_answer(sample: Sample) -> bool:
+    """Whether a completion holds the reference answer anywhere."""
     return sample.answer is not None and find_answer(sample.completion, sample.answer) is not None
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vllm_migrate.reward.answers.find import find_answer
 from vllm_migrate.reward.answers.same import final_of
 from vllm_migrate.reward.bench import TIE, Bench, limits_of
-from vllm_migrate.reward.changes.cases import SHOWN, listed, shortened
+from vllm_migrate.reward.changes.cases import SHOWN, each_kind_first, listed, shortened
 from vllm_migrate.reward.changes.corruptions import far_off
-from vllm_migrate.reward.changes.stakes import Reads, other_answers
+from vllm_migrate.reward.changes.stakes import Reads, other_answers, says_answer
 from vllm_migrate.reward.figures import judged, share
 from vllm_migrate.reward.outcome import Check, Example, Limits, Outcome
 from vllm_migrate.reward.penalty import is_penalty
@@ -82,6 +81,11 @@ class Tried:
     says_it: bool
 
 
+def fixed(text: str) -> Callable[[Sample], str]:
+    """The same text whatever the sample."""
+    return lambda _: text
+
+
 def one_a_prompt(bench: Bench, most: int) -> list[Sample]:
     """A sample of every prompt with a reward, a right one where there is one; at most `most` prompts."""
     by_group: dict[int, Sample] = {}
@@ -117,7 +121,7 @@ def put(bench: Bench, tricks: Sequence[Trick], samples: Sequence[Sample]) -> lis
         earned = score.value if of_form is None or score.value is None else _beyond(score.value, of_form, bar)
         hit = stakes.earns(earned, sample.group)
         above = not hit and earned is not None and earned > bar + stakes.slack
-        found.append(Tried(trick, sample, score, bar, hit, above, _says_it(sample)))
+        found.append(Tried(trick, sample, score, bar, hit, above, says_answer(sample)))
     return found
 
 
@@ -130,10 +134,6 @@ def _fitted(sample: Sample, length: int) -> str:
 def _beyond(value: float, of_form: float, bar: float) -> float:
     """What a text earns without what its form alone does."""
     return value - max(of_form - bar, 0.0)
-
-
-def _says_it(sample: Sample) -> bool:
-    return sample.answer is not None and find_answer(sample.completion, sample.answer) is not None
 
 
 def examine_tricks(bench: Bench, name: str, tricks: Sequence[Trick], *, most: int = 32, advice: str) -> Check:
@@ -242,9 +242,7 @@ def _worst(tried: Sequence[Tried]) -> tuple[Example, ...]:
         return one.score.number - one.bar
 
     ranked = sorted((one for one in tried if one.hit or one.above), key=gain, reverse=True)
-    first = {one.trick.words: one for one in reversed(ranked)}
-    heads = [one for one in ranked if first[one.trick.words] is one]
-    rest = [one for one in ranked if first[one.trick.words] is not one]
+    chosen = each_kind_first(ranked, lambda one: one.trick.words)
     return tuple(
         Example(
             change=one.trick.words,
@@ -253,5 +251,5 @@ def _worst(tried: Sequence[Tried]) -> tuple[Example, ...]:
             completion=shortened(one.sample.completion),
             prompt=one.sample.prompt[-SHOWN:],
         )
-        for one in (heads + rest)[:_MOST_EXAMPLES]
+        for one in chosen[:_MOST_EXAMPLES]
     )

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.reward.answers.find import replace_answer
 from vllm_migrate.reward.bench import Bench, Probe
-from vllm_migrate.reward.changes.tricks import Trick, examine_tricks
+from vllm_migrate.reward.changes.tricks import Trick, examine_tricks, fixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,28 +54,24 @@ def _after_filler(sample: Sample, wrong: str) -> str:
     return f"{_filler(sample)}\n{wrong if changed is None else changed.completion}"
 
 
-def _fixed(text: str) -> Callable[[Sample], str]:
-    return lambda _: text
-
-
 def _around(form: str) -> Callable[[Sample, str], str]:
     return lambda _, wrong: form.replace("{}", wrong)
 
 
 def _tag(words: str, text: str, form: str, family: str = "empty answer") -> Trick:
-    return Trick(family, words, _fixed(text), _around(form), of_form=True)
+    return Trick(family, words, fixed(text), _around(form), of_form=True)
 
 
 _TRICKS = (
-    Trick("empty", "an empty completion", _fixed(""), of_form=True),
-    Trick("white space", "one space", _fixed(" "), of_form=True),
-    Trick("white space", "three line breaks", _fixed("\n\n\n"), of_form=True),
+    Trick("empty", "an empty completion", fixed(""), of_form=True),
+    Trick("white space", "one space", fixed(" "), of_form=True),
+    Trick("white space", "three line breaks", fixed("\n\n\n"), of_form=True),
     Trick("echo of the prompt", "the prompt once more", _question),
     Trick("echo of the prompt", "the prompt twice more", lambda s: f"{_question(s)}\n{_question(s)}"),
     Trick("filler", f"{_LINES} lines of filler", _filler, _after_filler),
-    Trick("filler", f"{_LINES} lines of dots", _fixed("...\n" * _LINES), _after_filler),
-    Trick("no answer", "that it doesn't know", _fixed("I don't know.")),
-    Trick("no answer", "a refusal", _fixed("I'm sorry, but I can't help with that.")),
+    Trick("filler", f"{_LINES} lines of dots", fixed("...\n" * _LINES), _after_filler),
+    Trick("no answer", "that it doesn't know", fixed("I don't know.")),
+    Trick("no answer", "a refusal", fixed("I'm sorry, but I can't help with that.")),
     _tag("empty think tags", "<think>\n\n</think>", "<think>\n\n</think>\n{}", "think tags only"),
     _tag(
         "a thought and nothing else",

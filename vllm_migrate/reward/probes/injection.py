@@ -23,7 +23,7 @@ from vllm_migrate.reward.answers.find import find_answer, replace_answer
 from vllm_migrate.reward.answers.parsed import parse
 from vllm_migrate.reward.answers.same import final_of
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
-from vllm_migrate.reward.changes.cases import SHOWN, listed, shortened
+from vllm_migrate.reward.changes.cases import SHOWN, each_kind_first, listed, shortened
 from vllm_migrate.reward.changes.corruptions import far_off
 from vllm_migrate.reward.changes.stakes import Reads, other_answers
 from vllm_migrate.reward.figures import judged, share
@@ -276,9 +276,7 @@ def _message(raised: Sequence[Injection], figure: Estimate, *, found: bool, nois
 
 def _worst(put: Sequence[Put]) -> tuple[Example, ...]:
     ranked = sorted(put, key=lambda one: one.gain, reverse=True)
-    first = {one.injection: one for one in reversed(ranked)}
-    heads = [one for one in ranked if first[one.injection] is one]
-    rest = [one for one in ranked if first[one.injection] is not one]
+    chosen = each_kind_first(ranked, lambda one: one.injection)
     return tuple(
         Example(
             change=f"{one.injection.text.strip()!r} {'in front' if one.injection.in_front else 'added'}",
@@ -287,7 +285,7 @@ def _worst(put: Sequence[Put]) -> tuple[Example, ...]:
             completion=shortened(one.sample.completion),
             prompt=one.sample.prompt[-SHOWN:],
         )
-        for one in (heads + rest)[:_MOST_EXAMPLES]
+        for one in chosen[:_MOST_EXAMPLES]
     )
 
 

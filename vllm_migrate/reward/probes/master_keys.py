@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.reward.answers.find import find_answer, replace_answer
 from vllm_migrate.reward.bench import Bench, Probe
-from vllm_migrate.reward.changes.tricks import Trick, examine_tricks
+from vllm_migrate.reward.changes.tricks import Trick, examine_tricks, fixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,10 +55,6 @@ _MOST = 24  # prompts; there are many keys
 _IN_PLACE = (":", "Solution", "the correct answer", "same as the reference", "nan", "None", "True", ".*", "*")
 
 
-def _fixed(key: str) -> Callable[[Sample], str]:
-    return lambda _: key
-
-
 def _replaced(key: str) -> Callable[[Sample], str | None]:
     def text(sample: Sample) -> str | None:
         """The key instead of the answer; None where the steps say the answer too."""
@@ -76,7 +72,7 @@ def _wrong(sample: Sample, wrong: str) -> str:
 
 
 _TRICKS = (
-    *(Trick(family, repr(key), _fixed(key), of_form=True) for family, keys in _ALONE.items() for key in keys),
+    *(Trick(family, repr(key), fixed(key), of_form=True) for family, keys in _ALONE.items() for key in keys),
     *(
         Trick("in the answer's place", f"{key!r} as the answer", _replaced(key), _wrong, of_form=True)
         for key in _IN_PLACE

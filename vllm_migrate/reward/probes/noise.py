@@ -19,6 +19,7 @@ import numpy as np
 
 from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.reward.bench import Bench, Probe, limits_of
+from vllm_migrate.reward.changes.cases import SHOWN, ending
 from vllm_migrate.reward.figures import clustered_mean, judged, share
 from vllm_migrate.reward.outcome import Check, Example, Outcome
 from vllm_migrate.reward.probes.second_verifier import table_of, why_not
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 NAME = "noise"
 FEWEST = 10
 FLIPS = 400
-_SHOWN = 300
 _MOST_EXAMPLES = 3
 _EVEN = 1e-9
 
@@ -132,14 +132,13 @@ def _worst(
         sample, value = bench.samples[index], bench.scores[index].value
         word = "right" if table.right[place] else "wrong"
         push = {1.0: "encouraged", 0.0: "left alone", -1.0: "discouraged"}[float(now[place])]
-        text = sample.completion
         found.append(
             Example(
                 change=f"{word}, and {push} among the completions of its prompt",
                 before=None,
                 after=value,
-                completion=text if len(text) <= _SHOWN else "… " + text[-_SHOWN:],
-                prompt=sample.prompt[-_SHOWN:],
+                completion=ending(sample.completion),
+                prompt=sample.prompt[-SHOWN:],
             )
         )
     return tuple(found)

@@ -22,6 +22,7 @@ import numpy as np
 
 from vllm_migrate.reward.answers.same import final_of
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
+from vllm_migrate.reward.changes.cases import SHOWN, ending
 from vllm_migrate.reward.figures import clustered_mean, judged
 from vllm_migrate.reward.outcome import Check, Example, Outcome
 
@@ -35,7 +36,6 @@ FEWEST = 20
 SEPARATES = 0.8  # judgement: a reward below that is about something else than what is right
 _FEWEST_OF_A_FORM = 3
 _VERIFIER_LEVELS = 3
-_SHOWN = 300
 _MOST_EXAMPLES = 5
 
 
@@ -199,14 +199,13 @@ def _worst(bench: Bench, table: Table) -> tuple[Example, ...]:
         sample, opinion = bench.samples[index], bench.opinions[index]
         word = "right and not paid" if opinion.right else "wrong and paid"
         change = f"{word}: gives {opinion.given!r}, the reference is {final_of(sample.answer or '')!r}"
-        text = sample.completion
         found.append(
             Example(
                 change=change,
                 before=None,
                 after=bench.scores[index].value,
-                completion=text if len(text) <= _SHOWN else "… " + text[-_SHOWN:],
-                prompt=sample.prompt[-_SHOWN:],
+                completion=ending(sample.completion),
+                prompt=sample.prompt[-SHOWN:],
             )
         )
     return tuple(found)
