@@ -80,6 +80,8 @@ class AuditPlan:
         candidate_sampling: what the candidate's requests set, where that differs from `sampling`.
         candidate_path: where the candidate's logprobs of given tokens come from: "decode", or "prefill" for
             code that scores with `prompt_logprobs`.
+        reward: the user's reward function, None without one; `require_reward` whether what is found of it
+            gates, `check_reward` whether it is asked itself if it can be trained against.
         ladder: "auto" (what has a chance to explain an excess), "all" or "none".
         earn_speed: whether to try the optimisations that parity turns off.
         sync_probe: which weight updates to try in the live engine: "auto", "own", "all" or
