@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vllm_migrate.files.python import parse_python
 from vllm_migrate.resolve.syntax import Syntax
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from vllm_migrate.files.located import Call, FileFacts
     from vllm_migrate.files.positions import SourceText
+    from vllm_migrate.resolve.syntax import Function
 
+_N = TypeVar("_N", bound=ast.AST)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -43,9 +45,13 @@ class Module:
             else:
                 self.names.update(_assigned(statement))
 
-    def calls(self) -> list[ast.Call]:
-        """All calls, outer ones first."""
-        return self._syntax.all(ast.Call)
+    def all(self, kind: type[_N]) -> list[_N]:
+        """All nodes of exactly this kind, outer ones first."""
+        return self._syntax.all(kind)
+
+    def functions(self) -> Iterator[Function]:
+        """All function definitions."""
+        return self._syntax.functions()
 
     def around(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around a node, innermost first."""
@@ -101,7 +107,7 @@ def parsed_module(path: PurePosixPath, source: bytes) -> tuple[Module, SourceTex
 def found_again(file: FileFacts, call: Call) -> tuple[Module, ast.Call] | None:
     """The node of a call that was located, and the module around it; None where no node has its place."""
     module, text = parsed_module(file.path, file.source)
-    node = next((one for one in module.calls() if text.span(one) == call.span), None)
+    node = next((one for one in module.all(ast.Call) if text.span(one) == call.span), None)
     return None if node is None else (module, node)
 
 

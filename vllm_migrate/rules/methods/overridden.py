@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
-from vllm_migrate.files.python import parse_python
 from vllm_migrate.resolve.syntax import FUNCTIONS
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, since
+from vllm_migrate.rules.module import parsed_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.model import Fact, State
     from vllm_migrate.files.located import FileFacts, Span
-    from vllm_migrate.files.python import ParsedPython
+    from vllm_migrate.files.positions import SourceText
     from vllm_migrate.resolve.syntax import Function
     from vllm_migrate.rules.base import Context
+    from vllm_migrate.rules.module import Module
 
 _COMPUTE = "compute_logits"
 _METADATA = "sampling_metadata"
@@ -105,21 +106,21 @@ class OverriddenMethod(Rule):
         computes = _COMPUTE.encode() in file.source and _METADATA.encode() in file.source
         if not (file.classes or replaced or computes):
             return
-        parsed = parse_python(file.path, file.source)
+        module, text = parsed_module(file.path, file.source)
         told: set[Span] = set()
-        for qualified, function in _overriding(file, parsed, {r.span: r.qualified for r in replaced}):
-            finding = self._compared(file, parsed, qualified, function, context)
+        for qualified, function in _overriding(file, module, text, {r.span: r.qualified for r in replaced}):
+            finding = self._compared(file, text, qualified, function, context)
             if finding is not None:
                 told.add(finding.span)
                 yield finding
         found = context.facts.on_target(Subject.BEHAVIOUR, "compute-logits", context.target)
         if computes and found is not None:
-            for finding in self._with_metadata(file, parsed, *found):
+            for finding in self._with_metadata(file, module, text, *found):
                 if finding.span not in told:
                     yield finding
 
     def _compared(
-        self, file: FileFacts, parsed: ParsedPython, qualified: str, function: Function, context: Context
+        self, file: FileFacts, text: SourceText, qualified: str, function: Function, context: Context
     ) -> Finding | None:
         surface = context.api.surface
         now = surface.parameters(qualified)
@@ -144,7 +145,7 @@ class OverriddenMethod(Rule):
         return make_finding(
             self,
             file,
-            _head(file, parsed, function),
+            _head(file, text, function),
             f"{said}{since(row[1]) if row else ''}: {told}",
             fact=row[0] if row else None,
             level=Level.ERROR if missing or any(not now[n] for n in given) else Level.WARNING,
@@ -152,46 +153,49 @@ class OverriddenMethod(Rule):
         )
 
     def _with_metadata(
-        self, file: FileFacts, parsed: ParsedPython, fact: Fact, state: State
+        self, file: FileFacts, module: Module, text: SourceText, fact: Fact, state: State
     ) -> Iterator[Finding]:
-        for node in ast.walk(parsed.module):
-            if isinstance(node, FUNCTIONS) and node.name == _COMPUTE:
-                if _METADATA not in _signature(node).needed:
-                    continue
-                span = _head(file, parsed, node)
-            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == _COMPUTE:
-                named = [getattr(one, "attr", getattr(one, "id", "")) for one in node.args[1:]]
-                if not any(_METADATA in name for name in named) and all(
-                    k.arg != _METADATA for k in node.keywords
-                ):
-                    continue
-                span = parsed.text.span(node)
-            else:
-                continue
+        spans = [
+            *(_head(file, text, f) for f in module.functions() if _takes_metadata(f)),
+            *(text.span(call) for call in module.all(ast.Call) if _gives_metadata(call)),
+        ]
+        for span in spans:
             yield make_finding(
                 self, file, span, f"{_COMPUTE} with {_METADATA}{since(state)}: {fact.because}",
                 fact=fact, advice=fact.advice,
             )  # fmt: skip
 
 
+def _takes_metadata(function: Function) -> bool:
+    return function.name == _COMPUTE and _METADATA in _signature(function).needed
+
+
+def _gives_metadata(call: ast.Call) -> bool:
+    if getattr(call.func, "attr", "") != _COMPUTE:
+        return False
+    named = [getattr(one, "attr", getattr(one, "id", "")) for one in call.args[1:]]
+    return any(_METADATA in name for name in named) or any(k.arg == _METADATA for k in call.keywords)
+
+
 def _overriding(
-    file: FileFacts, parsed: ParsedPython, replaced: Mapping[Span, str]
+    file: FileFacts, module: Module, text: SourceText, replaced: Mapping[Span, str]
 ) -> Iterator[tuple[str, Function]]:
     """The user's functions that stand in for methods of vLLM's, with what those are called."""
     derived = {one.span: [name for name, _ in one.bases if name.startswith("vllm.")] for one in file.classes}
-    functions = {n.name: n for n in ast.walk(parsed.module) if replaced and isinstance(n, FUNCTIONS)}
-    for node in ast.walk(parsed.module):
-        if isinstance(node, ast.ClassDef) and derived:
-            for base in derived.get(parsed.text.span(node), ()):
-                for method in node.body:
-                    if isinstance(method, FUNCTIONS) and not method.name.startswith("__"):
-                        yield f"{base}.{method.name}", method
-        elif isinstance(node, ast.Assign) and replaced and isinstance(node.value, ast.Name):
-            function = functions.get(node.value.id)
-            for target in node.targets if function is not None else ():
-                qualified = replaced.get(parsed.text.span(target))
-                if qualified and function is not None:
-                    yield qualified, function
+    for node in module.all(ast.ClassDef) if derived else ():
+        for base in derived.get(text.span(node), ()):
+            for method in node.body:
+                if isinstance(method, FUNCTIONS) and not method.name.startswith("__"):
+                    yield f"{base}.{method.name}", method
+    if not replaced:
+        return
+    functions = {one.name: one for one in module.functions()}
+    for assigned in module.all(ast.Assign):
+        function = functions.get(assigned.value.id) if isinstance(assigned.value, ast.Name) else None
+        for target in assigned.targets if function is not None else ():
+            qualified = replaced.get(text.span(target))
+            if qualified and function is not None:
+                yield qualified, function
 
 
 def _signature(function: Function) -> _Signature:
@@ -219,9 +223,9 @@ def _row(qualified: str, parameter: str, context: Context) -> tuple[Fact, State]
     return context.facts.on_target(Subject.METHOD_ARGUMENT, name, context.target)
 
 
-def _head(file: FileFacts, parsed: ParsedPython, function: Function) -> Span:
+def _head(file: FileFacts, text: SourceText, function: Function) -> Span:
     """A function's name and what stands before it on its line."""
-    whole = parsed.text.span(function)
+    whole = text.span(function)
     after = file.source.index(function.name.encode(file.encoding), whole.start) + len(function.name)
     return type(whole)(whole.start, after)
 

@@ -39,7 +39,7 @@ def why_spawned(file: FileFacts, call: Call, context: Context) -> str:
     module, _ = parsed_module(file.path, file.source)
     line = file.source.count(b"\n", 0, call.span.start) + 1
     run = _called_before(module, line)
-    for node in module.calls():
+    for node in module.all(ast.Call):
         if not _uses_cuda(node, module):
             continue
         scope = module.scope(node)
@@ -52,7 +52,7 @@ def _called_before(module: Module, line: int) -> set[str]:
     """The names of functions that are called at module level above a line."""
     return {
         node.func.id
-        for node in module.calls()
+        for node in module.all(ast.Call)
         if isinstance(node.func, ast.Name) and node.lineno < line and module.scope(node) is module.tree
     }
 
