@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vllm_migrate.report.audit_html import svg
 from vllm_migrate.report.audit_html.markup import text
-from vllm_migrate.report.audit_html.pieces import figure, folded, row, section, table
+from vllm_migrate.report.audit_html.pieces import figure, section
 from vllm_migrate.report.audit_html.plots import swatch
-from vllm_migrate.report.numbers import count, given, number, percent
+from vllm_migrate.report.audit_html.reward_bars import Spread, bars, counts_table
+from vllm_migrate.report.numbers import count, number
 from vllm_migrate.report.reward_words import completions
 from vllm_migrate.reward.shift.histogram import MOST_VALUES
 
@@ -24,19 +24,6 @@ _BINS = 20
 _COLOURS = ("arm-reference", "arm-candidate", "arm-remedy", "arm-flip1")
 _ROOM = 0.05
 _RADIUS = 2.2
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Rewards counted in common bins.
-
-    Attributes:
-        edges: (low, high) of every bin, equal where a bin is a single value.
-        counts: of every engine, one a bin.
-    """
-
-    edges: tuple[tuple[float, float], ...]
-    counts: tuple[tuple[int, ...], ...]
 
 
 def plots(report: RewardReport) -> str:
@@ -75,68 +62,19 @@ def _histogram(report: RewardReport) -> str:
     found = spread_of([rewards for _, rewards in named])
     if not found.edges:
         return ""
-    sizes = [max(1, sum(counts)) for counts in found.counts]
-    shares = [[n / size for n in counts] for counts, size in zip(found.counts, sizes, strict=True)]
-    bins = len(found.edges)
-    area = svg.panel((0.0, float(bins)), (0.0, 1.12 * max(map(max, shares))), height=_HEIGHT)
-    ticks = svg.linear_ticks(0, area.y.high, 4)
-    body = [svg.line(area.x.start, area.y(v), area.x.stop, area.y(v), "grid") for v in ticks]
-    body += [svg.label(area.x.start - 6, area.y(v) + 4, f"{v * 100:.3g}%", "tick", "end") for v in ticks]
-    for side, heights in enumerate(shares):
-        cells = [_bar(area, n, side, len(shares), share) for n, share in enumerate(heights) if share]
-        body.append(svg.boxes(cells, f"bar {_COLOURS[side]}"))
-    body.append(svg.line(area.x.start, area.y.start, area.x.stop, area.y.start, "axis"))
-    body += _names(area, found.edges)
-    body.append(svg.label(area.x.stop, area.y.start + 34, "reward", "name", "end"))
-    body.append(svg.label(4, 14, "share of completions", "name"))
     silent = sum(value is None for value in report.rewards)
-    said = f"{completions(sizes[0])} with a reward" + (f", {count(silent)} without." if silent else ".")
+    said = f"{completions(found.sizes[0])} with a reward" + (f", {count(silent)} without." if silent else ".")
     legend = ""
     if len(named) > 1:
         items = "".join(f"<li>{swatch(_COLOURS[n])}{text(name)}</li>" for n, (name, _) in enumerate(named))
         legend = f'<ul class="legend">{items}</ul>'
-    picture = svg.picture(svg.Caption("rewards", "Distribution of the rewards", said), body, area.height)
-    names = [name or "completions" for name, _ in named]
-    counted = folded("Counts", _table(found, names, sizes))
-    return figure("How the rewards are spread", said, legend + _plot(picture) + counted)
+    picture = bars(found, _COLOURS[: len(named)], said, height=_HEIGHT)
+    table = counts_table(found, [name or "completions" for name, _ in named])
+    return figure("How the rewards are spread", said, legend + _plot(picture) + table)
 
 
 def _plot(picture: str) -> str:
     return picture.replace("<svg ", '<svg class="plot" ', 1)
-
-
-def _bar(area: svg.Panel, n: int, side: int, sides: int, share: float) -> tuple[float, float, float, float]:
-    step = area.x(1) - area.x(0)
-    width = min(0.78 * step / sides, 40.0)
-    left = area.x(n + 0.5) + (side - sides / 2) * width
-    return left, area.y(share), width - min(1.0, width / 4), area.y.start - area.y(share)
-
-
-def _names(area: svg.Panel, edges: Sequence[tuple[float, float]]) -> list[str]:
-    """Single values under their bars; of ranges, the edges, as many as can be read."""
-    if all(low == high for low, high in edges):
-        return [
-            svg.label(area.x(n + 0.5), area.y.start + 17, svg.tick(low), "tick", "middle")
-            for n, (low, _) in enumerate(edges)
-        ]
-    bounds = [*(low for low, _ in edges), edges[-1][1]]
-    every = max(1, len(edges) // 5)
-    return [
-        svg.label(area.x(n), area.y.start + 17, svg.tick(bounds[n]), "tick", "middle")
-        for n in range(0, len(bounds), every)
-    ]
-
-
-def _table(found: Spread, names: Sequence[str], sizes: Sequence[int]) -> str:
-    rows = []
-    for place, (low, high) in enumerate(found.edges):
-        cells = [
-            f'<td class="n">{count(counts[place])} ({percent(counts[place] / size)})</td>'
-            for counts, size in zip(found.counts, sizes, strict=True)
-        ]
-        rows.append(row(given(low) if low == high else f"{given(low)} to {given(high)}", cells))
-    head = ["reward", *(text(name) for name in names)]
-    return table("Completions by reward.", head, f"<tbody>{''.join(rows)}</tbody>")
 
 
 def _curve(curve: LengthCurve | None) -> str:
