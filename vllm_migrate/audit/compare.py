@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.cause.attribution import raw_signature
+from vllm_migrate.audit.conclude import named_by_numbers
 from vllm_migrate.audit.evidence import (
     CANDIDATE,
     NOISE_FLOOR,
@@ -21,7 +22,6 @@ from vllm_migrate.audit.evidence import (
 from vllm_migrate.audit.plan import build_plan
 from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.reference import AGAIN
-from vllm_migrate.audit.result import Cause, Verdict
 from vllm_migrate.audit.reward_check import with_reward_checked
 from vllm_migrate.audit.run import concluded
 from vllm_migrate.errors import UsageError
@@ -100,15 +100,8 @@ def _with_signature(result: AuditResult, evidence: Evidence) -> AuditResult:
     records = run.probe if on_probe else run.replay
     sampled = flat(rollout.logprobs for rollout in (trace.probe if on_probe else trace.rollouts))
     signature = raw_signature(reported(records), raw(records), sampled)
-    if result.verdict is not Verdict.FAIL or not signature.raw:
-        return result
-    return replace(
-        result,
-        cause=Cause.RAW_LOGPROBS,
-        cause_evidence="the candidate's logprobs are its own raw ones, by their numbers; no setting was"
-        " changed to prove it",
-        settings={"logprobs_mode": "processed_logprobs"},
-    )
+    said = "the candidate's logprobs are its own raw ones, by their numbers"
+    return named_by_numbers(result, signature, said)
 
 
 def check_pair(reference: Trace, candidate: Trace, first: Path, second: Path) -> None:

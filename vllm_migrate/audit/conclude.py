@@ -22,6 +22,7 @@ from vllm_migrate.reward.shift.parts import split_of
 from vllm_migrate.workers import protocol as wire
 
 if TYPE_CHECKING:
+    from vllm_migrate.audit.cause.attribution import Signature
     from vllm_migrate.audit.evidence import Evidence
     from vllm_migrate.audit.plan import AuditPlan
     from vllm_migrate.trace.model import Trace
@@ -33,6 +34,26 @@ _CURES: dict[Cause, dict[str, object]] = {
 """Engine arguments that a cause asks for by itself."""
 
 _LOUD = 0.02  # nats; above it the reference's own noise or distance to the trainer is worth a warning
+
+
+def named_by_numbers(result: AuditResult, signature: Signature, evidence: str) -> AuditResult:
+    """The result with raw logprobs named as the cause where the candidate's numbers alone say so.
+
+    Where an engine runs, an audit proves it by changing the setting.
+
+    Args:
+        result: so far.
+        signature: of the candidate's logprobs.
+        evidence: what says that they are raw ones, in words.
+    """
+    if result.verdict is not Verdict.FAIL or not signature.raw:
+        return result
+    return replace(
+        result,
+        cause=Cause.RAW_LOGPROBS,
+        cause_evidence=f"{evidence}; no setting was changed to prove it",
+        settings=dict(_CURES[Cause.RAW_LOGPROBS]),
+    )
 
 
 class Conclusion:

@@ -6,14 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.cause.attribution import raw_signature
+from vllm_migrate.audit.conclude import named_by_numbers
 from vllm_migrate.audit.decide.judge import compare
 from vllm_migrate.audit.emulated import EMULATED
 from vllm_migrate.audit.evidence import CANDIDATE, REFERENCE, flat, prompts_of, raw, reported
 from vllm_migrate.audit.executors.executor import LOCAL
 from vllm_migrate.audit.figures.diagnostics import conclude_diagnostics, of_rollouts
-from vllm_migrate.audit.result import Cause
 from vllm_migrate.audit.sections import Diagnostic
-from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.engines.endpoint.api import FORCED
 from vllm_migrate.engines.endpoint.client import RUNNER
 from vllm_migrate.engines.endpoint.find import is_url
@@ -80,17 +79,11 @@ def _with_signature(result: AuditResult, run: EngineRun) -> AuditResult:
     )
     sampled = flat(rollout.logprobs for rollout in rollouts)
     signature = raw_signature(sampled, raw(trainer), reported(trainer))
-    if result.verdict is not Verdict.FAIL or not signature.raw:
-        return result
-    return replace(
+    return named_by_numbers(
         result,
-        cause=Cause.RAW_LOGPROBS,
-        cause_evidence=(
-            f"the server's logprobs are raw ones, by their numbers: mean |Δlogp| {signature.to_raw:.4f} from"
-            f" the trainer's raw ones, {signature.to_reference:.3f} from what it samples from; no setting was"
-            " changed to prove it"
-        ),
-        settings={"logprobs_mode": "processed_logprobs"},
+        signature,
+        f"the server's logprobs are raw ones, by their numbers: mean |Δlogp| {signature.to_raw:.4f} from"
+        f" the trainer's raw ones, {signature.to_reference:.3f} from what it samples from",
     )
 
 
