@@ -117,7 +117,12 @@ class RewardProcess:
             for descriptor in given:
                 os.close(descriptor)
         self._close = weakref.finalize(
-            self, _end, self._process, self._job, self._control, self._status, self._answer
+            self,
+            _end,
+            self._process,
+            self._board,
+            (self._job, self._control),
+            (self._status, self._answer),
         )
         for descriptor in (self._job, self._answer):
             os.set_blocking(descriptor, False)
@@ -125,7 +130,7 @@ class RewardProcess:
         self.send(start)
 
     def place(self) -> Place:
-        """The call that was made last."""
+        """The call that was made last; not to be asked after `end`."""
         return Place(*BOARD.unpack_from(self._board, 0))
 
     def send(self, frame: dict[str, Any]) -> None:
@@ -249,8 +254,11 @@ def _widen(descriptor: int) -> None:
             fcntl.fcntl(descriptor, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE_BYTES)
 
 
-def _end(process: subprocess.Popen[bytes], job: int, control: int, status: int, answer: int) -> None:
-    for descriptor in (job, control):
+def _end(
+    process: subprocess.Popen[bytes], board: mmap.mmap, to_it: tuple[int, int], from_it: tuple[int, int]
+) -> None:
+    board.close()
+    for descriptor in to_it:
         os.close(descriptor)
     try:
         process.wait(_ENDING_SECONDS)
@@ -260,5 +268,5 @@ def _end(process: subprocess.Popen[bytes], job: int, control: int, status: int, 
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    for descriptor in (status, answer):
+    for descriptor in from_it:
         os.close(descriptor)

@@ -21,7 +21,7 @@ def score_rollouts(
     A column that a prompt lacks is None for it.
 
     Raises:
-        RewardError: as `reward.load.score`.
+        RewardError: as `calling.load.score`.
     """
     asked = [prompts[rollout.prompt] for rollout in rollouts]
     names = sorted({name for prompt in prompts for name in prompt.columns})

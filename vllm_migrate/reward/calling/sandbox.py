@@ -14,7 +14,7 @@ from array import array
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from vllm_migrate.errors import RewardError
 from vllm_migrate.reward.calling.process import EndedError, RewardProcess
@@ -200,6 +200,27 @@ class Sandbox:
                     run.process.end()
         return [Score(None, NOT_SCORED) if score is None else score for score in run.found]
 
+    def ask_strictly(self, texts: Texts, batch: int, seconds: float) -> list[float]:
+        """Rewards of all texts, where each must have one, in a process that ends with this.
+
+        Args:
+            texts: asked about in this order.
+            batch: texts a call.
+            seconds: of wall time, for all of them together with the import.
+
+        Raises:
+            RewardError: names the first text that has no reward, or those at which the process hung or died.
+        """
+        begun = time.monotonic()
+        process = self._started()
+        try:
+            run = _StrictRun(self, texts, batch, seconds, begun)
+            run.process = process
+            run.all_answered()
+        finally:
+            process.end()
+        return [score.value for score in run.found if score is not None and score.value is not None]
+
     def next_number(self) -> int:
         """Of a chunk: never the same twice."""
         self._number += 1
@@ -256,7 +277,8 @@ class Sandbox:
 def _hint(refused: str) -> str:
     if "ModuleNotFoundError" in refused or "ImportError" in refused:
         return (
-            "install what it imports beside vllm-migrate, or name the interpreter that has it with --python"
+            "install what it imports beside vllm-migrate, or name the interpreter that has it: "
+            "vllm-migrate reward --python PATH"
         )
     if "FileNotFoundError" in refused:
         return "it runs in a directory of its own: give paths from its own file, as in Path(__file__).parent"
@@ -473,6 +495,47 @@ class _Run:
             for place in call.places:
                 self.found[place] = Score(None, how)
         self._waiting.clear()
+
+
+class _StrictRun(_Run):
+    """A run that ends at the first text without a reward.
+
+    Args:
+        sandbox: as in `_Run`.
+        texts: as in `_Run`.
+        batch: as in `_Run`.
+        seconds: for all of them.
+        begun: when these began (clock: time.monotonic).
+    """
+
+    def __init__(self, sandbox: Sandbox, texts: Texts, batch: int, seconds: float, begun: float) -> None:
+        super().__init__(sandbox, texts, batch, {}, self._require)
+        self._seconds = seconds
+        self._until = begun + seconds
+        for call in self._waiting:
+            call.careful = True  # no call is made after one that failed is known
+
+    def _require(self, places: Sequence[int], scores: Sequence[Score]) -> None:
+        for place, score in zip(places, scores, strict=True):
+            if score.value is None:
+                self._refuse(score.fault or "returned NoneType, not a number", f" on text {place}")
+
+    def _listen(self, process: RewardProcess) -> None:
+        answers = process.answers(max(0.0, self._until - time.monotonic()))
+        for answer in answers:
+            self._take(answer)
+        if time.monotonic() >= self._until and not self.is_done:
+            raise EndedError(f"did not return within {self._seconds:g} s")
+
+    def _recover(self, process: RewardProcess, how: str) -> None:
+        place = process.place()
+        begin = next((chunk.calls[0].places[0] for chunk in self._out if chunk.number == place.chunk), 0)
+        first, last = begin + place.start, begin + place.stop - 1
+        where = f" on text {first}" if first == last else f" on texts {first} to {last}"
+        self._refuse(how, where if place.start >= 0 else "")
+
+    def _refuse(self, how: str, where: str) -> NoReturn:
+        raise RewardError(f"reward function {self._sandbox.said} {how}{where}", hint=_hint(how))
 
 
 def _joined(values: list[Any]) -> Any:
