@@ -54,10 +54,6 @@ class EndpointClient(EngineCalls):
         """As `kill`."""
         self._api.server.stop()
 
-    def peak_memory_bytes(self) -> int:
-        """Not known of a server."""
-        return 0
-
     def _send(self, operation: str, args: dict[str, Any], slot: str) -> int:
         del slot  # a server is one engine
         self._number += 1
