@@ -25,16 +25,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shipped import MODEL, SAMPLES, SAMPLING, cpu_of, shipped_plan
+
 from vllm_migrate.audit.arms.shared import Shared
 from vllm_migrate.audit.evidence import CANDIDATE, NOISE_FLOOR, REFERENCE
-from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.journal import Journal
-from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.audit.replay import Replay
 from vllm_migrate.audit.run import concluded, run_audit
 from vllm_migrate.engines import registry
-from vllm_migrate.workers.protocol import SamplingSettings, to_wire
+from vllm_migrate.workers.protocol import to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,12 +44,8 @@ if TYPE_CHECKING:
     from vllm_migrate.engines.environment import EngineEnvironment
     from vllm_migrate.trace.model import Rollout
 
-ROOT = Path(__file__).resolve().parent.parent
-MODEL, PROMPTS = ROOT / "fixtures" / "model", ROOT / "fixtures" / "prompts.jsonl"
 BARE = Path(__file__).parent / "bare_engine.py"
 RESULT = Path(__file__).parent / "results" / "audit_overhead.json"
-SAMPLING = SamplingSettings(temperature=0.7, top_p=0.9, top_k=50, max_tokens=64)
-SAMPLES = 8
 MOST, WHOLE = 1.15, 360.0
 _TRAINER = "trainer"
 _AT_WORK = ("sampling", "replaying", "tokenizing")
@@ -81,14 +76,14 @@ class _Clocked(Shared):
             self.costs[arm] = Cost()
             yield process
             cost = self.costs[arm]
-            cost.work = _cpu(self._pids[arm]) - cost.start
+            cost.work = cpu_of(self._pids[arm]) - cost.start
 
     def _told(self, arm: str, doing: str, done: int, of: int) -> None:
         """The engine is ready when it is first asked to do something."""
         del done, of
         cost = self.costs.get(arm)
         if cost is not None and doing in _AT_WORK and not cost.start:
-            cost.start = _cpu(self._pids[arm])
+            cost.start = cpu_of(self._pids[arm])
 
 
 class _ClockedReplay(Replay):
@@ -101,7 +96,7 @@ class _ClockedReplay(Replay):
 def main() -> int:
     """Measure, print, keep the raw results; 1 where a figure does not hold."""
     v0, v1 = registry.require("v0"), registry.require("v1")
-    plan = _plan()
+    plan = shipped_plan()
     alone = replace(plan, remedy_additions={}, ladder="none", sync_probe="none")
     load = os.getloadavg()[0]
     parent, began = time.process_time(), time.monotonic()
@@ -139,20 +134,6 @@ def main() -> int:
     limits = f"{MOST:g} in processor time" + (f", {WHOLE:g} s" if "whole" in found else "")
     print(f"held to {limits}: {'yes' if held else 'NO'}")
     return 0 if held else 1
-
-
-def _plan() -> AuditPlan:
-    return build_plan(
-        model=MODEL,
-        prompts=read_prompts(PROMPTS),
-        sampling=SAMPLING,
-        samples=SAMPLES,
-        seed=0,
-        clip=ClipRange(),
-        v0="v0",
-        v1="v1",
-        candidate_args={},
-    )
 
 
 def _whole(plan: AuditPlan) -> dict[str, Any]:
@@ -249,12 +230,6 @@ def _bare(environment: EngineEnvironment, kind: str, parts: list[dict[str, Any]]
             raise RuntimeError(f"plain {environment.name} failed: {done.stderr.strip()[-500:]}")
         taken = json.loads(output.read_text(encoding="utf-8"))
     return Cost(start=taken["start"][1], work=taken["work"][1], wall=taken["work"][0])
-
-
-def _cpu(pid: int) -> float:
-    """User and system time of a process, children it has waited for included, seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return sum(int(value) for value in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 def _sum(costs: dict[str, Cost], *kinds: str) -> float:

@@ -9,7 +9,6 @@ wall time on a busy machine says more about the machine; both are printed.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from contextlib import contextmanager
@@ -17,29 +16,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shipped import MODEL, SAMPLES, SAMPLING, cpu_of, shipped_plan
+
 from vllm_migrate.audit.cause.ladder import Climb
 from vllm_migrate.audit.cause.live_engine import LiveEngine
 from vllm_migrate.audit.cause.steps import suspects
-from vllm_migrate.audit.figures.metrics import ClipRange
-from vllm_migrate.audit.plan import build_plan
 from vllm_migrate.audit.process import EngineProcess
-from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.engines import registry
 from vllm_migrate.trace.model import Prompt
-from vllm_migrate.workers.protocol import SamplingSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from vllm_migrate.audit.cause.evidence import Step
 
-ROOT = Path(__file__).resolve().parent.parent
-MODEL, PROMPTS = ROOT / "fixtures" / "model", ROOT / "fixtures" / "prompts.jsonl"
 RESULT = Path(__file__).parent / "results" / "ladder_cost.json"
 RUNGS = 5
 MOST_WITH, MOST_WITHOUT = 1.3, 2.0
-SAMPLING = SamplingSettings(temperature=0.7, top_p=0.9, top_k=50, max_tokens=64)
-SAMPLES = 8
 
 
 class Clock:
@@ -52,17 +45,12 @@ class Clock:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Measure what runs inside."""
-        wall, cpu = time.monotonic(), self._cpu()
+        wall, cpu = time.monotonic(), cpu_of(self._pid)
         yield
         self.stages[name] = {
             "wall": round(time.monotonic() - wall, 3),
-            "cpu": round(self._cpu() - cpu, 3),
+            "cpu": round(cpu_of(self._pid) - cpu, 3),
         }
-
-    def _cpu(self) -> float:
-        """User and system time of the engine's process, children it has waited for included."""
-        fields = Path(f"/proc/{self._pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return sum(int(value) for value in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
     def total(self, kind: str, *names: str) -> float:
         """Seconds of some stages."""
@@ -72,19 +60,8 @@ class Clock:
 def main() -> int:
     """Measure, print, keep the raw results."""
     environment = registry.require("v1")
-    lines = read_prompts(PROMPTS)
-    plan = build_plan(
-        model=MODEL,
-        prompts=lines,
-        sampling=SAMPLING,
-        samples=SAMPLES,
-        seed=0,
-        clip=ClipRange(),
-        v0="v0",
-        v1="v1",
-        candidate_args={},
-    )
-    plan = replace(plan, ladder="all")
+    plan = replace(shipped_plan(), ladder="all")
+    lines = plan.prompts
     process = EngineProcess(environment, "candidate", MODEL, lambda *_: None, {})
     clock = Clock(process)
     try:
