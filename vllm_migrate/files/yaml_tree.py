@@ -44,11 +44,6 @@ class YamlNode:
     span: Span = field(default_factory=lambda: Span(0, 0))
     entry: Entry | None = None
 
-    @property
-    def is_mapping(self) -> bool:
-        """Whether it has keys."""
-        return bool(self.keys)
-
     def at(self, path: Sequence[str]) -> YamlNode | None:
         """The node that keys lead to."""
         node: YamlNode | None = self

@@ -15,6 +15,7 @@ from vllm_migrate.edits.positions import position_of
 from vllm_migrate.facts.source import detect_source, parse_target
 from vllm_migrate.files.adapters import read_file
 from vllm_migrate.files.discover import TOO_LARGE, discover, given_file
+from vllm_migrate.files.kinds import SETTINGS
 from vllm_migrate.rules.reading import Project, names_vllm, read_project
 from vllm_migrate.rules.subprojects import locked, nearest, shows_v0, subprojects
 from vllm_migrate.values import dataclass
@@ -271,7 +272,7 @@ def _judge(  # noqa: PLR0917 (all that is known of the project)
 def _settings(facts: Iterable[FileFacts]) -> Iterable[str]:
     """The settings of engines that files of settings hold: the code hands them on as keywords."""
     for file in facts:
-        if file.kind.value in ("yaml", "toml"):
+        if file.kind in SETTINGS:
             yield from (argument.name for argument in file.arguments if argument.owner == "engine")
 
 

@@ -79,11 +79,6 @@ def _attributes(owner: Definition) -> list[str]:
     return [name for name in names if not name.startswith("__")]
 
 
-def is_record(follower: Follower, owner: Definition) -> bool:
-    """Whether a class declares its fields: a dataclass, a pydantic or attrs model."""
-    return bool(_fields(follower, owner, 0))
-
-
 def _bases(follower: Follower, owner: Definition) -> list[Definition]:
     assert isinstance(owner.node, ast.ClassDef)  # noqa: S101 (the callers have looked)
     found = []
