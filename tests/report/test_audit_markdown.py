@@ -12,8 +12,8 @@ from markdown_it import MarkdownIt
 
 from vllm_migrate.audit.result import AuditResult, Verdict, WorstToken
 from vllm_migrate.audit.sections import Advice, Invariant, SyncCase
-from vllm_migrate.report.audit_markdown import LONGEST, render_markdown
-from vllm_migrate.report.markdown_text import code, fenced, prose, table
+from vllm_migrate.report.audit_markdown import render_markdown
+from vllm_migrate.report.markdown_text import LONGEST, code, fenced, prose, table
 
 HOSTILE = (
     "<script>alert(1)</script> @octocat #1 | ` ``` [x](http://evil.example) ![i](x) **b** ~~s~~ $m$ "

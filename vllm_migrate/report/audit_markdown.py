@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.result import Verdict
 from vllm_migrate.report import markdown_parts as parts
-from vllm_migrate.report.markdown_text import code, fenced, folded, prose, table
+from vllm_migrate.report.markdown_text import LONGEST, code, fenced, folded, prose, table, title
 from vllm_migrate.report.numbers import estimated, in_unit, interval, limit, number
 from vllm_migrate.report.settings_code import python_keywords, setting_words
 from vllm_migrate.report.words import (
@@ -23,10 +23,6 @@ from vllm_migrate.report.words import (
 
 if TYPE_CHECKING:
     from vllm_migrate.audit.result import Arm, AuditResult, Check
-
-LONGEST = 60_000
-"""Characters; GitHub refuses comments of more than 65,536."""
-_MARKS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔"}
 
 
 def render_markdown(result: AuditResult) -> str:
@@ -61,8 +57,7 @@ def render_markdown(result: AuditResult) -> str:
 
 
 def _head(result: AuditResult) -> str:
-    mark = _MARKS[result.verdict] if result.verdict else "⚠️"
-    said = f"## {mark} vllm-migrate audit: {verdict_word(result.verdict)}\n\n{prose(headline(result))}\n"
+    said = f"{title('audit', result.verdict, verdict_word(result.verdict))}\n{prose(headline(result))}\n"
     if result.verdict is None:
         _, _, rest = result.message.partition("\n")
         return said + f"\n{prose(rest)}\n\nReason: {code(result.reason)}\n" if rest else said

@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.report.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+LONGEST = 60_000
+"""Characters; GitHub refuses comments of more than 65,536."""
+_VERDICTS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔", None: "⚠️"}
 _PLAIN_CODE = re.compile(r"[\w .,:;=/+()\[\]{}'\"<>*#@&!?%^~-]+")
 _SPECIAL = re.compile(
     r"[\\`*_{}\[\]<>#+!|~@&$]"  # emphasis, code, links, tags, mentions, tables, formulas
@@ -21,6 +25,11 @@ _SPECIAL = re.compile(
     r"|^[-=]|(?<=^\d)[.)](?=\s|$)|(?<=^\d\d)[.)](?=\s|$)"  # what opens a list or underlines a heading
 )
 _ANY = re.compile(r"[^A-Za-z0-9 ]")  # an underscore, too: Markdown reads on between the tags
+
+
+def title(command: str, verdict: Verdict | None, word: str) -> str:
+    """The line at the top: which command it is of, and what it came to, as a sign and in words of ours."""
+    return f"## {_VERDICTS[verdict]} vllm-migrate {command}: {word}\n"
 
 
 def prose(value: object, *, longest: int = 2000) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.verdict import Verdict
-from vllm_migrate.report.markdown_text import code, folded, prose, table
+from vllm_migrate.report.markdown_text import LONGEST, code, folded, prose, table, title
 from vllm_migrate.report.numbers import number, seconds
 from vllm_migrate.report.reward_words import (
     FINDINGS,
@@ -27,18 +26,14 @@ if TYPE_CHECKING:
 
     from vllm_migrate.reward.outcome import Check, RewardReport
 
-LONGEST = 60_000
-"""Characters; GitHub refuses comments of more than 65,536."""
-_MARKS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔"}
 _EXAMPLES = 3
 _QUOTED = 300
 
 
 def render_markdown(report: RewardReport) -> str:
     """The report. Findings that would make it longer than a comment can be are left out, and named."""
-    mark = _MARKS[report.verdict] if report.verdict else "⚠️"
     word = report.verdict.value if report.verdict else "could not judge"
-    page = f"## {mark} vllm-migrate reward: {word}\n\n{prose(headline(report))}\n\n"
+    page = f"{title('reward', report.verdict, word)}\n{prose(headline(report))}\n\n"
     if report.verdict is None:
         return (
             page + (f"{prose(report.hint)}\n\n" if report.hint else "") + f"Reason: {code(report.reason)}\n"
