@@ -129,9 +129,7 @@ def _run_in(executor: Executor, plan: AuditPlan, progress: Progress) -> AuditRes
         evidence = gather(
             plan, v0=v0, v1=v1, trace=trace, journal=journal, progress=progress, executor=executor
         )
-        if plan.save_reference is not None:
-            saved = redacted(evidence.trace) if plan.redact else evidence.trace
-            write_trace(saved, plan.save_reference)
+        _save_reference(plan, evidence.trace)
         result = with_reward_checked(plan, evidence.trace, concluded(plan, evidence), progress)
         journal.finish()
     except IncompleteError as error:
@@ -167,9 +165,7 @@ def _extended(  # noqa: PLR0917 - what one look needs
     try:
         evidence, result = run_looks(plan, trace, look, concluded)
         result = with_reward_checked(plan, evidence.trace, result, progress)
-        if plan.save_reference is not None:
-            saved = redacted(evidence.trace) if plan.redact else evidence.trace
-            write_trace(saved, plan.save_reference)
+        _save_reference(plan, evidence.trace)
         for journal in journals:
             journal.finish()
     except IncompleteError as error:
@@ -197,6 +193,12 @@ def concluded(plan: AuditPlan, evidence: Evidence) -> AuditResult:
         tool=__version__,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
+
+
+def _save_reference(plan: AuditPlan, trace: Trace) -> None:
+    """Keep the reference where the plan wants it kept."""
+    if plan.save_reference is not None:
+        write_trace(redacted(trace) if plan.redact else trace, plan.save_reference)
 
 
 def _cpu_seconds() -> float:
