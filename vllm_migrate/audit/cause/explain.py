@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vllm_migrate.audit.cause.evidence import Changes
     from vllm_migrate.audit.cause.signatures import Hint
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
-    Changes = frozenset[str]
 
 METRIC = "mean_abs"
 

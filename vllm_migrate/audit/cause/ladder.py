@@ -22,11 +22,10 @@ from vllm_migrate.audit.evidence import flat, prompts_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from vllm_migrate.audit.cause.evidence import Changes
     from vllm_migrate.audit.cause.live_engine import LiveEngine
     from vllm_migrate.trace.model import Prompt, Rollout
     from vllm_migrate.workers.protocol import ReplayRecord, SamplingSettings
-
-    Changes = frozenset[str]
 
 WORTH = 1e-4  # nats; below it a completion of a thousand tokens moves by less than a tenth of a nat
 NOTABLE = 0.2  # share of what is left that a step must remove to be kept
@@ -196,8 +195,8 @@ class Climb:
             one.logprobs != other.logprobs for one, other in zip(run.records, base.records, strict=True)
         )
 
-    def _steps(self, names: Iterable[str]) -> tuple[Step, ...]:
-        return tuple(step for name, step in self._result.steps.items() if name in set(names))
+    def _steps(self, names: Changes) -> tuple[Step, ...]:
+        return tuple(step for name, step in self._result.steps.items() if name in names)
 
     def _under(self, changes: Changes) -> StepRun:
         """The run under some changes; those of the reference alone need none of the candidate's."""

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vllm_migrate.audit.cause.evidence import Changes
+
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
-    Changes = frozenset[str]
 
-NONE: frozenset[str] = frozenset()
+NONE: Changes = frozenset()
 ORDER_MATTERS = 0.2  # share of the excess; from here on a step's share depends on what was changed before it
 _TINY = 1e-12
 
