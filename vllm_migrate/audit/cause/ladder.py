@@ -44,7 +44,7 @@ class Climb:
         on_probe: whether the rollouts are the semantic probe's.
         counterparts: waits for the reference's own replays of `choose(rollouts)`.
         stopped: whether the whole audit is being given up.
-        seed: of the shuffled order and the resampling.
+        seed: of the shuffled order and the resampling. arm: its name in the timing and the progress.
     """
 
     def __init__(
@@ -59,7 +59,6 @@ class Climb:
         on_probe: bool = False,
         counterparts: Callable[[], Mapping[tuple[str, ...], list[ReplayRecord]]] = dict,
         stopped: Callable[[], bool] = lambda: False,
-        floor: float = 0.0,
         seed: int = 0,
         arm: str = "ladder",
     ) -> None:
@@ -76,7 +75,6 @@ class Climb:
             arm=arm,
         )
         self._counterparts = counterparts
-        self._floor = floor
         self._seed = seed
         self._result = LadderRun(on_probe=on_probe, chosen=chosen)
         self._reference = flat(rollout.logprobs for rollout in self._rollouts)
@@ -99,7 +97,7 @@ class Climb:
         self._attempts.measure_by(base)
         result.steps = {step.name: step for step in suspects(dict(self._attempts.observed))}
         result.counterparts = dict(self._counterparts())
-        if self._left(NONE) < max(WORTH, self._floor):
+        if self._left(NONE) < WORTH:
             result.note = "there is no excess over the noise floor to explain"
             result.steps = {}
             return result
@@ -130,7 +128,7 @@ class Climb:
                 break
             result.kept.append(best)
             open_.remove(best)
-            if self._left(frozenset(result.kept)) < max(WORTH, self._floor):
+            if self._left(frozenset(result.kept)) < WORTH:
                 break
         self._complete_orders()
 
@@ -175,12 +173,12 @@ class Climb:
 
     def _waterfall(self) -> Waterfall:
         found = distances(self._result, self._reference)
-        return Waterfall(found, prompts_of(self._rollouts), floor=self._floor, seed=self._seed)
+        return Waterfall(found, prompts_of(self._rollouts), seed=self._seed)
 
     def _left(self, changes: Changes) -> float:
         found = distances(self._result, self._reference)
         values = found[changes][np.isfinite(found[changes])]
-        return float(values.mean()) - self._floor if len(values) else 0.0
+        return float(values.mean()) if len(values) else 0.0
 
     def _moved(self, name: str) -> bool:
         """Whether a step changed any number, on its own side or on the reference's."""
