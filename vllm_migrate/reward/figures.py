@@ -11,6 +11,7 @@ import numpy as np
 
 from vllm_migrate.audit.figures.distributions import beta_quantile
 from vllm_migrate.audit.verdict import Estimate
+from vllm_migrate.reward.bench import TIE
 from vllm_migrate.reward.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from vllm_migrate.reward.outcome import Limits
 
 RESAMPLES = 1000
+SEPARATES = 0.8
+"""AUC from which a reward tells right from wrong; judgement: below, it is about something else."""
 
 
 def share(hits: int, total: int) -> Estimate:
@@ -45,6 +48,40 @@ def clustered_mean(values: NDArray[np.float64], groups: NDArray[np.int64], *, se
     means = sums[draw].sum(axis=1) / counts[draw].sum(axis=1)
     low, high = np.quantile(means, (0.025, 0.975))
     return Estimate(float(values.mean()), float(low), float(high))
+
+
+def auc_of(right: NDArray[np.float64], wrong: NDArray[np.float64]) -> float:
+    """Probability that a right sample earns more than a wrong one, ties half; NaN where one is missing.
+
+    Args:
+        right: rewards of right samples, finite.
+        wrong: rewards of wrong ones, finite.
+    """
+    if not len(right) or not len(wrong):
+        return float("nan")
+    ordered = np.sort(wrong)
+    below = np.searchsorted(ordered, right - TIE)
+    upto = np.searchsorted(ordered, right + TIE, side="right")
+    return float((below + upto).mean() / 2 / len(ordered))
+
+
+def centred(
+    columns: NDArray[np.float64], index: NDArray[np.int64], weights: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Columns without their means within prompts, or within whatever else samples are grouped by.
+
+    Args:
+        columns: shape (samples, columns).
+        index: the group of each sample, numbered from 0 without gaps, shape (samples,).
+        weights: of the samples in those means, shape (samples,); all alike if None.
+    """
+    if weights is None:
+        weights = np.ones(len(index))
+    totals = np.bincount(index, weights=weights)
+    found = np.empty(columns.shape)
+    for place, column in enumerate(columns.T):
+        found[:, place] = column - (np.bincount(index, weights=weights * column) / totals)[index]
+    return found
 
 
 def unsigned(estimate: Estimate) -> Estimate:

@@ -19,6 +19,7 @@ from vllm_migrate.reward.answers.same import final_of
 from vllm_migrate.reward.bench import TIE
 from vllm_migrate.reward.changes.corruptions import far_off
 from vllm_migrate.reward.changes.invariance import STAYS
+from vllm_migrate.reward.figures import SEPARATES, auc_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _CONTROLS = 16
 _FEWEST_TO_SEPARATE = 8
-_SEPARATES = 0.8  # judgement: below that a reward is about something else than what is right
 _FEWEST = 3  # rewards that a median is worth forming of
 
 
@@ -124,8 +124,7 @@ def _separates(bench: Bench, says: Sequence[bool | None]) -> bool:
     wrong = bench.values[[i for i, said in enumerate(says) if said is False and finite[i]]]
     if min(len(right), len(wrong)) < _FEWEST_TO_SEPARATE:
         return False
-    above = right[:, None] - wrong[None, :]
-    return bool(np.mean((above > TIE) + 0.5 * (np.abs(above) <= TIE)) >= _SEPARATES)
+    return auc_of(right, wrong) >= SEPARATES
 
 
 def _says(sample: Sample) -> bool | None:

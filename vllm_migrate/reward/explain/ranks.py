@@ -14,7 +14,7 @@ import numpy as np
 
 from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.reward.explain.curve import knots_of, spline_basis
-from vllm_migrate.reward.figures import RESAMPLES
+from vllm_migrate.reward.figures import RESAMPLES, centred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,8 +94,8 @@ def explained(one: Floats, other: Floats, cells: Integers) -> float | None:
     if not len(used):
         return None
     _, index = np.unique(cells[used], return_inverse=True)
-    design = np.column_stack([_centred(column, index) for column in basis[used].T])
-    target = _centred(other[used], index)
+    design = centred(basis[used], index)
+    target = centred(other[used][:, None], index)[:, 0]
     total = float(target @ target)
     freedom = len(used) - (int(index.max()) + 1)
     width = design.shape[1]
@@ -111,11 +111,6 @@ def _cells(cells: Integers) -> list[Integers]:
     """Places of the members of each cell."""
     order = np.argsort(cells, kind="stable")
     return [part for part in np.split(order, np.flatnonzero(np.diff(cells[order])) + 1) if len(part)]
-
-
-def _centred(values: Floats, index: Integers) -> Floats:
-    means = np.bincount(index, weights=values) / np.bincount(index)
-    return np.asarray(values - means[index])
 
 
 def _rho(sums: Floats) -> Floats:

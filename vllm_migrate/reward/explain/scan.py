@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vllm_migrate.audit.verdict import Estimate
-from vllm_migrate.reward.figures import RESAMPLES
+from vllm_migrate.reward.figures import RESAMPLES, centred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,14 +84,14 @@ def scan(
         seed: of folds, exchanges and resampling.
     """
     _, index = np.unique(prompts, return_inverse=True)
-    y = _centred(rewards[:, None], index)[:, 0]
+    y = centred(rewards[:, None], index)[:, 0]
     total = float(y @ y)
     if total <= _NOTHING:
         return None
-    base = _scaled(_centred(fixed, index))
+    base = _scaled(centred(fixed, index))
     left = y - base @ np.linalg.lstsq(base, y, rcond=None)[0] if base.shape[1] else y.copy()
     names = list(features)
-    design = _centred(np.column_stack([features[name] for name in names]), index) if names else base[:, :0]
+    design = centred(np.column_stack([features[name] for name in names]), index) if names else base[:, :0]
     design = design - base @ np.linalg.lstsq(base, design, rcond=None)[0] if base.shape[1] else design
     alive = np.flatnonzero((design**2).mean(axis=0) > _NOTHING)
     names, design = [names[place] for place in alive], _scaled(design[:, alive])
@@ -204,17 +204,6 @@ def _holm(p: Floats) -> Floats:
     found = np.empty(len(p))
     found[order] = np.minimum(stepped, 1.0)
     return found
-
-
-def _centred(columns: Floats, index: Integers) -> Floats:
-    counts = np.bincount(index).astype(np.float64)
-    return (
-        np.column_stack(
-            [column - (np.bincount(index, weights=column) / counts)[index] for column in columns.T]
-        )
-        if columns.shape[1]
-        else columns
-    )
 
 
 def _scaled(columns: Floats) -> Floats:

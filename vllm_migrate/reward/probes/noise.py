@@ -20,7 +20,7 @@ import numpy as np
 from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.changes.cases import SHOWN, ending
-from vllm_migrate.reward.figures import clustered_mean, judged, share
+from vllm_migrate.reward.figures import centred, clustered_mean, judged, share
 from vllm_migrate.reward.outcome import Check, Example, Outcome
 from vllm_migrate.reward.probes.second_verifier import table_of, why_not
 
@@ -95,9 +95,7 @@ def _rate(errors: NDArray[np.bool_], index: NDArray[np.int64], seed: int) -> Est
 
 def _signs(rewards: NDArray[np.float64], index: NDArray[np.int64]) -> NDArray[np.float64]:
     """Signs of the advantages within prompts, shape (samples, draws): those of R - mean."""
-    counts = np.bincount(index).astype(np.float64)
-    apart = [column - (np.bincount(index, weights=column) / counts)[index] for column in rewards.T]
-    found = np.column_stack(apart)
+    found = centred(rewards, index)
     return np.asarray(np.where(np.abs(found) < _EVEN, 0.0, np.sign(found)))
 
 

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vllm_migrate.reward.answers.same import final_of
-from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
+from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.changes.cases import SHOWN, ending
-from vllm_migrate.reward.figures import clustered_mean, judged
+from vllm_migrate.reward.figures import SEPARATES, auc_of, clustered_mean, judged
 from vllm_migrate.reward.outcome import Check, Example, Outcome
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 NAME = "second-verifier"
 FEWEST = 20
-SEPARATES = 0.8  # judgement: a reward below that is about something else than what is right
 _FEWEST_OF_A_FORM = 3
 _VERIFIER_LEVELS = 3
 _MOST_EXAMPLES = 5
@@ -165,16 +164,12 @@ def _advice(missed: int, bought: int) -> str:
 
 
 def _auc(bench: Bench) -> float:
-    """Probability that a right sample earns more than a wrong one, ties half; NaN where one is missing."""
-    right = [bench.values[i] for i, opinion in bench.opinions.items() if opinion.right]
-    wrong = [bench.values[i] for i, opinion in bench.opinions.items() if not opinion.right]
-    ours, theirs = (np.array([v for v in values if np.isfinite(v)]) for values in (right, wrong))
-    if not len(ours) or not len(theirs):
-        return float("nan")
-    theirs.sort()
-    below = np.searchsorted(theirs, ours - TIE)
-    upto = np.searchsorted(theirs, ours + TIE, side="right")
-    return float((below + upto).mean() / 2 / len(theirs))
+    """How surely right samples earn more than wrong ones, by the second verifier."""
+    right, wrong = (
+        bench.values[[i for i, opinion in bench.opinions.items() if opinion.right == said]]
+        for said in (True, False)
+    )
+    return auc_of(right[np.isfinite(right)], wrong[np.isfinite(wrong)])
 
 
 def _line(bench: Bench, scored: dict[int, Opinion]) -> float:

@@ -27,6 +27,7 @@ from vllm_migrate.audit.decide.statistics import FEWEST_PROMPTS, resample_sums, 
 from vllm_migrate.audit.sections import RewardSplit, RewardTerm
 from vllm_migrate.audit.verdict import Estimate, Verdict
 from vllm_migrate.reward.explain.curve import knots_of, spline_basis
+from vllm_migrate.reward.figures import centred
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -193,7 +194,7 @@ def _telescoped(  # noqa: PLR0917 - one regression
 ) -> tuple[Floats, Floats]:
     """Terms of the blocks, then of the scorer, then the rest: shape (5,), and resampled (resamples, 5)."""
     design = np.column_stack([marks, *(block.columns for block in blocks), fixed])
-    design = np.column_stack([_centred(column, index, weights) for column in design.T])
+    design = centred(design, index, weights)
     design[:, 1:-1] /= np.maximum(np.sqrt((design[:, 1:-1] ** 2).mean(axis=0)), _LITTLE)
     width, prompts = design.shape[1], int(index.max()) + 1
     products = (weights[:, None, None] * design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
@@ -234,11 +235,6 @@ def _coefficient(grams: Floats, columns: int) -> Floats:
     inner[:, 0, 0] *= 1 + 1e-7
     found = np.linalg.pinv(inner, rcond=1e-10, hermitian=True) @ grams[:, :columns, -1:]
     return np.asarray(found[:, 0, 0])
-
-
-def _centred(column: Floats, index: Integers, weights: Floats) -> Floats:
-    means = np.bincount(index, weights=weights * column) / np.bincount(index, weights=weights)
-    return np.asarray(column - means[index])
 
 
 def _added(column: Floats, index: Integers, prompts: int) -> Floats:
