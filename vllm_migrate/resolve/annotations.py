@@ -9,6 +9,7 @@ from vllm_migrate.files.located import Certainty
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.alternatives import many_of
 from vllm_migrate.resolve.meaning import Kind, Meaning
+from vllm_migrate.resolve.syntax import last_name
 
 if TYPE_CHECKING:
     from vllm_migrate.resolve.names import Names
@@ -30,7 +31,7 @@ class Annotations:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
             return self.of(node.left) or self.of(node.right)
         if isinstance(node, ast.Subscript):
-            head = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+            head = last_name(node.value)
             inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
             found = next((m for m in map(self.of, inner) if m is not None), None)
             if head in _MANY:

@@ -10,6 +10,7 @@ from vllm_migrate.files.located import UNRESOLVED, Argument, Call, Certainty, Fo
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.meaning import Forward, Kind, Meaning
 from vllm_migrate.resolve.own_mapping import own_mapping
+from vllm_migrate.resolve.syntax import last_name
 
 if TYPE_CHECKING:
     from vllm_migrate.files.positions import SourceText
@@ -146,7 +147,7 @@ class CallReader:
         if not (self._imports_vllm and isinstance(func, ast.Attribute) and func.attr == "generate"):
             return "", Certainty.GUESS
         receiver = func.value
-        name = receiver.attr if isinstance(receiver, ast.Attribute) else getattr(receiver, "id", "")
+        name = last_name(receiver)
         told = any(k.arg in _TELLING_KEYWORDS for k in node.keywords)
         return ("vllm.LLM.generate" if told and _ENGINE_LIKE.search(name) else ""), Certainty.GUESS
 

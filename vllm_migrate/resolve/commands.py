@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.located import Argument, Certainty, Span, Variable
 from vllm_migrate.files.word_lists import Item, Server, flags_in, server_in
+from vllm_migrate.resolve.syntax import last_name
 from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
@@ -235,7 +236,7 @@ class CommandReader:
 
 def _runs(call: ast.Call) -> bool:
     func = call.func
-    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    name = last_name(func)
     return name in _RUNNERS
 
 

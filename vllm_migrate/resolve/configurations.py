@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.configurations import Configuration
-from vllm_migrate.resolve.syntax import FUNCTIONS
+from vllm_migrate.resolve.syntax import FUNCTIONS, last_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -92,7 +92,7 @@ class ConfigurationReader:
 
     def _called(self, node: ast.Call, depth: int) -> Iterator[_Place]:
         func = node.func
-        name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+        name = last_name(func)
         first = node.args[0] if node.args else None
         if name == "get" and isinstance(func, ast.Attribute) and isinstance(first, ast.Constant):
             yield from _below(self._places(func.value, depth + 1), str(first.value))
@@ -139,9 +139,9 @@ class ConfigurationReader:
         position = next((i for i, one in enumerate(parameters) if one is parameter), -1)
         for call in self._syntax.all(ast.Call):
             func = call.func
-            called = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+            called = last_name(func)
             if called == "remote" and isinstance(func, ast.Attribute):
-                called = getattr(func.value, "attr", getattr(func.value, "id", ""))
+                called = last_name(func.value)
             if called != name:
                 continue
             given = _keyword(call, getattr(parameter, "arg", ""))
@@ -177,7 +177,7 @@ class ConfigurationReader:
 
     def _named_by(self, node: ast.Call, depth: int) -> Iterator[tuple[str, ...]]:
         func = node.func
-        name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+        name = last_name(func)
         if name == "join" and node.args:
             parts = [next(iter(self._file(a, depth + 1)), None) for a in node.args]
             known = [part for part in parts if part]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.files.located import Argument, Certainty, Declaration, Form, Span, Value
 from vllm_migrate.resolve.configurations import option_name
 from vllm_migrate.resolve.meaning import Kind
+from vllm_migrate.resolve.syntax import last_name
 from vllm_migrate.resolve.vocabulary import ENGINE_ARGUMENTS, SAMPLING, owner_of
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class DefaultReader:
         if isinstance(node, ast.Attribute) and node.attr == "__dict__":
             return node.value
         if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            name = last_name(node.func)
             if name in _AS_DICT and node.args:
                 return self._as_dict(node.args[0], depth + 1) if name == "dict" else node.args[0]
             method = name in ("to_dict", "model_dump") and isinstance(node.func, ast.Attribute)

@@ -6,6 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from vllm_migrate.resolve.syntax import last_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -41,7 +43,7 @@ def passed_on(syntax: Syntax) -> frozenset[str]:
 def _groups(syntax: Syntax) -> Iterator[set[str]]:
     """The names of keywords or entries that are written together for an engine."""
     for call in syntax.all(ast.Call):
-        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        name = last_name(call.func)
         names = {keyword.arg for keyword in call.keywords if keyword.arg}
         if name not in _BUILDERS and names & _TELLING:
             yield names

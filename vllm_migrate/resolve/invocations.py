@@ -9,6 +9,7 @@ from vllm_migrate.files.located import Certainty
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.alternatives import element_of, result_of
 from vllm_migrate.resolve.meaning import Kind, Meaning
+from vllm_migrate.resolve.syntax import last_name
 
 if TYPE_CHECKING:
     from vllm_migrate.resolve.names import Names
@@ -96,7 +97,7 @@ class Invocations:
     def _passed_through(self, node: ast.Call) -> Meaning | None:
         """`list(x)`, `copy.deepcopy(x)`, `ray.get(x)`, `typing.cast(T, x)` give x."""
         func = node.func
-        name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
+        name = last_name(func)
         if name not in PASS_THROUGH or not node.args:
             return None
         if name == "cast":
@@ -110,7 +111,7 @@ class Invocations:
 def _imported(node: ast.Call) -> Meaning | None:
     """The module of `importlib.import_module("vllm")`; likely where a function of that name is the user's."""
     func = node.func
-    name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
+    name = last_name(func)
     if name not in _IMPORTERS or not node.args or not isinstance(node.args[0], ast.Constant):
         return None
     module = node.args[0].value

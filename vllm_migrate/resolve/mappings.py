@@ -6,6 +6,7 @@ import ast
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from vllm_migrate.resolve.syntax import last_name
 from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Mappings:
 
     def _call(self, node: ast.Call, depth: int) -> Mapping:
         func = node.func
-        name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
+        name = last_name(func)
         if name in ("copy", "deepcopy"):
             inner = func.value if isinstance(func, ast.Attribute) and not node.args else None
             inner = node.args[0] if node.args else inner

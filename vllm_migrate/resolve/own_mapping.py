@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from vllm_migrate.resolve.syntax import last_name
+
 if TYPE_CHECKING:
     from vllm_migrate.resolve.syntax import Binding, Syntax
 
@@ -86,7 +88,7 @@ def _makes(node: ast.AST) -> bool:
         return isinstance(node.op, ast.BitOr)
     if not isinstance(node, ast.Call):
         return isinstance(node, (ast.Dict, ast.DictComp))
-    name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+    name = last_name(node.func)
     return name in _MAKERS and not any(_has_all_keys(part) for part in (node, *node.args))
 
 
@@ -94,9 +96,9 @@ def _has_all_keys(node: ast.expr) -> bool:
     """Whether these are the fields of an EngineArgs, by its name: a default added to them comes too late."""
     if not isinstance(node, ast.Call) or not node.args:
         return False
-    name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+    name = last_name(node.func)
     whole = node.args[0]
-    last = whole.attr if isinstance(whole, ast.Attribute) else getattr(whole, "id", "")
+    last = last_name(whole)
     return name in ("asdict", "vars") and last.endswith("engine_args")
 
 

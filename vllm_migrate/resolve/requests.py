@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.files.located import Argument, Certainty, Form, Span
 from vllm_migrate.resolve.request_fields import BODY_FIELDS, is_of_another_server
+from vllm_migrate.resolve.syntax import last_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +87,7 @@ class RequestReader:
 
     def _is_request(self, filled: ast.expr) -> bool:
         """Whether a dictionary that a field is written into is one that is sent to vLLM's server."""
-        called = filled.id if isinstance(filled, ast.Name) else getattr(filled, "attr", "")
+        called = last_name(filled)
         given = self._given(filled)
         written = {_text(key) for value in given for key in _keys(value)} | self._put(filled)
         if is_of_another_server(written - {""}):
@@ -118,7 +119,7 @@ class RequestReader:
         function, text = self._syntax.function(filled), ast.unparse(filled)
         return {
             _text(node.slice)
-            for node in self._stores.get(_last(filled), ())
+            for node in self._stores.get(last_name(filled), ())
             if self._syntax.function(node) is function and ast.unparse(node.value) == text
         }
 
@@ -127,7 +128,7 @@ class RequestReader:
         found: dict[str, list[ast.Subscript]] = {}
         for node in self._syntax.all(ast.Subscript):
             if isinstance(node.ctx, ast.Store):
-                found.setdefault(_last(node.value), []).append(node)
+                found.setdefault(last_name(node.value), []).append(node)
         return found
 
     def _is_sent(self, filled: ast.expr) -> bool:
@@ -168,10 +169,6 @@ def _text(node: ast.expr) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-def _last(node: ast.expr) -> str:
-    return node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
-
-
 def _keys(value: ast.expr) -> list[ast.expr]:
     return [key for key in value.keys if key is not None] if isinstance(value, ast.Dict) else []
 
@@ -185,7 +182,7 @@ def _is_written_out(value: ast.expr) -> bool:
 
 def _ends_in_create(call: ast.Call) -> bool:
     """Whether it is a call such as `client.chat.completions.create` or litellm's `completion`."""
-    return _last(call.func) in ("acompletion", "completion", "create")
+    return last_name(call.func) in ("acompletion", "completion", "create")
 
 
 def _handed_through(value: ast.expr, name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.files.python import parse_python
+from vllm_migrate.resolve.syntax import last_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -131,7 +132,7 @@ def _rewards_of(call: ast.Call) -> ast.expr | None:
     for keyword in call.keywords:
         if keyword.arg == _KEYWORD:
             return keyword.value
-    last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    last = last_name(call.func)
     return call.args[1] if last in _TRAINERS and len(call.args) >= _SECOND else None
 
 

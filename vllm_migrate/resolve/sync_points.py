@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.resolve.syntax import COMPREHENSIONS, FUNCTIONS
+from vllm_migrate.resolve.syntax import COMPREHENSIONS, FUNCTIONS, last_name
 from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _is_over_tensors(loop: ast.For, call: ast.Call, engine: str) -> bool:
             continue
         if isinstance(node, ast.Call):
             func = node.func
-            name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+            name = last_name(func)
             if _USES_THE_ENGINE.search(name):
                 return False
             if any(isinstance(a, (ast.Name, ast.Attribute)) and ast.unparse(a) == engine for a in node.args):

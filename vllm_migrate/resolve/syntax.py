@@ -352,3 +352,10 @@ def _unpack(target: ast.expr, binding: Binding) -> Iterator[tuple[ast.expr, Bind
 def in_order(nodes: list[_N]) -> list[_N]:
     """Nodes in source order."""
     return sorted(nodes, key=_PLACE)
+
+
+def last_name(node: ast.AST) -> str:
+    """`c` of `a.b.c`, the name itself of a name, "" of anything else."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""

@@ -10,6 +10,7 @@ from vllm_migrate.files.located import Certainty, Use
 from vllm_migrate.files.prefilter import keeps_logprobs
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.handing_on import passed_on
+from vllm_migrate.resolve.syntax import last_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -192,7 +193,7 @@ def _steps_optimizer(syntax: Syntax) -> bool:
         func = call.func
         if isinstance(func, ast.Attribute) and func.attr == "step":
             holder = func.value
-            name = holder.attr if isinstance(holder, ast.Attribute) else getattr(holder, "id", "")
+            name = last_name(holder)
             if "optim" in name.lower():
                 return True
     return False

@@ -18,7 +18,7 @@ from vllm_migrate.resolve.asked_attributes import target_has
 from vllm_migrate.resolve.dead_ends import behind_the_end, statements_after
 from vllm_migrate.resolve.fallbacks import falls_back
 from vllm_migrate.resolve.meaning import Kind
-from vllm_migrate.resolve.syntax import in_order
+from vllm_migrate.resolve.syntax import in_order, last_name
 from vllm_migrate.resolve.version_numbers import VersionNumbers, written_numbers
 
 if TYPE_CHECKING:
@@ -306,7 +306,7 @@ class VersionGates:
         Or `self._version_ge("0.7")`, where the function of that name in this file reads vLLM's version.
         """
         func = test.func
-        name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
+        name = last_name(func)
         match = _PREDICATE.search(name)
         if match is None:
             return None
@@ -430,7 +430,7 @@ def _as_text(version: Version) -> str:
 def _is_distribution(node: ast.Call) -> bool:
     """`pkg_resources.get_distribution("vllm")`, `importlib.metadata.distribution("vllm")`."""
     func = node.func
-    name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
+    name = last_name(func)
     given = node.args[0] if node.args else None
     return name in ("distribution", "get_distribution") and (
         isinstance(given, ast.Constant) and given.value == "vllm"
@@ -459,7 +459,7 @@ def _is_parsed(node: ast.AST) -> bool:
     if not isinstance(node, ast.Call):
         return False
     func = node.func
-    name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
+    name = last_name(func)
     return name in _PARSERS
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.files.python import parse_text
+from vllm_migrate.resolve.syntax import last_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,10 +69,10 @@ class Mentions:
             except (SyntaxError, ValueError, RecursionError):
                 return _ANY_NUMBER  # who can't be read may do anything
             for node in ast.walk(tree):
-                if isinstance(node, ast.Call) and _name(node.func) == name:
+                if isinstance(node, ast.Call) and last_name(node.func) == name:
                     starred = any(isinstance(argument, ast.Starred) for argument in node.args)
                     most = max(most, _ANY_NUMBER if starred else len(node.args))
-                elif isinstance(node, ast.ClassDef) and name in map(_name, node.bases):
+                elif isinstance(node, ast.ClassDef) and name in map(last_name, node.bases):
                     return _ANY_NUMBER  # its fields come after this one's
         return most
 
@@ -91,7 +92,3 @@ class Mentions:
             except OSError:  # the scan has said so
                 continue
         return found
-
-
-def _name(node: ast.expr) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.resolve.flow import settings_files
 from vllm_migrate.resolve.flow.objects import instance
-from vllm_migrate.resolve.flow.program import last_name
 from vllm_migrate.resolve.flow.tables import item, merged, spread
 from vllm_migrate.resolve.flow.values import Definition, Expression, Table, Unknown, assuming
-from vllm_migrate.resolve.syntax import FUNCTIONS
+from vllm_migrate.resolve.syntax import FUNCTIONS, last_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

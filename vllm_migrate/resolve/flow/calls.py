@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from vllm_migrate.resolve.flow import settings_files
 from vllm_migrate.resolve.flow.objects import instance
 from vllm_migrate.resolve.flow.options import parsed
-from vllm_migrate.resolve.flow.program import last_name
 from vllm_migrate.resolve.flow.tables import item, merged, spread
 from vllm_migrate.resolve.flow.values import Definition, Expression, Scalar, Table, Unknown, assuming
+from vllm_migrate.resolve.syntax import last_name
 
 if TYPE_CHECKING:
     from vllm_migrate.resolve.flow.follow import Follower

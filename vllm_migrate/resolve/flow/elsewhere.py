@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.resolve.defaults import FROM_OPTIONS, calls_with_objects, shared_fields
 from vllm_migrate.resolve.flow.follow import Follower
-from vllm_migrate.resolve.flow.program import Program, last_name
+from vllm_migrate.resolve.flow.program import Program
 from vllm_migrate.resolve.flow.values import Expression, Scalar, Table
+from vllm_migrate.resolve.syntax import last_name
 from vllm_migrate.resolve.vocabulary import owner_of
 
 if TYPE_CHECKING:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from vllm_migrate.resolve.flow.program import last_name
 from vllm_migrate.resolve.flow.values import Definition, Expression, Place, Table, Unknown
-from vllm_migrate.resolve.syntax import FUNCTIONS
+from vllm_migrate.resolve.syntax import FUNCTIONS, last_name
 
 if TYPE_CHECKING:
     from vllm_migrate.resolve.flow.follow import Follower

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.resolve.configurations import option_name
 from vllm_migrate.resolve.flow.objects import instance
-from vllm_migrate.resolve.flow.program import last_name
 from vllm_migrate.resolve.flow.values import Definition, Expression, Scalar, Several, Table, Unknown
+from vllm_migrate.resolve.syntax import last_name
 
 if TYPE_CHECKING:
     from vllm_migrate.resolve.flow.follow import Follower

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.python import parse_python
 from vllm_migrate.files.yaml_tree import YamlNode, read_yaml_tree
-from vllm_migrate.resolve.syntax import FUNCTIONS, Syntax
+from vllm_migrate.resolve.syntax import FUNCTIONS, Syntax, last_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -204,13 +204,6 @@ def called_names(call: ast.Call) -> Iterator[str]:
 def _is_wrapper(call: ast.Call) -> bool:
     """`ray.remote(X)` in front of `.remote(...)`."""
     return last_name(call.func) == "remote" and bool(call.args)
-
-
-def last_name(node: ast.expr) -> str:
-    """`c` of `a.b.c`, the name itself of a name, "" of anything else."""
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:

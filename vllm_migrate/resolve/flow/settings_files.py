@@ -6,9 +6,9 @@ import ast
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from vllm_migrate.resolve.flow.program import last_name
 from vllm_migrate.resolve.flow.tables import from_yaml, merged
 from vllm_migrate.resolve.flow.values import Place, Scalar, Table, Unknown
+from vllm_migrate.resolve.syntax import last_name
 
 if TYPE_CHECKING:
     from vllm_migrate.files.yaml_tree import YamlNode

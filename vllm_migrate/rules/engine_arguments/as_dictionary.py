@@ -9,6 +9,7 @@ from vllm_migrate.edits.model import Level, ReplaceExpression, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import Certainty
 from vllm_migrate.files.python import parse_python
+from vllm_migrate.resolve.syntax import last_name
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, engine_calls
 from vllm_migrate.rules.finding import make_finding
@@ -163,7 +164,7 @@ def _in(value: ast.expr) -> Iterator[ast.Call]:
         yield from _in(value.right)
     elif isinstance(value, ast.Call) and len(value.args) == 1 and not value.keywords:
         func = value.func
-        if (func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")) == "asdict":
+        if last_name(func) == "asdict":
             yield value
 
 
@@ -192,5 +193,5 @@ def _is_engine_args(
     values = _bound_to(node.id, scope) if isinstance(node, ast.Name) else [node]
     if values and all(text.span(value) in arguments for value in values):
         return Certainty.CERTAIN
-    last = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    last = last_name(node)
     return Certainty.LIKELY if last.endswith("engine_args") else None

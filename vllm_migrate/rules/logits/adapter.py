@@ -11,6 +11,8 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vllm_migrate.resolve.syntax import last_name
+
 if TYPE_CHECKING:
     from vllm_migrate.rules.module import Module
 
@@ -112,7 +114,7 @@ def _can_be_sent(node: ast.expr) -> bool:
     """Whether a value may be plain data; functions and objects known by their usual names are not."""
     if isinstance(node, (ast.Lambda, ast.Starred, ast.GeneratorExp)):
         return False
-    last = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    last = last_name(node)
     if isinstance(node, ast.Call):
         return not ast.unparse(node.func).endswith(("get_tokenizer", "from_pretrained", ".to", ".cuda"))
     return last.lstrip("_") not in _NOT_SENT and not last.endswith(("tokenizer", "engine", "model"))

@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from vllm_migrate.resolve.syntax import last_name
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -119,7 +121,7 @@ def _are_several(tokens: ast.expr, module: Module) -> bool | None:
         return False if inner else None
     if isinstance(tokens, ast.Call):
         called = tokens.func
-        name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+        name = last_name(called)
         return True if name in _MAKE_LISTS else False if name in _MAKE_ONE else None
     if isinstance(tokens, ast.Name):
         value = _bound(tokens, module)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
-from vllm_migrate.resolve.syntax import FUNCTIONS
+from vllm_migrate.resolve.syntax import FUNCTIONS, last_name
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, since
 from vllm_migrate.rules.module import parsed_module
@@ -173,7 +173,7 @@ def _takes_metadata(function: Function) -> bool:
 def _gives_metadata(call: ast.Call) -> bool:
     if getattr(call.func, "attr", "") != _COMPUTE:
         return False
-    named = [getattr(one, "attr", getattr(one, "id", "")) for one in call.args[1:]]
+    named = [last_name(one) for one in call.args[1:]]
     return any(_METADATA in name for name in named) or any(k.arg == _METADATA for k in call.keywords)
 
 

@@ -11,6 +11,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from vllm_migrate.resolve.syntax import last_name
 from vllm_migrate.rules.module import parsed_module
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _called_before(module: Module, line: int) -> set[str]:
 def _uses_cuda(call: ast.Call, module: Module) -> bool:
     """Whether a call initialises CUDA: it asks `torch.cuda` for a device, or puts something on one."""
     func = call.func
-    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    name = last_name(func)
     holder = ast.unparse(func.value) if isinstance(func, ast.Attribute) else ""
     if name == "cuda" or (holder == "torch.cuda" and name in _INITIALISES):
         return True

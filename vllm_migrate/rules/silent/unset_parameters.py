@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.files.python import parse_text
 from vllm_migrate.resolve.calls import is_main_guard
+from vllm_migrate.resolve.syntax import last_name
 from vllm_migrate.rules.module import Module
 from vllm_migrate.rules.silent.held import held
 
@@ -216,4 +217,4 @@ def _last(node: ast.expr) -> str:
     """The last name of a receiver: "llm" of `self.llm`, "engines" of `engines[0]`."""
     if isinstance(node, ast.Subscript):
         return _last(node.value)
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    return last_name(node)

@@ -10,6 +10,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.python import parse_text
+from vllm_migrate.resolve.syntax import last_name
 from vllm_migrate.rules.trl.subclassed import goes_by_trl, overridden, sets_itself, trainer_class
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _trainers(tree: ast.Module, line: int) -> Iterator[ast.expr]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             callee = node.value.func
-            name = callee.id if isinstance(callee, ast.Name) else getattr(callee, "attr", "")
+            name = last_name(callee)
             if name.endswith("Trainer") and node.lineno <= line <= (node.end_lineno or node.lineno):
                 yield from node.targets
 
@@ -148,7 +149,7 @@ def _reads(tree: ast.Module, argument: str, holders: frozenset[str] = _HOLDERS) 
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr == argument and isinstance(node.ctx, ast.Load):
             holder = node.value
-            name = holder.id if isinstance(holder, ast.Name) else getattr(holder, "attr", "")
+            name = last_name(holder)
             if name in holders:
                 return True
     return False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from vllm_migrate.resolve.syntax import last_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -31,15 +33,15 @@ def trainer_class(tree: ast.Module, line: int) -> ast.ClassDef | None:
         for target in node.targets
         if isinstance(target, ast.Name) and isinstance(node.value, ast.Call)
     }
-    made = [node for node in nodes if isinstance(node, ast.Call) and _name(node.func).endswith("Trainer")]
-    classes = {_name(call.func) for call in made}
+    made = [node for node in nodes if isinstance(node, ast.Call) and last_name(node.func).endswith("Trainer")]
+    classes = {last_name(call.func) for call in made}
     if len(classes) != 1 or not names:
         return None
     given = (value for call in made for value in (*call.args, *(word.value for word in call.keywords)))
     if not any(isinstance(value, ast.Name) and value.id in names for value in given):
         return None
     found = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in classes]
-    if len(found) != 1 or [_name(base) for base in found[0].bases] != ["GRPOTrainer"]:
+    if len(found) != 1 or [last_name(base) for base in found[0].bases] != ["GRPOTrainer"]:
         return None
     return found[0]
 
@@ -52,7 +54,7 @@ def overridden(owner: ast.ClassDef, steps: frozenset[str]) -> frozenset[str]:
         for node in ast.walk(owner)
         if isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Call)
-        and _name(node.value.func) == "super"
+        and last_name(node.value.func) == "super"
     }
     inherited = {node.attr for node in _attributes(owner)} - own
     return frozenset() if (handed_on | inherited) & (steps | {"compute_liger_loss"}) else steps & own
@@ -72,7 +74,9 @@ def sets_itself(owner: ast.ClassDef, argument: str) -> bool:
         isinstance(node, ast.Assign)
         and isinstance(node.value, ast.Constant)
         and any(
-            isinstance(target, ast.Attribute) and target.attr == argument and _name(target.value) == "self"
+            isinstance(target, ast.Attribute)
+            and target.attr == argument
+            and last_name(target.value) == "self"
             for target in node.targets
         )
         for node in ast.walk(owner)
@@ -81,10 +85,5 @@ def sets_itself(owner: ast.ClassDef, argument: str) -> bool:
 
 def _attributes(owner: ast.ClassDef) -> Iterator[ast.Attribute]:
     for node in ast.walk(owner):
-        if isinstance(node, ast.Attribute) and _name(node.value) == "self":
+        if isinstance(node, ast.Attribute) and last_name(node.value) == "self":
             yield node
-
-
-def _name(node: ast.expr) -> str:
-    """The last name of an expression, "" where it has none."""
-    return node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
