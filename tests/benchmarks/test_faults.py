@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,24 +12,12 @@ from vllm_migrate.engines import registry
 from vllm_migrate.workers import protocol as wire
 from vllm_migrate.workers import sync_protocol as sync_wire
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "faults"
-MODULES = ("kept", "material", "measure", "seeded", "shares")
 SEED = 0
 
 
 @pytest.fixture(scope="module")
-def benchmark():
-    """The benchmark's modules by name, imported as its script imports them."""
-    path, before = list(sys.path), set(sys.modules)
-    sys.path.insert(0, str(FOLDER))
-    try:
-        importlib.import_module("measure")
-        yield SimpleNamespace(**{name: sys.modules[name] for name in MODULES})
-    finally:
-        sys.path[:] = path
-        for name in set(sys.modules) - before:
-            if name in MODULES:
-                del sys.modules[name]
+def benchmark(imported):
+    return imported("faults", "measure", "seeded")
 
 
 def entry(fault, verdict, cause, wanted):

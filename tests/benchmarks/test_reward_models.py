@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
-
-FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "rewards" / "models" / "lessons.py"
 
 
 @pytest.fixture(scope="module")
-def lessons():
-    spec = importlib.util.spec_from_file_location("reward_model_lessons", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+def lessons(imported):
+    return imported("rewards/models", "lessons").lessons
 
 
 def longer(lessons, kind):
