@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.config import load_config
 from vllm_migrate.errors import UsageError
-from vllm_migrate.reward.limits import limits_with, shipped_limits
+from vllm_migrate.reward.limits import limits_with
 
 if TYPE_CHECKING:
     from vllm_migrate.resolve.reward_code import RewardName
@@ -41,21 +41,20 @@ class Given:
     limits: dict[str, Limits] | None = None
 
 
-def given_or_configured(given: Given, start: Path | None = None, *, function: bool = True) -> Given:
+def given_or_configured(given: Given, *, function: bool) -> Given:
     """The command line's options, with the configuration's where it is silent.
 
     Rollouts on the command line keep the configuration's prompts away, and the other way round.
 
     Args:
         given: by the command line.
-        start: whose configuration governs; the working directory if None.
         function: a reward function is wanted; not where a model stands in its place.
 
     Raises:
         ConfigError: the configuration is wrong.
         UsageError: no reward is named anywhere.
     """
-    config = load_config(start or Path())
+    config = load_config(Path())
     settings, root = config.reward, config.root or Path()
     if settings is not None:
         named = given.rollouts is not None or given.prompts is not None
@@ -68,7 +67,7 @@ def given_or_configured(given: Given, start: Path | None = None, *, function: bo
             python=given.python or _path(root, settings.python),
             select=given.select or settings.select,
             ignore=given.ignore or settings.ignore,
-            limits=limits_with(settings.limits) if settings.limits else shipped_limits(),
+            limits=limits_with(settings.limits),
             **_columns(given, settings),
         )
     if not function:
