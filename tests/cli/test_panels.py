@@ -46,6 +46,6 @@ def test_a_shared_option_stands_under_the_same_heading_everywhere(run):
             assert set(panels[heading]) <= set(audit[heading])
 
 
-@pytest.mark.parametrize("command", ["audit", "record", "compare"])
+@pytest.mark.parametrize("command", ["audit", "record", "compare", "reward"])
 def test_help_fits_80_columns(run, command):
     assert max(map(len, run(command, "--help").out.splitlines())) <= 80
