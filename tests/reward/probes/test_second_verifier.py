@@ -52,8 +52,9 @@ def test_what_compares_strings_misses_right_ones() -> None:
     assert "values, not strings" in check.advice
     table = table_of(bench(verifier, samples))
     assert table is not None
-    assert table.false_negatives > 0.2
-    assert table.false_positives == 0
+    assert (~table.paid[table.right]).mean() > 0.2
+    assert not table.paid[~table.right].any()
+    assert not table.right.all()
 
 
 def test_a_form_that_it_does_not_read_is_its_own_demand() -> None:
@@ -113,5 +114,6 @@ def test_numbers_on_the_way_are_no_wrong_answer() -> None:
         replace(s, completion=re.sub(r"Answer: (\d+)", r"It is \1 in 3 steps", s.completion)) for s in sums()
     ]
     made = bench(lambda s: float(f"is {s.columns['answer']} in" in s.completion), samples)
+    assert made.opinions
     assert not any(opinion.right for opinion in made.opinions.values())
     assert all(s.answer not in s.completion for i, s in enumerate(made.samples) if i in made.opinions)

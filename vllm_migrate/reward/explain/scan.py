@@ -59,16 +59,12 @@ class Scan:
     Attributes:
         gain: share of the rewards' variance within prompts, on held-out prompts, with its interval over them.
         null: the gain that 95% of exchanges stay below.
-        fixed: share that what is held fixed explains on held-out prompts.
         singles: every feature, strongest first.
-        left: the rewards without what is held fixed, centred within prompts, shape (samples,).
     """
 
     gain: Estimate
     null: float
-    fixed: float
     singles: tuple[Single, ...]
-    left: Floats
 
 
 def scan(
@@ -95,18 +91,17 @@ def scan(
     design = design - base @ np.linalg.lstsq(base, design, rcond=None)[0] if base.shape[1] else design
     alive = np.flatnonzero((design**2).mean(axis=0) > _NOTHING)
     names, design = [names[place] for place in alive], _scaled(design[:, alive])
+    if float(left @ left) <= 1e-9 * total or not names:
+        return Scan(Estimate(0.0), 0.0, ())
     random = np.random.default_rng(seed)
     parts = _held_out(y[:, None], base, design, index, random)
     sums = np.column_stack([np.bincount(index, weights=part[:, 0] ** 2) for part in parts])
     gain = _gain(sums.sum(axis=0)[None, :])[0]
     draw = random.integers(len(sums), size=(RESAMPLES, len(sums)))
     low, high = np.quantile(_gain(sums[draw].sum(axis=1)), (0.025, 0.975))
-    if float(left @ left) <= 1e-9 * total or not names:
-        return Scan(Estimate(0.0), 0.0, 1.0 if names else 0.0, (), left)
     singles, null = _against_null(y - left, left, base, design, index, random)
     shares = (design.T @ left) ** 2 / (len(left) * float(left @ left))
     signs = np.sign(design.T @ left)
-    held = float(1 - sums[:, 1].sum() / sums[:, 0].sum())
     found = [
         Single(name, float(share), int(sign), float(p))
         for name, share, sign, p in zip(names, shares, signs, _holm(singles), strict=True)
@@ -114,9 +109,7 @@ def scan(
     return Scan(
         gain=Estimate(float(gain), float(low), float(high)),
         null=null,
-        fixed=held,
         singles=tuple(sorted(found, key=lambda one: (one.p, -one.share))),
-        left=left,
     )
 
 

@@ -54,16 +54,6 @@ class Table:
     unread: dict[str, int]
 
     @property
-    def false_positives(self) -> float:
-        """Share of wrong answers that are paid; NaN without wrong ones."""
-        return float(self.paid[~self.right].mean()) if (~self.right).any() else float("nan")
-
-    @property
-    def false_negatives(self) -> float:
-        """Share of right answers that aren't paid; NaN without right ones."""
-        return float((~self.paid[self.right]).mean()) if self.right.any() else float("nan")
-
-    @property
     def kappa(self) -> float:
         """Cohen's kappa; 1 where both say the same throughout."""
         agreed = float((self.right == self.paid).mean())
@@ -92,7 +82,7 @@ def why_not(bench: Bench) -> str:
 
 
 def table_of(bench: Bench) -> Table | None:
-    """The table; None where `why_not` says why. Rates of error for other probes."""
+    """The table; None where `why_not` says why."""
     if why_not(bench):
         return None
     scored = {i: opinion for i, opinion in bench.opinions.items() if np.isfinite(bench.values[i])}
