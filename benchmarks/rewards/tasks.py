@@ -7,7 +7,7 @@ the answer) is drawn apart from whether it is right.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -436,12 +436,8 @@ def essays(draw: random.Random) -> Item:
 def mixed(draw: random.Random) -> Item:
     """Additions and explanations in one set; a column says which."""
     if draw.random() < 0.6:  # noqa: PLR2004
-        item = sums(draw)
-        return Item(
-            item.prompt, item.answer, item.working, item.written, item.wrong, item.frame, {"task": "sum"}
-        )
-    item = essays(draw)
-    return Item(item.prompt, None, item.working, item.written, item.wrong, item.frame, {"task": "essay"})
+        return replace(sums(draw), columns={"task": "sum"})
+    return replace(essays(draw), columns={"task": "essay"})
 
 
 TASKS: dict[str, Callable[[random.Random], Item]] = {

@@ -262,6 +262,14 @@ def test_a_server_that_is_slow_is_given_up():
             client.generate(GenerateRequest([[1, 2]], SAMPLING), seconds=0.2)
 
 
+def test_a_request_whose_time_is_up_before_it_is_sent_is_given_up():
+    with serving(openai()) as (url, seen):
+        for seconds in (0.0, -1.0):
+            with pytest.raises(EngineDiedError, match="no time was left to ask"):
+                Server(url).post("/v1/completions", {}, seconds=seconds)
+        assert not seen
+
+
 def test_trls_server_is_known_by_its_world():
     with serving(trl()) as (url, _):
         engine = endpoint(url)

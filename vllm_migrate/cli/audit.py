@@ -157,20 +157,24 @@ def audit(
         sizes = {TENSOR: tensor_parallel_size, PIPELINE: pipeline_parallel_size}
         plan = with_gpu_settings(plan, {MEMORY: gpu_memory_utilization, **sizes})
         way = code.option("sync", sync)
+        if check_reward and reward is None:
+            raise UsageError("--check-reward needs --reward file.py:function")
         plan = replace(
             plan,
             sync_probe=sync_probe.value,
             sync_way=None if way is None else parse_way(way),
             trainer_head="" if trainer_head is None else trainer_head.value,
+            check_reward=check_reward,
+            scale=scale_of(executor.value, replicas, address=ray_address, cpus=replica_cpus),
+            strata=max(1, strata),
+            greedy=greedy,
+            expires_days=expires_days,
+            allow_expired=allow_expired,
+            redact=redact,
+            resume=resume,
+            fresh=fresh,
         )
-        if check_reward and reward is None:
-            raise UsageError("--check-reward needs --reward file.py:function")
-        plan = replace(plan, check_reward=check_reward)
-        scale = scale_of(executor.value, replicas, address=ray_address, cpus=replica_cpus)
-        plan = replace(
-            plan, scale=scale, expires_days=expires_days, allow_expired=allow_expired, redact=redact
-        )
-        plan = check_support(replace(plan, resume=resume, fresh=fresh, strata=max(1, strata), greedy=greedy))
+        plan = check_support(plan)
         if plan_only:
             print_plan(plan, detect=detect, detect_reward=detect_reward)
             raise typer.Exit

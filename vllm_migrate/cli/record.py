@@ -93,9 +93,14 @@ def record(
             v0_args=arguments,
         )
     plan = replace(
-        plan, expires_days=expires_days, redact=redact, resume=resume, fresh=fresh, strata=max(1, strata)
+        plan,
+        strata=max(1, strata),
+        greedy=greedy,
+        expires_days=expires_days,
+        redact=redact,
+        resume=resume,
+        fresh=fresh,
     )
-    plan = replace(plan, greedy=greedy)
     plan = check_support(plan)
     if not quiet:
         for warning in plan.warnings:

@@ -24,6 +24,11 @@ class Outcome(str, Enum):
     NOT_JUDGED = "not judged"
     OFF = "off"
 
+    @property
+    def severity(self) -> int:
+        """2 of a failure, 1 of a warning, else 0."""
+        return 2 if self is Outcome.FAIL else int(self is Outcome.WARN)
+
 
 @dataclass(frozen=True, slots=True)
 class Example:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.errors import InputError, UsageError
 from vllm_migrate.reward.sample import Sample
-from vllm_migrate.trace.parquet import read_trace
+from vllm_migrate.trace.parquet import NoTraceError, read_trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 ANSWER_COLUMNS = ("answer", "ground_truth", "solution", "label", "gold", "target", "reference")
 COMPLETION_COLUMNS = ("completion", "completions", "response", "responses", "output", "outputs", "generation")
-_NO_TRACE = "no trace of this tool"  # a table of completions, then
 IDS_COLUMNS = ("completion_ids", "completion_token_ids", "response_ids")
 
 
@@ -203,9 +202,8 @@ def read_any(
     if path.suffix == ".parquet":
         try:
             trace = read_trace(path)
-        except InputError as error:
-            if _NO_TRACE not in error.message:
-                raise
+        except NoTraceError:
+            pass  # a table of completions, then
         else:
             found = from_trace(trace, answer_column=answer_column)
             kept = sorted({sample.group for sample in found})[:limit]

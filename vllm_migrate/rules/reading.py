@@ -142,17 +142,17 @@ def _add_fields(
     def matters(name: str) -> bool:
         return load_facts().on_target(Subject.ENGINE_ARGUMENT, name, target) is not None
 
-    takes = [
-        facts
+    taking = [
+        (facts, calls)
         for facts in found.values()
-        if facts.kind is FileKind.PYTHON and calls_with_objects(facts, matters)
+        if facts.kind is FileKind.PYTHON and (calls := calls_with_objects(facts, matters))
     ]
-    if not takes:
+    if not taking:
         return
     from vllm_migrate.resolve.flow.elsewhere import fields_elsewhere  # noqa: PLC0415 - few projects do so
 
     python = {file.relative: text for file, text in sources.items() if file.kind is FileKind.PYTHON}
-    fields = fields_elsewhere(takes, python, index, matters)
+    fields = fields_elsewhere(taking, python, index, matters)
     index.learn_fields(fields)
     for file in sources if fields else ():
         if file.relative in fields and file.kind is FileKind.PYTHON:

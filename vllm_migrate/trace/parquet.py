@@ -27,6 +27,13 @@ _PROVENANCE_KEY = b"vllm-migrate.provenance"
 _PROMPTS_KEY = b"vllm-migrate.prompts"
 
 
+_RECORD_AGAIN = f"this version reads {SCHEMA}; record the reference again"
+
+
+class NoTraceError(InputError):
+    """A Parquet file that holds no trace."""
+
+
 def write_trace(trace: Trace, path: Path) -> None:
     """Write a trace; the file appears whole or not at all.
 
@@ -89,7 +96,8 @@ def read_trace(path: Path) -> Trace:
     """Read what `write_trace` wrote.
 
     Raises:
-        InputError: the file is missing, damaged, no trace, of another schema, or contradicts itself.
+        NoTraceError: it is a Parquet file of something else.
+        InputError: the file is missing, damaged, of another schema, or contradicts itself.
     """
     import pyarrow as pa  # noqa: PLC0415 - tens of milliseconds that only traces need
     import pyarrow.parquet as pq  # noqa: PLC0415 - same
@@ -102,11 +110,10 @@ def read_trace(path: Path) -> Trace:
         raise InputError(f"{path} is not a readable Parquet file: {_first_line(error)}") from None
     metadata = table.schema.metadata or {}
     schema = metadata.get(_SCHEMA_KEY, b"").decode("utf-8", "replace")
+    if not schema:
+        raise NoTraceError(f"{path} is no trace of this tool", hint=_RECORD_AGAIN)
     if schema != SCHEMA:
-        raise InputError(
-            f"{path} is {'a trace of schema ' + schema if schema else 'no trace of this tool'}",
-            hint=f"this version reads {SCHEMA}; record the reference again",
-        )
+        raise InputError(f"{path} is a trace of schema {schema}", hint=_RECORD_AGAIN)
     try:
         trace = _assemble(table, metadata)
         _check(trace)

@@ -22,7 +22,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.audit.decide.more_samples import with_samples
+from vllm_migrate.audit.decide.more_samples import seconds_of, with_samples
 from vllm_migrate.audit.decide.sequential import levels_of, look_sizes
 from vllm_migrate.audit.decide.statistics import FEWEST_PROMPTS
 from vllm_migrate.audit.prompts.strata import labelled
@@ -179,9 +179,6 @@ def part_of(trace: Trace, start: int, stop: int) -> Trace:
 def merged(one: Evidence, two: Evidence) -> Evidence:
     """Evidence over the prompts of both, those of the second after those of the first."""
     offset = len(one.trace.prompts)
-    timing = dict(one.timing)
-    for stage, seconds in two.timing.items():
-        timing[stage] = round(timing.get(stage, 0.0) + seconds, 3)
     arms = {
         name: _merged_run(run, two.arms[name], offset) for name, run in one.arms.items() if name in two.arms
     }
@@ -189,7 +186,7 @@ def merged(one: Evidence, two: Evidence) -> Evidence:
         one,
         trace=resealed(_merged_trace(one.trace, two.trace, offset)),
         arms=arms,
-        timing=timing,
+        timing=seconds_of(one, two),
         ladder=None,
         other_inputs=(*one.other_inputs, *(prompt + offset for prompt in two.other_inputs)),
         other_templates=(*one.other_templates, *(prompt + offset for prompt in two.other_templates)),

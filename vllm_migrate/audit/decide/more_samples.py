@@ -22,16 +22,21 @@ if TYPE_CHECKING:
 
 def with_samples(one: Evidence, two: Evidence) -> Evidence:
     """Evidence over the completions of both, which are of the same prompts; what explains is the first's."""
-    timing = dict(one.timing)
-    for stage, seconds in two.timing.items():
-        timing[stage] = round(timing.get(stage, 0.0) + seconds, 3)
     main = _order(one.trace.rollouts, two.trace.rollouts)
     probe = _order(one.trace.probe, two.trace.probe)
     arms = {
         name: _run(run, two.arms[name], main, probe) for name, run in one.arms.items() if name in two.arms
     }
     trace = resealed(_trace(one.trace, two.trace, main, probe))
-    return replace(one, trace=trace, arms=arms, timing=timing, ladder=None)
+    return replace(one, trace=trace, arms=arms, timing=seconds_of(one, two), ladder=None)
+
+
+def seconds_of(one: Evidence, two: Evidence) -> dict[str, float]:
+    """Seconds by stage of both together."""
+    timing = dict(one.timing)
+    for stage, seconds in two.timing.items():
+        timing[stage] = round(timing.get(stage, 0.0) + seconds, 3)
+    return timing
 
 
 def _trace(one: Trace, two: Trace, main: Sequence[int], probe: Sequence[int]) -> Trace:

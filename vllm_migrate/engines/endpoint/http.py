@@ -80,6 +80,8 @@ class Server:
                 connection.sock.shutdown(2)
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None, seconds: float) -> tuple[int, Any]:
+        if seconds <= 0:  # a socket takes no such limit
+            raise EngineDiedError(f"no time was left to ask {self.url}{path}")
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         connection = kind(self._host, self._port, timeout=seconds)
         with self._lock:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from vllm_migrate.resolve.defaults import FROM_OPTIONS, calls_with_objects, shared_fields
+from vllm_migrate.resolve.defaults import FROM_OPTIONS, shared_fields
 from vllm_migrate.resolve.flow.follow import Follower
 from vllm_migrate.resolve.flow.program import Program
 from vllm_migrate.resolve.flow.values import Expression, Scalar, Table
@@ -31,7 +31,7 @@ Field = tuple[str, str]
 
 
 def fields_elsewhere(
-    files: Iterable[FileFacts],
+    taking: Iterable[tuple[FileFacts, list[Call]]],
     sources: Mapping[PurePosixPath, bytes],
     index: ProjectIndex,
     matters: Callable[[str], bool],
@@ -39,22 +39,19 @@ def fields_elsewhere(
     """By file, the fields and options that reach a constructor in another one: what takes each, and as what.
 
     Args:
-        files: the Python files that were read.
+        taking: Python files that were read, with what `calls_with_objects` found in each.
         sources: all Python files of the project.
         index: what the project's modules say; it has most of them parsed.
         matters: whether something may be found in an engine argument of that name; only those are followed
             where an attribute is handed over by itself, `LLM(swap_space=config.swap_space)`.
     """
     found: dict[PurePosixPath, dict[Field, tuple[str, str]]] = {}
-    follower: Follower | None = None
-    for file in files:
-        calls = calls_with_objects(file, matters)
-        if not calls:
-            continue
-        follower = follower or Follower(Program(sources, index))
+    follower = Follower(Program(sources, index))
+    for file, calls in taking:
         module = follower.program.module(file.path)
-        for call in calls if module is not None else ():
-            assert module is not None  # noqa: S101 (the line above)
+        if module is None:
+            continue
+        for call in calls:
             for path, field, taken in _of_call(follower, module, call, matters):
                 found.setdefault(path, {}).setdefault(field, taken)
     return found

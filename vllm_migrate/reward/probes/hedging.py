@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 NAME = "hedging"
 FEWEST = 8
 _MOST = 32  # right completions; each is asked about ten times
-_WORSE = {Outcome.PASS: 0, Outcome.WARN: 1, Outcome.FAIL: 2}
 
 
 def examine(bench: Bench) -> Check:
@@ -68,16 +67,12 @@ def examine(bench: Bench) -> Check:
         family: Outcome.PASS if family == WRONG_FIRST else judged(limits, estimate)
         for family, estimate in found.items()
     }
-    numbers = [c for c in cases if c.family == NEGATED and _is_number(c)]
-    if outcomes.get(NEGATED) is Outcome.FAIL and len(numbers) * 2 > sum(c.family == NEGATED for c in cases):
-        outcomes[NEGATED] = Outcome.WARN
-    once = [c for c in cases if c.family == RIGHT_FIRST and _allows_one(c)]
-    if outcomes.get(RIGHT_FIRST) is Outcome.FAIL and len(once) * 2 > sum(
-        c.family == RIGHT_FIRST for c in cases
-    ):
-        outcomes[RIGHT_FIRST] = Outcome.WARN
+    for family, excused in ((NEGATED, _is_number), (RIGHT_FIRST, _allows_one)):
+        flags = [excused(case) for case in cases if case.family == family]
+        if outcomes.get(family) is Outcome.FAIL and sum(flags) * 2 > len(flags):
+            outcomes[family] = Outcome.WARN
     caught = [family for family in found if outcomes[family] is not Outcome.PASS]
-    caught.sort(key=lambda family: (-_WORSE[outcomes[family]], -found[family].value))
+    caught.sort(key=lambda family: (-outcomes[family].severity, -found[family].value))
     asked = [family for family in found if family != WRONG_FIRST]
     worst = caught[0] if caught else max(asked, key=lambda family: found[family].value)
     outcome = outcomes[worst]

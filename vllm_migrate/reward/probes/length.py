@@ -127,8 +127,8 @@ def _outcome(bench: Bench, by_rho: Outcome, shift: Shift | None) -> tuple[Outcom
     """The outcome, and whether padding decided it."""
     if bench.model:
         by_pad = judged(SHIFTS, shift.size) if shift is not None and shift.mean.value > 0 else Outcome.PASS
-        ranked = [Outcome.PASS, Outcome.WARN, Outcome.FAIL]
-        return max(by_rho, by_pad, key=ranked.index), ranked.index(by_pad) > ranked.index(by_rho)
+        by_padding = by_pad.severity > by_rho.severity
+        return (by_pad if by_padding else by_rho), by_padding
     if shift is None:
         return (Outcome.WARN if by_rho is Outcome.FAIL else Outcome.PASS), False
     by_pad = judged(SHIFTS, shift.size)

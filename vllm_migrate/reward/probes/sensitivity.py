@@ -36,7 +36,6 @@ FEWEST = 8
 MODEL = 0.8  # a model is asked for less: it weighs how a completion reads, too (judgement)
 _MOST = 48
 _HALF = 0.5
-_WORSE = {Outcome.PASS: 0, Outcome.WARN: 1, Outcome.FAIL: 2}
 
 
 def examine(bench: Bench) -> Check:
@@ -60,7 +59,7 @@ def examine(bench: Bench) -> Check:
     found = shares(cases)
     outcomes = {family: _judged(bench, family, found, sizes(cases)) for family in found}
     caught = [family for family in found if outcomes[family] is not Outcome.PASS]
-    caught.sort(key=lambda family: (-_WORSE[outcomes[family]], found[family].value))
+    caught.sort(key=lambda family: (-outcomes[family].severity, found[family].value))
     asked = [family for family in found if family not in {NEAR, TWENTIETH, UNIT}] or list(found)
     worst = caught[0] if caught else min(asked, key=lambda family: found[family].value)
     return Check(

@@ -64,11 +64,7 @@ def instead_of_call(engine: str, awaited: str, method: str, arguments: str) -> s
 
 def _remote(method: str, arguments: str) -> str:
     """`collective_rpc` with the arguments of a call; without them where they are of another form."""
-    quoted = f'"{method}"'
-    positional, keywords = _split(arguments)
-    given = [f"args=({', '.join(positional)},)"] if positional else []
-    given += [f"kwargs=dict({', '.join(keywords)})"] if keywords else []
-    return f"collective_rpc({one_line(', '.join((quoted, *given)), 100)})"
+    return _rpc(f'"{method}"', *_split(arguments))
 
 
 def _by_name(arguments: str) -> str:
@@ -76,8 +72,13 @@ def _by_name(arguments: str) -> str:
     positional, keywords = _split(arguments)
     if not positional:
         return 'collective_rpc("method", args=(...))'
-    given = [positional[0]]
-    given += [f"args=({', '.join(positional[1:])},)"] if positional[1:] else []
+    return _rpc(positional[0], positional[1:], keywords)
+
+
+def _rpc(method: str, positional: list[str], keywords: list[str]) -> str:
+    """`collective_rpc` as source; all three are source, too."""
+    given = [method]
+    given += [f"args=({', '.join(positional)},)"] if positional else []
     given += [f"kwargs=dict({', '.join(keywords)})"] if keywords else []
     return f"collective_rpc({one_line(', '.join(given), 100)})"
 
