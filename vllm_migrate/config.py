@@ -11,6 +11,7 @@ from dataclasses import field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vllm_migrate.did_you_mean import did_you_mean
 from vllm_migrate.errors import ConfigError
 from vllm_migrate.values import dataclass
 
@@ -153,7 +154,7 @@ def _parse(table: object, path: Path) -> Config:
     for key, value in table.items():
         kind = _KEYS.get(key)
         if kind is None:
-            raise unknown_key(path, key, _KEYS)
+            raise _unknown_key(path, key, _KEYS)
         if not isinstance(value, kind) or (
             isinstance(value, list) and not all(isinstance(v, str) for v in value)
         ):
@@ -186,16 +187,12 @@ def _parse_audit(table: dict[str, Any], path: Path) -> AuditConfig:
     for key, value in table.items():
         kind = kinds.get(key)
         if kind is None:
-            raise unknown_key(path, f"audit.{key}", [f"audit.{known}" for known in kinds])
+            raise _unknown_key(path, f"audit.{key}", [f"audit.{known}" for known in kinds])
         if not isinstance(value, kind):
             raise ConfigError(f"{path}: audit.{key} must be {_TYPE_NAMES[kind]}")
         values[key.replace("-", "_")] = value
     return AuditConfig(**values)
 
 
-def unknown_key(path: Path, key: str, known: Iterable[str]) -> ConfigError:
-    """The error for a key that is not known, with the one that was probably meant."""
-    from difflib import get_close_matches  # noqa: PLC0415 - most runs need none of it
-
-    close = get_close_matches(key.replace("_", "-"), list(known), n=1)
-    return ConfigError(f"{path}: unknown key {key!r}", hint=f"did you mean {close[0]!r}?" if close else "")
+def _unknown_key(path: Path, key: str, known: Iterable[str]) -> ConfigError:
+    return ConfigError(f"{path}: unknown key {key!r}", hint=did_you_mean(key.replace("_", "-"), known))

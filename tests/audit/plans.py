@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts.files import PromptLine
+from vllm_migrate.prompts.files import PromptLine
 from vllm_migrate.workers.protocol import SamplingSettings
 
 

@@ -8,7 +8,7 @@ import pytest
 from vllm_migrate.audit.cause.attribution import main_rung, name_cause, raw_signature
 from vllm_migrate.audit.result import Cause, Verdict
 from vllm_migrate.audit.sections import Ladder, Rung
-from vllm_migrate.audit.verdict import Estimate
+from vllm_migrate.statistics.verdict import Estimate
 
 
 @pytest.fixture

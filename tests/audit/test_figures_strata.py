@@ -11,8 +11,8 @@ from plans import a_plan
 from vllm_migrate.audit.decide.extend import merged
 from vllm_migrate.audit.evidence import EngineRun, Evidence
 from vllm_migrate.audit.figures.strata import MOST_PREFIXES, measure_strata
-from vllm_migrate.audit.prompts.strata import labelled
 from vllm_migrate.audit.provenance import provenance_of
+from vllm_migrate.prompts.strata import labelled
 from vllm_migrate.trace.model import Prompt, Trace
 from vllm_migrate.workers.protocol import Loaded
 

@@ -11,9 +11,9 @@ import pytest
 from plans import a_plan
 
 from vllm_migrate.audit.journal import KEPT_DAYS, Journal, audit_key, open_journal
-from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.engines.environment import EngineEnvironment
 from vllm_migrate.errors import UsageError
+from vllm_migrate.prompts.files import PromptLine
 from vllm_migrate.reward.calling.load import RewardFunction
 from vllm_migrate.workers.protocol import SamplingSettings
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from vllm_migrate.audit.evidence import EngineRun
-from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.audit.result import Cause
 from vllm_migrate.audit.sync.conclude import judge_cases
 from vllm_migrate.audit.sync.invariants import conclude_sync
@@ -15,6 +14,7 @@ from vllm_migrate.audit.sync.probe import COLD_SLOT, SyncProbe
 from vllm_migrate.audit.sync.ways import SyncWay, parse_way
 from vllm_migrate.engines import registry
 from vllm_migrate.engines.client import EngineClient
+from vllm_migrate.prompts.files import read_prompts
 from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace
 from vllm_migrate.workers import protocol as wire
 from vllm_migrate.workers import sync_protocol as sync_wire

@@ -9,9 +9,9 @@ import pytest
 from plans import a_plan
 from recorded import HASHES, SAMPLES, SAMPLING, candidate, reference
 
-from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.reference import check_reference
 from vllm_migrate.errors import UsageError
+from vllm_migrate.prompts.files import PromptLine
 from vllm_migrate.trace.redact import redacted
 
 

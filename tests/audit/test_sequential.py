@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vllm_migrate.audit.decide.sequential import levels_of, look_sizes, nominal_levels, spent
-from vllm_migrate.audit.figures.distributions import normal_quantile
+from vllm_migrate.statistics.distributions import normal_quantile
 
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
 

@@ -16,8 +16,8 @@ from vllm_migrate.audit.decide.statistics import (
     holm,
     spread_correction,
 )
-from vllm_migrate.audit.figures.distributions import student_t_quantile
 from vllm_migrate.audit.figures.metrics import ClipRange, reduce_tokens
+from vllm_migrate.statistics.distributions import student_t_quantile
 
 
 @pytest.mark.parametrize("prompts", [8, 16, 64])

@@ -22,8 +22,8 @@ from vllm_migrate.audit.sections import (
     SpeedOption,
     SyncCase,
 )
-from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.resolve.flow.values import Place
+from vllm_migrate.statistics.verdict import Estimate
 
 
 def full_result(plain: AuditResult) -> AuditResult:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vllm_migrate.audit.verdict import Estimate, Verdict
 from vllm_migrate.reward.outcome import Check, Example, LengthCurve, Limits, Outcome, RewardReport, ScoredBy
+from vllm_migrate.statistics.verdict import Estimate, Verdict
 
 HOSTILE = "</script><script>alert(1)</script>\"'&<b>\u202eevil\u2066\x00\x1b[31m\ud800\u2028]]>end"
 

@@ -14,10 +14,10 @@ from reward_reports import HOSTILE_REPORT
 
 from vllm_migrate.audit.result import AuditResult, RewardBin, WorstToken
 from vllm_migrate.audit.sections import Advice, Ladder, PromptShift, Rung
-from vllm_migrate.audit.verdict import Estimate, Verdict
 from vllm_migrate.report.audit_html import render_html
 from vllm_migrate.report.audit_html.bands import MOST_PROMPTS_DRAWN
 from vllm_migrate.report.audit_terminal import WIDTH, render_text
+from vllm_migrate.statistics.verdict import Estimate, Verdict
 
 HOSTILE = "</script><script>alert(1)</script>\"'&<b>\u202eevil\u2066\x00\x1b[31m\ud800\u2028end"
 PARTS = {

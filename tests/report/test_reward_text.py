@@ -14,7 +14,6 @@ import jsonschema
 import pytest
 from reward_reports import ALL, FULL, HOSTILE, HOSTILE_REPORT, TWO_ENGINES, UNASKED
 
-from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.report.markdown_text import LONGEST
 from vllm_migrate.report.reward_json import SCHEMA, render_json
 from vllm_migrate.report.reward_junit import render_junit
@@ -22,6 +21,7 @@ from vllm_migrate.report.reward_markdown import render_markdown
 from vllm_migrate.report.reward_schema import page, schema
 from vllm_migrate.report.reward_terminal import WIDTH, render_text
 from vllm_migrate.reward.outcome import Outcome, RewardReport
+from vllm_migrate.statistics.verdict import Verdict
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "schema" / "reward.json"
 

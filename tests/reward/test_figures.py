@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.reward.figures import auc_of, centred, clustered_mean, judged, share, unsigned
 from vllm_migrate.reward.outcome import Limits, Outcome
+from vllm_migrate.statistics.verdict import Estimate
 
 
 def test_a_share_has_clopper_and_pearsons_interval() -> None:

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 from benches import bench, exact, sums
 
-from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.reward.answers.find import same_answer
 from vllm_migrate.reward.answers.reference import held_against_others
 from vllm_migrate.reward.figures import judged
 from vllm_migrate.reward.outcome import Limits, Outcome
+from vllm_migrate.statistics.verdict import Estimate
 
 
 def by_column(sample) -> float:

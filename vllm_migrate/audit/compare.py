@@ -20,11 +20,11 @@ from vllm_migrate.audit.evidence import (
     reported,
 )
 from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts.files import PromptLine
 from vllm_migrate.audit.reference import AGAIN
 from vllm_migrate.audit.reward_check import with_reward_checked
 from vllm_migrate.audit.run import concluded
 from vllm_migrate.errors import UsageError
+from vllm_migrate.prompts.files import PromptLine
 from vllm_migrate.reward.calling.rollouts import score_rollouts
 from vllm_migrate.trace.digest import tokens_digest
 from vllm_migrate.trace.expiry import check_expiry

@@ -14,11 +14,11 @@ from vllm_migrate.audit.decide.statistics import FEWEST_PROMPTS, smallest_detect
 from vllm_migrate.audit.evidence import CANDIDATE, NOISE_FLOOR, REFERENCE, REMEDY
 from vllm_migrate.audit.figures.reported import candidate_figures
 from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Remedy, Reward, Verdict
+from vllm_migrate.audit.shift.forced import FORCED, prefer_forced, sequence_weights
+from vllm_migrate.audit.shift.histogram import reward_bins
+from vllm_migrate.audit.shift.judge import reward_shift
+from vllm_migrate.audit.shift.parts import split_of
 from vllm_migrate.engines.endpoint.find import is_url
-from vllm_migrate.reward.shift.forced import FORCED, prefer_forced, sequence_weights
-from vllm_migrate.reward.shift.histogram import reward_bins
-from vllm_migrate.reward.shift.judge import reward_shift
-from vllm_migrate.reward.shift.parts import split_of
 from vllm_migrate.workers import protocol as wire
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.evidence import REFERENCE
 from vllm_migrate.audit.plan import PARITY_RECIPE
-from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.errors import UsageError
+from vllm_migrate.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from vllm_migrate.audit.plan import AuditPlan

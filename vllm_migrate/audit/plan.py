@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vllm_migrate.audit.figures.metrics import ClipRange
-    from vllm_migrate.audit.prompts.files import PromptLine
     from vllm_migrate.audit.sync.ways import SyncWay
+    from vllm_migrate.prompts.files import PromptLine
     from vllm_migrate.reward.calling.load import RewardFunction
     from vllm_migrate.workers.protocol import SamplingSettings
 

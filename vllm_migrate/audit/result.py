@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.audit.verdict import Estimate, Verdict
+from vllm_migrate.statistics.verdict import Estimate, Verdict
 
 if TYPE_CHECKING:
     from vllm_migrate.audit.code.taken import Taken

@@ -6,12 +6,12 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.errors import VllmMigrateError
 from vllm_migrate.reward.calling.function import FunctionScorer
 from vllm_migrate.reward.examine import examine
 from vllm_migrate.reward.outcome import Outcome, RewardReport
 from vllm_migrate.reward.read import from_trace
+from vllm_migrate.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from vllm_migrate.audit.plan import AuditPlan

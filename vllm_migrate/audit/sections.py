@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vllm_migrate.audit.verdict import Estimate, Verdict
+    from vllm_migrate.statistics.verdict import Estimate, Verdict
 
 
 @dataclass(frozen=True, slots=True)

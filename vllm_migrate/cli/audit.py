@@ -12,7 +12,6 @@ from vllm_migrate.audit.cause.options import with_cause_options
 from vllm_migrate.audit.executors.opening import scale_of
 from vllm_migrate.audit.gpu import MEMORY, PIPELINE, TENSOR, with_gpu_settings
 from vllm_migrate.audit.plan import GREEDY_PROMPTS, AuditPlan, build_plan
-from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.audit.redact import redacted_result
 from vllm_migrate.audit.run import INTERRUPTED, not_judged, run_audit
 from vllm_migrate.audit.support import check_support
@@ -26,6 +25,7 @@ from vllm_migrate.cli.audit_output import write_audit_reports
 from vllm_migrate.cli.audit_progress import ArmProgress
 from vllm_migrate.cli.report_output import ReportFormat, exit_of, files_of
 from vllm_migrate.errors import UsageError, VllmMigrateError
+from vllm_migrate.prompts.files import read_prompts
 from vllm_migrate.reward.calling.load import parse_reward
 from vllm_migrate.trace.expiry import DEFAULT_DAYS
 from vllm_migrate.workers.protocol import SamplingSettings

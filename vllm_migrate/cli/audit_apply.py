@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.cli.output import say_error, write_error_line
 from vllm_migrate.errors import ExitCode, InputError, UsageError, VllmMigrateError
 from vllm_migrate.report.numbers import plural
 from vllm_migrate.report.style import style_for
+from vllm_migrate.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,6 @@ import typer
 from vllm_migrate.audit.arguments import parse_arguments
 from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.plan import GREEDY_PROMPTS, build_plan
-from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.audit.record import following_plan
 from vllm_migrate.audit.record import record as record_trace
 from vllm_migrate.audit.support import check_support
@@ -20,6 +19,7 @@ from vllm_migrate.cli import live_options  # noqa: TC001 - typer reads the annot
 from vllm_migrate.cli.audit_progress import ArmProgress
 from vllm_migrate.cli.output import write_error_line
 from vllm_migrate.errors import UsageError
+from vllm_migrate.prompts.files import read_prompts
 from vllm_migrate.trace.expiry import DEFAULT_DAYS
 from vllm_migrate.workers.protocol import SamplingSettings
 

@@ -8,11 +8,11 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.cli.output import say_error, write_file
 from vllm_migrate.errors import ExitCode, InputError, UsageError
 from vllm_migrate.report.shown import safe_lines
 from vllm_migrate.report.style import style_for
+from vllm_migrate.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.report.shown import shown
+from vllm_migrate.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vllm_migrate.audit.verdict import Estimate
+    from vllm_migrate.statistics.verdict import Estimate
 
 _SMALLEST_POWER = -4  # below 0.0001 a number is written with an exponent
 _MINUTE = 60

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.report.junit_xml import document, ended, suite
 from vllm_migrate.report.reward_words import (
     basis,
@@ -22,6 +21,7 @@ from vllm_migrate.report.reward_words import (
 )
 from vllm_migrate.report.shown import shown
 from vllm_migrate.reward.outcome import Outcome
+from vllm_migrate.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from vllm_migrate.report.junit_xml import Case, Suite

@@ -6,7 +6,6 @@ import textwrap
 import unicodedata
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.report.numbers import number, seconds
 from vllm_migrate.report.reward_words import (
     FINDINGS,
@@ -23,6 +22,7 @@ from vllm_migrate.report.reward_words import (
 from vllm_migrate.report.shown import shown
 from vllm_migrate.report.style import Style
 from vllm_migrate.reward.outcome import Outcome
+from vllm_migrate.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from vllm_migrate.reward.outcome import Check, Example, RewardReport

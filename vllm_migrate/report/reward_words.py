@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.report.numbers import count, estimated, limit, number, plural
 from vllm_migrate.reward.outcome import Outcome
+from vllm_migrate.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

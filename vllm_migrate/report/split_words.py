@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.report.numbers import count, interval, number, percent
+from vllm_migrate.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from vllm_migrate.audit.sections import RewardSplit, RewardTerm

@@ -6,12 +6,12 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.reward.bench import Bench, ServedScorer
 from vllm_migrate.reward.explain.curve import length_curve
 from vllm_migrate.reward.limits import shipped_limits
 from vllm_migrate.reward.outcome import Check, Outcome, RewardReport
 from vllm_migrate.reward.registry import all_probes, selected
+from vllm_migrate.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.audit.figures.distributions import beta_quantile
-from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.reward.bench import TIE
 from vllm_migrate.reward.outcome import Outcome
+from vllm_migrate.statistics.distributions import beta_quantile
+from vllm_migrate.statistics.verdict import Estimate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,6 +7,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from vllm_migrate.did_you_mean import did_you_mean
 from vllm_migrate.errors import ConfigError
 from vllm_migrate.reward.outcome import Limits
 
@@ -60,8 +61,5 @@ def limits_with(own: Mapping[str, Any]) -> dict[str, Limits]:
 
 
 def _unknown(name: str, known: Mapping[str, Limits]) -> ConfigError:
-    from difflib import get_close_matches  # noqa: PLC0415 - most runs need none of it
-
-    close = get_close_matches(name, list(known), n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"probes with limits: {', '.join(known)}"
+    hint = did_you_mean(name, known, otherwise=f"probes with limits: {', '.join(known)}")
     return ConfigError(f"reward.limits: no probe {name!r} has limits", hint=hint)

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vllm_migrate.audit.verdict import Estimate, Verdict
+    from vllm_migrate.statistics.verdict import Estimate, Verdict
 
 
 class Outcome(str, Enum):

@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.errors import InputError, UsageError
+from vllm_migrate.prompts.files import read_prompts
 from vllm_migrate.reward.sample import Sample
 from vllm_migrate.trace.parquet import NoTraceError, read_trace
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from vllm_migrate.audit.prompts.files import PromptLine
+    from vllm_migrate.prompts.files import PromptLine
     from vllm_migrate.trace.model import Trace
 
 ANSWER_COLUMNS = ("answer", "ground_truth", "solution", "label", "gold", "target", "reference")

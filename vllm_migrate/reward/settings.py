@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.config import unknown_key
+from vllm_migrate.did_you_mean import did_you_mean
 from vllm_migrate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,7 +53,10 @@ def parse_settings(table: Mapping[str, Any], path: Path) -> RewardSettings:
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in names:
-            raise unknown_key(path, f"reward.{key}", [f"reward.{known}" for known in names])
+            raise ConfigError(
+                f"{path}: unknown key {'reward.' + key!r}",
+                hint=did_you_mean(f"reward.{key}".replace("_", "-"), [f"reward.{known}" for known in names]),
+            )
         values[names[key]] = _value(key, value, path)
     return RewardSettings(**values)
 

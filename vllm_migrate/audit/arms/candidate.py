@@ -9,9 +9,9 @@ from vllm_migrate.audit.arms.experiment import LADDER, SPEED, experiment
 from vllm_migrate.audit.arms.shared import FINISHED
 from vllm_migrate.audit.arms.sync import SYNC, finish_sync, probe_sync, take_sync
 from vllm_migrate.audit.cause.steps import candidate_sampling
+from vllm_migrate.audit.encode import read_by, same_from_text
 from vllm_migrate.audit.evidence import CANDIDATE, REMEDY
 from vllm_migrate.audit.plan import greedy_profile
-from vllm_migrate.audit.prompts.encode import read_by, same_from_text
 from vllm_migrate.reward.calling.rollouts import score_rollouts
 from vllm_migrate.workers import protocol as wire
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.arms.shared import FINISHED
 from vllm_migrate.audit.cause.steps import candidate_sampling
+from vllm_migrate.audit.encode import read_by
 from vllm_migrate.audit.evidence import CANDIDATE, REMEDY
 from vllm_migrate.audit.plan import PROBE_PROMPTS
-from vllm_migrate.audit.prompts.encode import read_by
 from vllm_migrate.engines import registry
 from vllm_migrate.engines.endpoint.find import DEVICE, api_at
 from vllm_migrate.errors import ProvisionError, UsageError

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from vllm_migrate.audit.arms.shared import FINISHED
 from vllm_migrate.audit.arms.sync import probe_sync, take_sync
 from vllm_migrate.audit.cause.replay import replay_counterparts
+from vllm_migrate.audit.encode import encoded
 from vllm_migrate.audit.evidence import NOISE_FLOOR, REFERENCE
 from vllm_migrate.audit.plan import PROBE_PROMPTS, greedy_profile, prompts_with_top
-from vllm_migrate.audit.prompts.encode import encoded
 from vllm_migrate.audit.provenance import provenance_of
 from vllm_migrate.errors import VllmMigrateError
 from vllm_migrate.trace.model import Prompt, Rollout, Trace

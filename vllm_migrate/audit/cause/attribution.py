@@ -20,7 +20,7 @@ import numpy as np
 from vllm_migrate.audit.cause.causes import ABOUT
 from vllm_migrate.audit.cause.evidence import IN_REFERENCE
 from vllm_migrate.audit.result import Cause
-from vllm_migrate.audit.verdict import Verdict
+from vllm_migrate.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

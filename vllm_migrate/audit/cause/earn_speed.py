@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from vllm_migrate.audit.cause.climbed import choose
 from vllm_migrate.audit.cause.evidence import Option, SpeedRun, merged
 from vllm_migrate.audit.cause.live_engine import limit_after
-from vllm_migrate.audit.figures.distributions import student_t_quantile
-from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.engines.calls import WORK_SECONDS
 from vllm_migrate.errors import VllmMigrateError
+from vllm_migrate.statistics.distributions import student_t_quantile
+from vllm_migrate.statistics.verdict import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -18,7 +18,7 @@ from vllm_migrate.audit.cause.evidence import SIGNATURE, LadderRun, Step, StepRu
 from vllm_migrate.audit.cause.waterfall import NONE, ORDER_MATTERS, Waterfall, subsets
 from vllm_migrate.audit.evidence import raw, reported
 from vllm_migrate.audit.sections import Ladder, Rung
-from vllm_migrate.audit.verdict import Estimate
+from vllm_migrate.statistics.verdict import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vllm_migrate.audit.decide.statistics import bootstrap_ratios
-from vllm_migrate.audit.verdict import Estimate
+from vllm_migrate.statistics.verdict import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 from vllm_migrate.audit.decide.more_samples import seconds_of, with_samples
 from vllm_migrate.audit.decide.sequential import levels_of, look_sizes
 from vllm_migrate.audit.decide.statistics import FEWEST_PROMPTS
-from vllm_migrate.audit.prompts.strata import labelled
 from vllm_migrate.audit.result import AuditResult, Cause, Verdict
+from vllm_migrate.prompts.strata import labelled
 from vllm_migrate.trace.seal import resealed
 
 if TYPE_CHECKING:

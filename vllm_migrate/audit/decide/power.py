@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.decide.statistics import FEWEST_PROMPTS
-from vllm_migrate.audit.figures.distributions import normal_quantile
 from vllm_migrate.audit.figures.metrics import SHARES
+from vllm_migrate.statistics.distributions import normal_quantile
 
 if TYPE_CHECKING:
     from vllm_migrate.audit.decide.costs import Costs

@@ -24,7 +24,7 @@ from functools import lru_cache
 import numpy as np
 
 from vllm_migrate.audit.decide.judge import ONE_LOOK, Levels
-from vllm_migrate.audit.figures.distributions import normal_cdf, normal_quantile
+from vllm_migrate.statistics.distributions import normal_cdf, normal_quantile
 
 MOST_LOOKS = 4
 _LEAST_LEVEL = 1e-9  # a first look at a sixty-fourth is granted so little that it would be no number above 0

@@ -36,13 +36,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.audit.figures.distributions import (
+from vllm_migrate.audit.figures.metrics import COLUMNS, ESTIMATES, SHARES, PromptSums
+from vllm_migrate.statistics.distributions import (
     beta_quantile,
     chi_square_quantile,
     normal_quantile,
     student_t_quantile,
 )
-from vllm_migrate.audit.figures.metrics import COLUMNS, ESTIMATES, SHARES, PromptSums
 
 if TYPE_CHECKING:
     from collections.abc import Callable

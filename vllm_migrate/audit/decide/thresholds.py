@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from vllm_migrate.did_you_mean import did_you_mean
 from vllm_migrate.errors import ConfigError, FactsError, UsageError
 
 if sys.version_info >= (3, 11):
@@ -101,10 +101,8 @@ def load_thresholds(profile: str = DEFAULT_PROFILE) -> Thresholds:
         FactsError: a gating metric has no complete row, or a row names no source.
     """
     if profile not in PROFILES:
-        close = get_close_matches(profile, PROFILES, n=1)
         raise UsageError(
-            f"--profile {profile!r} is not one of {', '.join(PROFILES)}",
-            hint=f"did you mean {close[0]!r}?" if close else "",
+            f"--profile {profile!r} is not one of {', '.join(PROFILES)}", hint=did_you_mean(profile, PROFILES)
         )
     table = _table()
     try:
@@ -164,10 +162,9 @@ def override(thresholds: Thresholds, given: Mapping[str, Any], where: str) -> Th
                 source=f"set in {where}",
             )
         else:
-            close = get_close_matches(key, (*metrics, "reward"), n=1)
             raise ConfigError(
                 f"{where}: audit.thresholds.{name} is no gating metric",
-                hint=f"did you mean {close[0]!r}?" if close else f"they are {', '.join(metrics)}",
+                hint=did_you_mean(key, (*metrics, "reward"), otherwise=f"they are {', '.join(metrics)}"),
             )
     return replace(thresholds, metrics=metrics, reward=reward)
 
@@ -178,10 +175,9 @@ def _figures(metric: str, value: object, allowed: Sequence[str], where: str) -> 
     for name, figure in given.items():
         key = str(name).replace("-", "_")
         if key not in allowed:
-            close = get_close_matches(key, allowed, n=1)
             raise ConfigError(
                 f"{where}: unknown key 'audit.thresholds.{metric}.{name}'",
-                hint=f"did you mean {close[0]!r}?" if close else f"they are {', '.join(allowed)}",
+                hint=did_you_mean(key, allowed, otherwise=f"they are {', '.join(allowed)}"),
             )
         if isinstance(figure, bool) or not isinstance(figure, (int, float)) or not 0 <= figure < math.inf:
             raise ConfigError(f"{where}: audit.thresholds.{metric}.{name} must be a number, 0 or more")

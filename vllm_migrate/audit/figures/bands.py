@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vllm_migrate.audit.decide.statistics import bootstrap_ratios
-from vllm_migrate.audit.figures.distributions import student_t_quantile
 from vllm_migrate.audit.figures.metrics import run_starts
 from vllm_migrate.audit.sections import Band, PromptShift
-from vllm_migrate.audit.verdict import Estimate
+from vllm_migrate.statistics.distributions import student_t_quantile
+from vllm_migrate.statistics.verdict import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,7 +21,7 @@ from vllm_migrate.audit.decide.statistics import (
 from vllm_migrate.audit.figures.metrics import run_starts
 from vllm_migrate.audit.figures.top_k import TopK, compare_top
 from vllm_migrate.audit.sections import Diagnostic
-from vllm_migrate.audit.verdict import Estimate
+from vllm_migrate.statistics.verdict import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,7 +13,7 @@ import numpy as np
 
 from vllm_migrate.audit.decide.statistics import RESAMPLES, clopper_pearson_upper
 from vllm_migrate.audit.figures.diagnostics import Measured
-from vllm_migrate.audit.verdict import Estimate
+from vllm_migrate.statistics.verdict import Estimate
 from vllm_migrate.trace.redact import NO_TOKEN
 
 if TYPE_CHECKING:

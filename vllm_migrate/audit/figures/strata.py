@@ -13,7 +13,7 @@ import numpy as np
 from vllm_migrate.audit.decide.statistics import bootstrap_ratios
 from vllm_migrate.audit.figures.metrics import run_starts
 from vllm_migrate.audit.sections import Band
-from vllm_migrate.audit.verdict import Estimate
+from vllm_migrate.statistics.verdict import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -16,9 +16,9 @@ from packaging.version import InvalidVersion, Version
 from vllm_migrate.audit.evidence import CANDIDATE, REFERENCE
 from vllm_migrate.audit.result import Cause
 from vllm_migrate.audit.sections import Advice, Invariant
-from vllm_migrate.audit.verdict import Verdict
 from vllm_migrate.facts.loader import load_facts
 from vllm_migrate.facts.model import Engine, Subject
+from vllm_migrate.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

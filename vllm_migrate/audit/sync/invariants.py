@@ -15,7 +15,7 @@ from vllm_migrate.audit.result import Cause
 from vllm_migrate.audit.sections import Advice, Invariant
 from vllm_migrate.audit.sync.conclude import Judged, Match, distance, judge_cases
 from vllm_migrate.audit.sync.ways import SyncWay
-from vllm_migrate.audit.verdict import Verdict
+from vllm_migrate.statistics.verdict import Verdict
 from vllm_migrate.workers import sync_protocol as wire
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from vllm_migrate.report.words import MARKS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from vllm_migrate.audit.verdict import Verdict
+    from vllm_migrate.statistics.verdict import Verdict
 
 
 def section(title: str, body: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from vllm_migrate.audit.shift.histogram import MOST_VALUES
 from vllm_migrate.report.audit_html import svg
 from vllm_migrate.report.audit_html.markup import text
 from vllm_migrate.report.audit_html.pieces import figure, section
@@ -12,7 +13,6 @@ from vllm_migrate.report.audit_html.plots import swatch
 from vllm_migrate.report.audit_html.reward_bars import Spread, bars, counts_table
 from vllm_migrate.report.numbers import count, number
 from vllm_migrate.report.reward_words import completions
-from vllm_migrate.reward.shift.histogram import MOST_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,8 @@ from vllm_migrate.reward.outcome import Example
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
-    from vllm_migrate.audit.verdict import Estimate
     from vllm_migrate.reward.sample import Sample
+    from vllm_migrate.statistics.verdict import Estimate
 
 T = TypeVar("T")
 

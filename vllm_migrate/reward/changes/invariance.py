@@ -28,8 +28,8 @@ from vllm_migrate.reward.penalty import is_penalty
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vllm_migrate.audit.verdict import Estimate
     from vllm_migrate.reward.sample import Sample, Score
+    from vllm_migrate.statistics.verdict import Estimate
 
 STAYS = 0.05  # standard deviations of the rewards; judgement, as equivalence margins of effect sizes are
 _SHOWN = 400

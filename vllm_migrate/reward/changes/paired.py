@@ -18,9 +18,9 @@ from vllm_migrate.reward.figures import clustered_mean, unsigned
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vllm_migrate.audit.verdict import Estimate
     from vllm_migrate.reward.changes.invariance import Change
     from vllm_migrate.reward.sample import Sample
+    from vllm_migrate.statistics.verdict import Estimate
 
 FEWEST = 5
 """Pairs that a shift is told from."""

@@ -21,8 +21,8 @@ from vllm_migrate.reward.penalty import is_penalty
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vllm_migrate.audit.verdict import Estimate
     from vllm_migrate.reward.sample import Sample, Score
+    from vllm_migrate.statistics.verdict import Estimate
 
 FEWEST_TEXTS = 100
 """0 of 100 leave at most 3.6% by the two-sided 95% interval; fewer bound too little."""

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.reward.explain.curve import knots_of, spline_basis
 from vllm_migrate.reward.figures import RESAMPLES, centred
+from vllm_migrate.statistics.verdict import Estimate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

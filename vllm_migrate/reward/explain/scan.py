@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.reward.figures import RESAMPLES, centred
+from vllm_migrate.statistics.verdict import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -32,7 +32,7 @@ from vllm_migrate.reward.outcome import Check, Outcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vllm_migrate.audit.verdict import Estimate
+    from vllm_migrate.statistics.verdict import Estimate
 
 NAME = "equivalence"
 FEWEST = 8

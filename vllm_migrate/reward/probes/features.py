@@ -32,10 +32,10 @@ from vllm_migrate.reward.penalty import is_penalty
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from vllm_migrate.audit.verdict import Estimate
     from vllm_migrate.reward.explain.held import Held
     from vllm_migrate.reward.explain.scan import Scan, Single
     from vllm_migrate.reward.outcome import Limits
+    from vllm_migrate.statistics.verdict import Estimate
 
 NAME = "features"
 FEWEST, FEWEST_PROMPTS = 80, 20

@@ -32,8 +32,8 @@ from vllm_migrate.reward.outcome import Check, Example, Outcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vllm_migrate.audit.verdict import Estimate
     from vllm_migrate.reward.sample import Sample
+    from vllm_migrate.statistics.verdict import Estimate
 
 NAME = "injection"
 FEWEST = 8

@@ -16,13 +16,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.figures.distributions import beta_cdf
 from vllm_migrate.reward.answers.find import find_answer, marked_answers
 from vllm_migrate.reward.answers.parsed import parse
 from vllm_migrate.reward.answers.same import final_of, same_answer
 from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.figures import share
 from vllm_migrate.reward.outcome import Check, Example, Outcome
+from vllm_migrate.statistics.distributions import beta_cdf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

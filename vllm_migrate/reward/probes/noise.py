@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.changes.cases import SHOWN, ending
 from vllm_migrate.reward.figures import centred, clustered_mean, judged, share
 from vllm_migrate.reward.outcome import Check, Example, Outcome
 from vllm_migrate.reward.probes.second_verifier import table_of, why_not
+from vllm_migrate.statistics.verdict import Estimate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from vllm_migrate.audit.verdict import Estimate
 from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
 from vllm_migrate.reward.changes.stakes import Reads
 from vllm_migrate.reward.figures import clustered_mean, judged
 from vllm_migrate.reward.outcome import Check, Outcome
 from vllm_migrate.reward.penalty import is_penalty
+from vllm_migrate.statistics.verdict import Estimate
 
 NAME = "saturation"
 _FLOOR = 0.95  # rewardspy's: all but one in twenty at the bottom is a task the policy can't do

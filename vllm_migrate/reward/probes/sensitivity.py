@@ -28,8 +28,8 @@ from vllm_migrate.reward.outcome import Check, Limits, Outcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vllm_migrate.audit.verdict import Estimate
     from vllm_migrate.reward.sample import Sample
+    from vllm_migrate.statistics.verdict import Estimate
 
 NAME = "sensitivity"
 FEWEST = 8

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vllm_migrate.audit.result import Verdict
-from vllm_migrate.reward.shift.split import Written, split_shift
+from vllm_migrate.audit.shift.split import Written, split_shift
 
 PROMPTS, SAMPLES = 96, 8
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vllm_migrate.audit.result import RewardBin
-from vllm_migrate.reward.shift.histogram import BINS, MOST_VALUES, reward_bins
+from vllm_migrate.audit.shift.histogram import BINS, MOST_VALUES, reward_bins
 
 
 def test_few_values_get_a_bin_each():

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vllm_migrate.audit.prompts.rows import PromptLine
+    from vllm_migrate.prompts.rows import PromptLine
     from vllm_migrate.trace.model import Prompt
 
 SHARED_TOKENS = 16

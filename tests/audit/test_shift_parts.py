@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from vllm_migrate.reward.shift.parts import FROM_WEIGHTS, split_of
+from vllm_migrate.audit.shift.parts import FROM_WEIGHTS, split_of
 from vllm_migrate.trace.model import Prompt, Rollout
 
 PROMPTS = tuple(Prompt(n, f"What is {n}+{n}?", (1,), {"answer": str(2 * n)}) for n in range(10, 40))

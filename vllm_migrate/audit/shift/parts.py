@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vllm_migrate.audit.shift.split import Written, split_shift
 from vllm_migrate.reward.answers.second import opinions
 from vllm_migrate.reward.read import answer_of
 from vllm_migrate.reward.sample import Sample
-from vllm_migrate.reward.shift.split import Written, split_shift
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

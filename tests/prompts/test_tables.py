@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vllm_migrate.audit.prompts.files import PromptLine, read_prompts
 from vllm_migrate.errors import InputError
+from vllm_migrate.prompts.files import PromptLine, read_prompts
 
 ROWS = [{"prompt": "a b", "answer": 3}, {"prompt": "c", "answer": 4}]
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1+1?"}]

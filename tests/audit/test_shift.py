@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vllm_migrate.audit.result import Verdict
-from vllm_migrate.reward.shift.judge import reward_shift
+from vllm_migrate.audit.shift.judge import reward_shift
 
 
 def shift(reference, candidate, samples=4):

@@ -7,8 +7,8 @@ import pytest
 
 from vllm_migrate.audit.evidence import EngineRun
 from vllm_migrate.audit.result import Verdict
-from vllm_migrate.reward.shift.forced import FORCED, prefer_forced, sequence_weights
-from vllm_migrate.reward.shift.judge import reward_shift
+from vllm_migrate.audit.shift.forced import FORCED, prefer_forced, sequence_weights
+from vllm_migrate.audit.shift.judge import reward_shift
 from vllm_migrate.trace.model import Rollout
 from vllm_migrate.workers.protocol import Loaded, ReplayRecord, SamplingSettings
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vllm_migrate.audit.result import Verdict
-from vllm_migrate.reward.shift.judge import judge_shift
+from vllm_migrate.audit.shift.judge import judge_shift
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

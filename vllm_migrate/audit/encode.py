@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.audit.prompts.strata import labelled
+from vllm_migrate.prompts.strata import labelled
 from vllm_migrate.trace.model import Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vllm_migrate.audit.process import EngineProcess
-    from vllm_migrate.audit.prompts.rows import PromptLine
+    from vllm_migrate.prompts.rows import PromptLine
 
 _AS_IT_IS = "{{ messages[0]['content'] }}"
 """A chat template that adds nothing."""

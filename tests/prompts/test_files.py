@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from vllm_migrate.audit.prompts.files import read_prompts
 from vllm_migrate.errors import InputError
+from vllm_migrate.prompts.files import read_prompts
 
 
 def write(tmp_path, text):

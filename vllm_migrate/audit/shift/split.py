@@ -25,9 +25,9 @@ import numpy as np
 
 from vllm_migrate.audit.decide.statistics import FEWEST_PROMPTS, resample_sums, spread_correction
 from vllm_migrate.audit.sections import RewardSplit, RewardTerm
-from vllm_migrate.audit.verdict import Estimate, Verdict
 from vllm_migrate.reward.explain.curve import knots_of, spline_basis
 from vllm_migrate.reward.figures import centred
+from vllm_migrate.statistics.verdict import Estimate, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.audit.prompts.rows import HINT, PromptLine, prompt_of
-from vllm_migrate.audit.prompts.strata import choose
-from vllm_migrate.audit.prompts.tables import is_table, table_rows
 from vllm_migrate.errors import InputError
+from vllm_migrate.prompts.rows import HINT, PromptLine, prompt_of
+from vllm_migrate.prompts.strata import choose
+from vllm_migrate.prompts.tables import is_table, table_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from vllm_migrate.audit.prompts.files import PromptLine, read_prompts
-from vllm_migrate.audit.prompts.strata import SHARED_TOKENS, choose, length_bands, prefix_groups
+from vllm_migrate.prompts.files import PromptLine, read_prompts
+from vllm_migrate.prompts.strata import SHARED_TOKENS, choose, length_bands, prefix_groups
 
 LINES = [PromptLine("x" * length) for length in range(1, 101)]
 

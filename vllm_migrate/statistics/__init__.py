@@ -1,0 +1,1 @@
+"""Distributions, and figures with intervals and verdicts: what audits and examinations of rewards share."""
