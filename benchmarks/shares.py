@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # where the package is not installed
 
-from vllm_migrate.audit.figures.distributions import beta_quantile
+from vllm_migrate.statistics.distributions import beta_quantile
 
 CONFIDENCE = 0.95
 

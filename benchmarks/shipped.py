@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.plan import build_plan
-from vllm_migrate.audit.prompts.files import read_prompts
+from vllm_migrate.prompts.files import read_prompts
 from vllm_migrate.workers.protocol import SamplingSettings
 
 if TYPE_CHECKING:

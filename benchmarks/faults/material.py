@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.audit.prompts.files import PromptLine, read_prompts
 from vllm_migrate.audit.sync.changed_weights import write_changed
+from vllm_migrate.prompts.files import PromptLine, read_prompts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
