@@ -31,6 +31,8 @@ class Mentions:
 
     def __init__(self, files: Sequence[SourceFile]) -> None:
         self._files = files
+        self._found: dict[re.Pattern[bytes] | tuple[str, ...], bool] = {}
+        self._found_in: dict[re.Pattern[bytes], frozenset[PurePosixPath]] = {}
 
     def is_declared_alone(self, name: str, declaration: Declaration) -> bool:
         """Whether nothing but its declaration knows a field or an option.
@@ -46,11 +48,26 @@ class Mentions:
 
     def any_of(self, *words: str) -> bool:
         """Whether any of these stands anywhere in the project."""
-        return any(word.encode() in source for _, source in self._sources for word in words)
+        if words not in self._found:
+            wanted = [word.encode() for word in words]
+            self._found[words] = any(word in source for _, source in self._sources for word in wanted)
+        return self._found[words]
 
     def matches(self, pattern: re.Pattern[bytes]) -> bool:
         """Whether a pattern is found anywhere in the project."""
-        return any(pattern.search(source) for _, source in self._sources)
+        if pattern not in self._found:
+            self._found[pattern] = any(pattern.search(source) for _, source in self._sources)
+        return self._found[pattern]
+
+    def code_matches(self, pattern: re.Pattern[bytes]) -> frozenset[PurePosixPath]:
+        """The Python files that a pattern is found in; looked for once, however many files ask."""
+        if pattern not in self._found_in:
+            self._found_in[pattern] = frozenset(
+                path
+                for path, kind, source in self._files_read
+                if kind is FileKind.PYTHON and pattern.search(source)
+            )
+        return self._found_in[pattern]
 
     def code(self, word: bytes, without: PurePosixPath) -> Iterator[tuple[PurePosixPath, bytes]]:
         """The project's Python files that have a word in them, but for one file."""

@@ -80,10 +80,11 @@ def is_confined(found: Held, file: FileFacts, context: Context) -> bool:
         return False
     if not found.attribute:
         return True
-    taken = re.compile(rb"(?<!\bself)\.%s\b" % found.attribute.encode())
-    mentions = context.mentions
-    others = mentions.code(b"." + found.attribute.encode(), file.path) if mentions is not None else ()
-    return not any(taken.search(source) for _, source in others)
+    if context.mentions is None:
+        return True
+    name = found.attribute.encode()
+    taken = re.compile(rb"\.%s\b(?<!\bself\.%s)" % (name, name))  # looks behind only where the name stands
+    return context.mentions.code_matches(taken) <= {file.path}
 
 
 def keeps_weights(file: FileFacts, call: Call, context: Context) -> bool:
