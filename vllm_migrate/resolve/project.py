@@ -7,7 +7,6 @@ what they lead to.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,23 +20,18 @@ from vllm_migrate.files.python import parse_python
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.exports import STAR, Exports, exports_of
 from vllm_migrate.resolve.handed_over import Handed, defined_in, handed_over, reexported_from
+from vllm_migrate.resolve.import_text import absolute, import_statements
 from vllm_migrate.resolve.meaning import Kind, Meaning
 from vllm_migrate.resolve.names import Names
 from vllm_migrate.resolve.syntax import Syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import PurePosixPath
 
     from vllm_migrate.files.configurations import Configuration
     from vllm_migrate.files.python import ParsedPython
 
-# An import at the start of a line, or behind `;` or `:` or a byte order mark.
-_IMPORT = re.compile(
-    rb"(?:[^\n]*?(?:[;:\r]|\xef\xbb\xbf))??[ \t]*"
-    rb"(?:from[ \t]+([\w.]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n#;]*)|import[ \t]+([^\n#;]+))"
-)
-_WORD = re.compile(rb"\w+|\*")
 _ANY_CLASS = "^"  # stands for whatever class `from vllm import *` may have brought into a module
 # Re-exports of re-exports are rarely deeper than three; a cycle of modules ends here at the latest.
 _ROUNDS = 12
@@ -291,18 +285,16 @@ class _Builder:
     def _imported(self, path: PurePosixPath, source: bytes, own: set[str]) -> set[str]:
         found: set[str] = set()
         package = self._tables.packages[path]
-        for origin, names, modules in _import_statements(source):
+        for origin, taken in import_statements(source):
             if origin:
-                module = _absolute(origin.decode(), package)
+                module = absolute(origin, package)
                 if module.partition(".")[0] not in own:
                     continue
-                taken = [name.decode() for name in _WORD.findall(names)]
                 found.update(f"{module}.{name}" for name in taken)
                 if any(name[:1].isupper() for name in taken):
                     found.add(f"{module}.{_ANY_CLASS}")
             else:
-                for module in modules.decode("utf-8", "replace").split(","):
-                    found.add(module.split(" as ")[0].strip())
+                found.update(taken)
         return found
 
     def _read(self, path: PurePosixPath, source: bytes) -> set[str]:
@@ -345,25 +337,3 @@ class _Builder:
             self._kept_bytes += len(source)
             self._tables.parsed[path] = (source, parsed, syntax)
         return syntax
-
-
-def _import_statements(source: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """The groups of `_IMPORT`, looked for only on lines that have the word: most have not."""
-    done = 0
-    at = source.find(b"import")
-    while at >= 0:
-        match = _IMPORT.match(source, max(done, source.rfind(b"\n", 0, at) + 1))
-        done = match.end() if match is not None else at
-        if match is not None:
-            yield match[1] or b"", match[2] or b"", match[3] or b""
-        at = source.find(b"import", max(done, at + 1))
-
-
-def _absolute(module: str, package: str) -> str:
-    level = len(module) - len(module.lstrip("."))
-    if not level:
-        return module
-    parts = package.split(".") if package else []
-    parts = parts[: len(parts) - (level - 1)] if level > 1 else parts
-    rest = module.lstrip(".")
-    return ".".join([*parts, rest] if rest else parts)

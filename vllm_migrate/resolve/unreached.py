@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from vllm_migrate.resolve.syntax import Syntax
+from vllm_migrate.resolve.import_text import modules_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import PurePosixPath
 
+    from vllm_migrate.resolve.syntax import Syntax
     from vllm_migrate.resolve.versions import VersionGates
 
 _MAIN = b"__main__"
@@ -48,7 +48,7 @@ def unreached(
 
     Args:
         never: what `never_imported` says of each file.
-        read: what `may_import` says of the files that were read; others are parsed where they name one.
+        read: what `may_import` says of the files that were read; of others it is read off the text.
         sources: the project's Python files.
         packages: the dotted package that each of them lies in.
     """
@@ -112,7 +112,7 @@ class _Unreached:
             for other, source in self._sources.items()
             if other != path
             and last.encode() in source
-            # Only then is the file worth parsing.
+            # Only then is it worth reading what the file imports.
             and (_last(parent) in source or self._lies_in(other, parent))
             and name in self._alive_in(other)
         }
@@ -134,7 +134,7 @@ class _Unreached:
         """What a file names of modules, in imports and in strings, and the package it lies in."""
         source = self._sources[path]
         if path not in self._imports:
-            self._imports[path] = _parsed_imports(source, self._packages[path])
+            self._imports[path] = modules_named(source, self._packages[path])
         strings = {match[1].decode() for match in _DOTTED.finditer(source)}
         return {*self._imports[path], *strings, self._packages[path]}
 
@@ -149,16 +149,6 @@ def _with_packages(names: Iterable[str]) -> Iterator[str]:
         while name:
             yield name
             name = name.rpartition(".")[0]  # noqa: PLW2901 - on the way up
-
-
-def _parsed_imports(source: bytes, package: str) -> frozenset[str]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
-        return frozenset()
-    return may_import(Syntax(tree), package)
 
 
 def _modules(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[str]:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from vllm_migrate.resolve.names import Names
     from vllm_migrate.resolve.syntax import Syntax
 
-_VERSION_NAME = re.compile(r"(?i)^_*vllm_?(?:package_?)?version_?_*$")
+_VERSION_NAME = re.compile(r"(?i)^_*(?:(?:current|installed)_?)?vllm_?(?:package_?)?version_?_*$")
+_MEMBER = re.compile(r"(?i)^_*v(?:llm|ersion)?_?(\d+(?:_\d+){1,3})$")
+"""A member of an enumeration of releases: `VLLMVersion.v_0_6_3`."""
 _ORDER: dict[type[ast.cmpop], Callable[[Version, Version], bool]] = {
     ast.Lt: lambda a, b: a < b,
     ast.LtE: lambda a, b: a <= b,
@@ -464,7 +466,7 @@ def _is_parsed(node: ast.AST) -> bool:
 
 
 def _constant_version(node: ast.expr) -> Version | None:
-    """A version written out, as text or parsed."""
+    """A version written out, as text or parsed, or as the name of a member of an enumeration of them."""
     if isinstance(node, ast.Call) and _is_parsed(node) and node.args:
         node = node.args[0]
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -472,4 +474,7 @@ def _constant_version(node: ast.expr) -> Version | None:
             return Version(node.value)
         except InvalidVersion:
             return None
+    if isinstance(node, ast.Attribute) and "version" in last_name(node.value).lower():
+        spelled = _MEMBER.match(node.attr)
+        return Version(spelled[1].replace("_", ".")) if spelled else None
     return None
