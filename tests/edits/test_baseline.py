@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vllm_migrate.config import Config
-from vllm_migrate.edits.baseline import baseline_text, counted, read_baseline, without_known
+from vllm_migrate.edits.baseline import baseline_text, read_baseline
 from vllm_migrate.edits.fingerprint import snippet
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.located import Span
+from vllm_migrate.rules.against_baseline import counted, without_known
 from vllm_migrate.rules.scan import ScanResult, scan
 
 if TYPE_CHECKING:

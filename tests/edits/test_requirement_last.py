@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.config import Config
 from vllm_migrate.edits.model import Safety
-from vllm_migrate.edits.rewrite import RewriteResult, rewrite
+from vllm_migrate.rules.rewrite import RewriteResult, rewrite
 from vllm_migrate.rules.scan import scan
 
 if TYPE_CHECKING:

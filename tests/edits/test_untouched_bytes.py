@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vllm_migrate.config import Config
-from vllm_migrate.edits.rewrite import rewrite
+from vllm_migrate.rules.rewrite import rewrite
 from vllm_migrate.rules.scan import scan
 
 CALL = "    return LLM('m', swap_space=4, seed=1)"

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vllm_migrate.config import Config
-from vllm_migrate.edits.rewrite import rewrite
 from vllm_migrate.edits.settings import toml_value
 from vllm_migrate.files.located import UNRESOLVED
 from vllm_migrate.files.toml import read_toml
 from vllm_migrate.files.toml_lines import entries
+from vllm_migrate.rules.rewrite import rewrite
 from vllm_migrate.rules.scan import scan
 
 if sys.version_info >= (3, 11):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vllm_migrate.config import Config
-from vllm_migrate.edits.rewrite import rewrite
+from vllm_migrate.rules.rewrite import rewrite
 from vllm_migrate.rules.scan import scan
 
 if TYPE_CHECKING:

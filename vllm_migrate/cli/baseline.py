@@ -38,13 +38,10 @@ def baseline(
     What an existing baseline holds on files outside the paths given is kept. Exits 0, or 2 where a file could
     not be judged; what the baseline held on that file is kept.
     """
-    from vllm_migrate.edits.baseline import (  # noqa: PLC0415 - --help needs none of it
-        baseline_text,
-        counted,
-        merged,
-    )
+    from vllm_migrate.edits.baseline import baseline_text  # noqa: PLC0415 - --help needs none of it
     from vllm_migrate.report import terminal  # noqa: PLC0415 - same
     from vllm_migrate.report.numbers import plural  # noqa: PLC0415 - same
+    from vllm_migrate.rules.against_baseline import counted, merged  # noqa: PLC0415 - same
 
     output = Output(None, quiet, verbose)
     named = paths or [Path()]

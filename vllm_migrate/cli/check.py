@@ -90,7 +90,7 @@ def _without_known(result: ScanResult, config: Config, paths: list[Path], given:
     file = given or config.baseline
     if given is None and not file.is_file():
         return result
-    from vllm_migrate.edits.baseline import without_known  # noqa: PLC0415 - most runs have none
+    from vllm_migrate.rules.against_baseline import without_known  # noqa: PLC0415 - most runs have none
 
     return without_known(result, file, paths, str(given or file.name))
 

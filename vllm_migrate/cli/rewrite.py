@@ -17,7 +17,7 @@ from vllm_migrate.errors import ExitCode, UsageError
 from vllm_migrate.report.style import style_for
 
 if TYPE_CHECKING:
-    from vllm_migrate.edits.rewrite import RewriteResult
+    from vllm_migrate.rules.rewrite import RewriteResult
     from vllm_migrate.rules.scan import ScanResult
 
 
@@ -90,7 +90,7 @@ def _run(
     scanned: ScanResult, output: Output, *, unsafe: bool, write: bool, allow_dirty: bool
 ) -> RewriteResult:
     from vllm_migrate.edits.git import refuse_uncommitted  # noqa: PLC0415 - loaded when there is something to show
-    from vllm_migrate.edits.rewrite import rewrite as run  # noqa: PLC0415 - loaded when there is something to show
+    from vllm_migrate.rules.rewrite import rewrite as run  # noqa: PLC0415 - loaded when there is something to show
 
     progress = Progress("rewriting", quiet=output.quiet)
     guard = None if allow_dirty else refuse_uncommitted

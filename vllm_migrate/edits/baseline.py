@@ -8,21 +8,17 @@ first ones of the file.
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.edits.fingerprint import fingerprints
 from vllm_migrate.errors import InputError
 from vllm_migrate.json_text import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.rules.scan import ScanResult
 
 SCHEMA = "vllm-migrate/baseline/1"
 _AGAIN = "`vllm-migrate baseline` writes it anew"
@@ -89,19 +85,6 @@ def _entry(entry: Any, file: Path, number: int) -> dict[Entry, int]:
     raise InputError(f"{file}: entry {number} needs path, code, snippet and a count above zero", hint=_AGAIN)
 
 
-def counted(result: ScanResult, file: Path) -> Counter[Entry]:
-    """The findings of a scan as entries of a baseline at `file`."""
-    return Counter(_entries(result, file))
-
-
-def merged(new: Counter[Entry], result: ScanResult, file: Path, paths: Sequence[Path]) -> Counter[Entry]:
-    """`new` and what the baseline at `file` has on files that this scan did not look at."""
-    if not file.exists():
-        return new
-    asked = _asked(result, file, paths)
-    return new + Counter({entry: n for entry, n in read_baseline(file).items() if not asked(entry)})
-
-
 def baseline_text(counts: Counter[Entry]) -> str:
     """The file's content; the same findings give the same bytes."""
     lines = [
@@ -114,55 +97,3 @@ def baseline_text(counts: Counter[Entry]) -> str:
 
 def _plain(entry: Entry, count: int) -> dict[str, object]:
     return {"path": entry.path, "code": entry.code, "count": count, "snippet": entry.snippet}
-
-
-def without_known(result: ScanResult, file: Path, paths: Sequence[Path], shown: str) -> ScanResult:
-    """The scan without the findings that the baseline at `file` holds.
-
-    Args:
-        result: the scan.
-        file: the baseline.
-        paths: what the scan was asked about; entries about other files can't be stale.
-        shown: the baseline's name for the user.
-    """
-    left = read_baseline(file)
-    kept: list[Finding] = []
-    hidden: list[Finding] = []
-    for finding, entry in zip(result.findings, _entries(result, file), strict=True):
-        known = left[entry] > 0
-        left[entry] -= known
-        (hidden if known else kept).append(finding)
-    asked = _asked(result, file, paths)
-    stale = tuple(sorted((entry, n) for entry, n in left.items() if n > 0 and asked(entry)))
-    return replace(result, findings=tuple(kept), baseline=Known(shown, tuple(hidden), stale))
-
-
-def _entries(result: ScanResult, file: Path) -> Iterable[Entry]:
-    folder = Path(os.path.abspath(file)).parent  # noqa: PTH100 - resolve() would follow links in the tree
-    places = {found.relative: found.path for found in result.files}
-
-    def path_of(path: PurePosixPath) -> str:
-        return Path(os.path.relpath(places[path], folder)).as_posix()
-
-    marks = fingerprints(result.findings, result.facts, path_of)
-    return (Entry(mark.path, mark.code, mark.snippet) for mark in marks)
-
-
-def _asked(result: ScanResult, file: Path, paths: Sequence[Path]) -> Callable[[Entry], bool]:
-    """Whether a scan would have found what an entry stands for.
-
-    It would in a file that it judged, by a rule that was selected, and in one that is gone from where it
-    looked.
-    """
-    folder = Path(os.path.abspath(file)).parent  # noqa: PTH100 - see above
-    unjudged = {d.path for d in result.diagnostics if d.unjudged}
-    judged = {found.path: found.relative for found in result.files if found.relative not in unjudged}
-    named = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - see above
-
-    def asked(entry: Entry) -> bool:
-        path = Path(os.path.normpath(folder / entry.path))
-        if path in judged:
-            return result.judge is None or result.judge.is_asked(entry.code, judged[path])
-        return not path.exists() and any(path.is_relative_to(name) for name in named)
-
-    return asked

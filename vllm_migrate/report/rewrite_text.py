@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vllm_migrate.edits.rewrite import RewriteResult
     from vllm_migrate.report.style import Style
+    from vllm_migrate.rules.rewrite import RewriteResult
     from vllm_migrate.rules.scan import ScanResult
 
 
