@@ -18,6 +18,7 @@ from vllm_migrate.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from vllm_migrate.guard.boundaries import Boundaries
     from vllm_migrate.reward.settings import RewardSettings
 
 RECIPES = ("parity", "fast")
@@ -66,6 +67,7 @@ class Config:
         fail_on: lowest level that makes `check` exit 1: "error", "warning" or "note".
         unsafe_fixes: `rewrite` applies the edits that need a reader, too.
         reward: `[tool.vllm-migrate.reward]`, None where there is no such table.
+        guard: boundaries with those of `[tool.vllm-migrate.guard]`, None where there is no such table.
         root: directory of the file this came from, None where there is none; `origin` that file.
     """
 
@@ -80,6 +82,7 @@ class Config:
     unsafe_fixes: bool = False
     audit: AuditConfig = field(default_factory=AuditConfig)
     reward: RewardSettings | None = None
+    guard: Boundaries | None = None
     root: Path | None = None
     origin: Path | None = None
 
@@ -101,6 +104,7 @@ _KEYS: dict[str, type] = {
     "unsafe-fixes": bool,
     "audit": dict,
     "reward": dict,
+    "guard": dict,
 }
 _FIELD = {"from": "source"}
 _ALLOWED = {"recipe": RECIPES, "fail-on": LEVELS}
@@ -169,6 +173,10 @@ def _parse(table: object, path: Path) -> Config:
         from vllm_migrate.reward.settings import parse_settings  # noqa: PLC0415 - most projects have none
 
         values["reward"] = parse_settings(values["reward"], path)
+    if "guard" in values:
+        from vllm_migrate.guard.settings import parse_settings as parse_guard  # noqa: PLC0415 - same
+
+        values["guard"] = parse_guard(values["guard"], path)
     if "per_file_ignores" in values:
         values["per_file_ignores"] = _parse_per_file(values["per_file_ignores"], path)
     return Config(**values, root=path.parent, origin=path)

@@ -11,7 +11,9 @@
     │   ├── EngineStartError    it did not come up
     │   ├── EngineDiedError     it stopped in the middle
     │   └── ForcedDecodingError it emitted other token ids than it was given
-    └── RewardError             the user's reward function failed
+    ├── RewardError             the user's reward function failed
+    ├── BoundaryError           a boundary of the guard, or what it was given to measure, makes no sense
+    └── TrainingStopped         a training step left its boundaries
 
 Exit codes are the same for every command and output format: 0 clean or PASS, 1 findings or FAIL,
 2 could not judge. Machine formats carry `reason`, a stable slug that says which error it was.
@@ -111,3 +113,15 @@ class RewardError(VllmMigrateError):
     """The user's reward function failed."""
 
     reason = "reward"
+
+
+class BoundaryError(VllmMigrateError):
+    """A boundary of the guard, or what the guard was given to measure, makes no sense."""
+
+    reason = "boundary"
+
+
+class TrainingStopped(VllmMigrateError):  # noqa: N818 - the training is stopped; nothing went wrong in stopping it
+    """A training step left its boundaries."""
+
+    reason = "training-stopped"

@@ -1,0 +1,161 @@
+"""From arrays to figures: the sums of one step, brought to the host once, and what follows from them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from vllm_migrate.errors import BoundaryError
+from vllm_migrate.guard import sums as sums_of
+from vllm_migrate.guard.inputs import read
+from vllm_migrate.guard.measured import Measured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vllm_migrate.audit.figures.objective import ClipRange
+
+_LEAST_SPREAD = 1e-6  # nats^2, of the rollout's logprobs, for a slope to mean anything
+
+
+def measure(
+    *,
+    clip: ClipRange,
+    reduce: Callable[[Any], Any] | None = None,
+    weight_lag: float | None = None,
+    **given: Any,
+) -> Measured:
+    """The figures of one step; arguments as in `PolicyGuard.step`.
+
+    Args:
+        clip: the user's clip range.
+        reduce: given the vector of sums on its device, the sum of all ranks'; None for this rank alone.
+        weight_lag: age of the sampling weights, optimizer steps.
+        **given: the arrays.
+
+    Raises:
+        BoundaryError: shapes that differ, a type that can't be, or a mask that keeps no token.
+    """
+    ops, batch = read(**given)
+    with ops.quiet():
+        sums = sums_of.of_step(ops, batch, clip)
+        vector = ops.vector(sums)
+        values = ops.host(vector if reduce is None else reduce(vector))
+    found = dict(zip(sums, values, strict=True))
+    if found["mask_wrong"]:
+        raise BoundaryError(
+            f"the mask holds {found['mask_wrong']:.0f} values other than 0 and 1",
+            hint="1 for every token that was sampled and is trained on, else 0",
+        )
+    if not found["masked"]:
+        raise BoundaryError(
+            "the mask keeps no token", hint="1 for every token that was sampled and is trained on"
+        )
+    figures: dict[str, Any] = {
+        "half_precision": batch.half_precision,
+        "movement_known": batch.previous is not None,
+    }
+    figures |= _of_tokens(found, clip)
+    figures |= _of_reward(found)
+    figures |= _of_advantage(found)
+    if weight_lag is not None:
+        figures["weight_lag"] = _lag(weight_lag)
+    return Measured(**figures)
+
+
+def _lag(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise BoundaryError(
+            f"weight_lag must be one number, not {type(value).__name__}", hint="of several, give the largest"
+        ) from None
+
+
+def _of_tokens(s: dict[str, float], clip: ClipRange) -> dict[str, float | None]:
+    tokens, masked = s["tokens"], s["masked"]
+    n = max(tokens, 1.0)
+    clippable = max(s["sequences"], 1.0) if clip.by_sequence else n
+    policy_kl = s.get("pp", 0.0) / n / 2
+    found: dict[str, float | None] = {
+        "tokens": masked,
+        "sequences": s["sequences"],
+        "policy_kl": policy_kl,
+        "policy_k1": -s.get("p", 0.0) / n,
+        "policy_clip_rate": s.get("p_clipped", 0.0) / clippable,
+        "logprob_non_finite": s["logprob_non_finite"] / masked,
+        "logprob_above_zero": s["logprob_above_zero"] / n,
+        "rollout_missing": s["rollout_missing"] / max(s["sequences"], 1.0) if "rollout_missing" in s else 1.0,
+        "rollout_non_finite": s.get("rollout_non_finite", 0.0) / masked,
+        "rollout_above_zero": s.get("rollout_above_zero", 0.0) / n,
+        "base_kl": s["base"] / n if "base" in s else None,
+    }
+    if s.get("entropy_of"):
+        found["entropy"] = s["entropy"] / s["entropy_of"]
+    elif tokens:
+        found["entropy"] = -s["trainer"] / n
+    if "q" not in s or not tokens:
+        return found
+    # Without the previous policy's logprobs the whole ratio is the mismatch.
+    d = "d" if "d" in s else "q"
+    total, mismatch = s[d * 2] / n / 2, s["qq"] / n / 2
+    growth, squares = s[f"{d}_growth"], s[f"{d}_growth_squares"]
+    weights = n + growth  # sum of exp d
+    found |= {
+        "clip_rate": s[f"{d}_clipped"] / clippable,
+        "total_k2": total,
+        "total_k3": (growth - s[d]) / n,
+        "cross_k2": total - policy_kl - mismatch,
+        "mismatch_k1": -s["q"] / n,
+        "mismatch_k2": mismatch,
+        "mismatch_k3": (s["q_growth"] - s["q"]) / n,
+        "mismatch_abs": s["q_abs"] / n,
+        "mismatch_share": mismatch / (mismatch + policy_kl) if policy_kl else None,
+        "mismatch_tail_f2": s["q_tail"] / n,
+        "mean_ratio_deviation": s["q_growth"] / n,
+        "zero_update_clip_rate": s["q_clipped"] / clippable,
+        "ess": weights * weights / (n * (squares + 2 * growth + n)),
+        "tail_f2": s[f"{d}_tail"] / n,
+    }
+    return found | _line(s, n)
+
+
+def _line(s: dict[str, float], n: float) -> dict[str, float | None]:
+    """The straight line previous ~ rollout, and how much of mean q^2 it explains."""
+    x, y = s["rollout"] / n, s["previous"] / n
+    xx, yy = s["rollout_squares"] / n - x * x, s["previous_squares"] / n - y * y
+    product = (s["rollout_squares"] + s["previous_squares"] - s["qq"]) / 2 / n - x * y
+    if not xx > _LEAST_SPREAD or not s["qq"] > 0:
+        return {}
+    slope = product / xx
+    left = max(yy - slope * product, 0.0)
+    return {"slope": slope, "slope_share": max(1 - left / (s["qq"] / n), 0.0)}
+
+
+def _of_reward(s: dict[str, float]) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    if "reward" in s:
+        found["reward_non_finite"] = 1 - s["reward_of"] / max(s["reward_all"], 1.0)
+    for name, figure in (("reward", "reward"), ("second", "second_reward")):
+        if s.get(f"{name}_of"):
+            mean = s[name] / s[f"{name}_of"]
+            variance = s[f"{name}_squares"] / s[f"{name}_of"] - mean * mean
+            found[f"{figure}_mean"] = mean
+            found[f"{figure}_sd"] = math.sqrt(max(variance, 0.0))
+    if s.get("groups"):
+        found["zero_variance_groups"] = s["groups_alike"] / s["groups"]
+    return found
+
+
+def _of_advantage(s: dict[str, float]) -> dict[str, float | None]:
+    if "advantage_all" not in s:
+        return {}
+    rows = max(s["advantage_all"], 1.0)
+    found: dict[str, float | None] = {
+        "advantage_non_finite": 1 - s["advantage_of"] / rows,
+        "advantage_abs": s["advantage_abs"] / rows,
+        "advantage_zero": s["advantage_none"] / rows,
+    }
+    if s.get("advantage_squares"):
+        found["advantage_off_centre"] = math.sqrt(s["centre_squares"] / s["advantage_squares"])
+    return found
