@@ -190,7 +190,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", default=list(arms()), choices=list(arms()), metavar="ARM")
     parser.add_argument("--objectives", nargs="*", default=[GRPO, GSPO], choices=OBJECTIVES, metavar="NAME")
     parser.add_argument("--work", type=Path, default=cache_root() / "figure1")
-    parser.add_argument("--steps", type=int, default=Size.steps)
+    parser.add_argument("--steps", type=int, default=Size().steps)
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--collect", action="store_true", help="only write what is finished")
     given = parser.parse_args()
