@@ -41,26 +41,47 @@ def measure(
         sums = sums_of.of_step(ops, batch, clip)
         vector = ops.vector(sums)
         values = ops.host(vector if reduce is None else reduce(vector))
-    found = dict(zip(sums, values, strict=True))
+    return figures(
+        dict(zip(sums, values, strict=True)),
+        clip=clip,
+        half_precision=batch.half_precision,
+        movement_known=batch.previous is not None,
+        weight_lag=weight_lag,
+    )
+
+
+def figures(
+    found: dict[str, float],
+    *,
+    clip: ClipRange,
+    half_precision: bool,
+    movement_known: bool,
+    weight_lag: float | None = None,
+) -> Measured:
+    """The figures that follow from the sums of `sums.of_step`, or of several batches added up.
+
+    Args:
+        found: sums by name.
+        clip: as the sums were taken with.
+        half_precision: whether any logprobs came in a 16-bit type.
+        movement_known: whether the previous policy's logprobs were given.
+        weight_lag: age of the sampling weights, optimizer steps.
+
+    Raises:
+        BoundaryError: a mask that holds anything but 0 and 1, or keeps no token.
+    """
+    hint = "1 for every token that was sampled and is trained on, else 0"
     if found["mask_wrong"]:
-        raise BoundaryError(
-            f"the mask holds {found['mask_wrong']:.0f} values other than 0 and 1",
-            hint="1 for every token that was sampled and is trained on, else 0",
-        )
+        raise BoundaryError(f"the mask holds {found['mask_wrong']:.0f} values other than 0 and 1", hint=hint)
     if not found["masked"]:
-        raise BoundaryError(
-            "the mask keeps no token", hint="1 for every token that was sampled and is trained on"
-        )
-    figures: dict[str, Any] = {
-        "half_precision": batch.half_precision,
-        "movement_known": batch.previous is not None,
-    }
-    figures |= _of_tokens(found, clip)
-    figures |= _of_reward(found)
-    figures |= _of_advantage(found)
+        raise BoundaryError("the mask keeps no token", hint=hint)
+    values: dict[str, Any] = {"half_precision": half_precision, "movement_known": movement_known}
+    values |= _of_tokens(found, clip)
+    values |= _of_reward(found)
+    values |= _of_advantage(found)
     if weight_lag is not None:
-        figures["weight_lag"] = _lag(weight_lag)
-    return Measured(**figures)
+        values["weight_lag"] = _lag(weight_lag)
+    return Measured(**values)
 
 
 def _lag(value: Any) -> float:

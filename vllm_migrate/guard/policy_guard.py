@@ -117,9 +117,15 @@ class PolicyGuard:
             second_rewards=second_rewards,
             entropy=entropy,
         )
-        return self._decide(measured, step)
+        return self.decide(measured, step)
 
-    def _decide(self, measured: Measured, step: int | None) -> Decision:
+    def decide(self, measured: Measured, step: int | None = None) -> Decision:
+        """Decide about a step that has been measured, by `measure.figures` of sums taken elsewhere.
+
+        Args:
+            measured: its figures.
+            step: as in `step`.
+        """
         warming_up = self._steps < self.boundaries.warm_up
         self._steps += 1
         measured = self._with_history(measured, warming_up=warming_up)

@@ -23,11 +23,12 @@ _SAME = 1e-8  # rewards closer than this are the same; TRL's tolerance
 
 def of_step(ops: Arrays, batch: Batch, clip: ClipRange) -> dict[str, Array]:
     """All sums by name; which there are depends only on what was given."""
-    mask = batch.mask
-    sums: dict[str, Array] = {"mask_wrong": batch.mask_wrong, "masked": ops.total(mask)}
-    sums |= _of_tokens(ops, batch, clip)
-    if batch.entropy is not None:
-        sums |= _of_entropy(ops, batch.entropy, mask)
+    return of_tokens(ops, batch, clip) | of_rows(ops, batch)
+
+
+def of_rows(ops: Arrays, batch: Batch) -> dict[str, Array]:
+    """The sums over rewards and advantages, which need the groups whole."""
+    sums: dict[str, Array] = {}
     if batch.rewards is not None:
         sums |= _of_rewards(ops, batch.rewards, "reward")
     if batch.second_rewards is not None:
@@ -39,7 +40,16 @@ def of_step(ops: Arrays, batch: Batch, clip: ClipRange) -> dict[str, Array]:
     return sums
 
 
-def _of_tokens(ops: Arrays, batch: Batch, clip: ClipRange) -> dict[str, Array]:
+def of_tokens(ops: Arrays, batch: Batch, clip: ClipRange) -> dict[str, Array]:
+    """The sums over tokens and sequences, which may be taken of any part of a batch and added up."""
+    sums: dict[str, Array] = {"mask_wrong": batch.mask_wrong, "masked": ops.total(batch.mask)}
+    sums |= _of_logprobs(ops, batch, clip)
+    if batch.entropy is not None:
+        sums |= _of_entropy(ops, batch.entropy, batch.mask)
+    return sums
+
+
+def _of_logprobs(ops: Arrays, batch: Batch, clip: ClipRange) -> dict[str, Array]:
     xp, mask, trainer = ops.xp, batch.mask, batch.trainer
     rollout = batch.rollout
     previous = trainer if batch.previous is None else batch.previous
