@@ -234,5 +234,5 @@ def limits_of(bench: Bench, probe: str) -> Limits:
 
 def columns_of(samples: Sequence[Sample]) -> dict[str, list[Any]]:
     """The samples' columns, one list a column; None where a sample lacks it."""
-    names = sorted({name for sample in samples for name in sample.columns})
-    return {name: [sample.columns.get(name) for sample in samples] for name in names}
+    rows = [sample.columns for sample in samples]
+    return {name: [row.get(name) for row in rows] for name in sorted(set().union(*rows))}

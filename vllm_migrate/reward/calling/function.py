@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from vllm_migrate.reward.bench import columns_of
@@ -116,11 +117,12 @@ class FunctionScorer:
 
 def texts_of(samples: Sequence[Sample]) -> Texts:
     """Samples as lists."""
+    messages = list(map(attrgetter("messages"), samples))
     return Texts(
-        prompts=[sample.prompt for sample in samples],
-        completions=[sample.completion for sample in samples],
-        completion_ids=[sample.token_ids for sample in samples],
+        prompts=list(map(attrgetter("prompt"), samples)),
+        completions=list(map(attrgetter("completion"), samples)),
+        completion_ids=list(map(attrgetter("token_ids"), samples)),
         columns=columns_of(samples),
-        answers=[sample.answer for sample in samples],
-        messages=[sample.messages for sample in samples] if any(s.messages for s in samples) else (),
+        answers=list(map(attrgetter("answer"), samples)),
+        messages=messages if any(messages) else (),
     )

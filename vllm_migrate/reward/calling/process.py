@@ -34,6 +34,7 @@ _ANSWER_BYTES = 16 << 20  # of one answer; those of the process's own are some k
 _LENGTHS = struct.Struct("<II")
 _ENDING_SECONDS = 15.0
 _PIPE_BYTES = 1 << 20
+_READ_BYTES = 1 << 16
 _BEGIN = Path(inside.__file__).with_name("begin.py")
 
 
@@ -133,14 +134,18 @@ class RewardProcess:
         """The call that was made last; not to be asked after `end`."""
         return Place(*BOARD.unpack_from(self._board, 0))
 
-    def send(self, frame: dict[str, Any]) -> None:
+    def send(self, frame: dict[str, Any]) -> int:
         """Have a frame written as soon as there is room; `answers` does the writing.
+
+        Returns:
+            Its bytes.
 
         Raises:
             ValueError: it holds what can't be marshalled.
         """
         body = marshal.dumps(frame, 2)
         self._outgoing += [memoryview(len(body).to_bytes(8, "little")), memoryview(body)]
+        return len(body)
 
     def answers(self, seconds: float) -> list[Answer]:
         """What it has answered; waits up to `seconds` for the first answer.
@@ -194,14 +199,14 @@ class RewardProcess:
         """All that can be read now."""
         while True:
             try:
-                chunk = os.read(self._answer, 1 << 18)
+                chunk = os.read(self._answer, _READ_BYTES)
             except OSError:
                 return
             if not chunk:
                 self._hears = False
                 return
             self._buffer += chunk
-            if len(self._buffer) > _ANSWER_BYTES:
+            if len(chunk) < _READ_BYTES or len(self._buffer) > _ANSWER_BYTES:
                 return
 
     def _parsed(self) -> list[Answer]:
@@ -260,9 +265,8 @@ def _end(
     board.close()
     for descriptor in to_it:
         os.close(descriptor)
-    try:
-        process.wait(_ENDING_SECONDS)
-    except subprocess.TimeoutExpired:
+    # The status ends with the watching process; `Popen.wait` with a limit looks seldom, and ever more so.
+    if not _ended(from_it[0], _ENDING_SECONDS):
         process.kill()
     # Where the watching process was killed, or could not end all.
     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -270,3 +274,14 @@ def _end(
     process.wait()
     for descriptor in from_it:
         os.close(descriptor)
+
+
+def _ended(descriptor: int, seconds: float) -> bool:
+    """Whether nobody can write to a pipe any more, within so many seconds."""
+    until = time.monotonic() + seconds
+    watched = select.poll()
+    watched.register(descriptor, select.POLLIN)
+    while watched.poll(max(0.0, until - time.monotonic()) * 1000):
+        if not os.read(descriptor, 4096):
+            return True
+    return False

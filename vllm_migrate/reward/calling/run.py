@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from array import array
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,9 @@ if TYPE_CHECKING:
 
 NOT_SCORED = "not scored"
 
-_CHUNK = 128  # texts; more of them are handed over at once where a call has more
+_FIRST_CHUNK = 64  # texts; the process is to have something to do while the rest is made ready
+_CHUNK = 1024  # texts at most, towards which chunks grow; a call that has more goes as one
+_CHUNK_BYTES = 400_000  # two of these fit into the pipe
 _AHEAD = 2  # chunks handed over and not answered
 _BETWEEN_SECONDS = 120.0  # for what is no call: reading a chunk
 
@@ -94,6 +95,7 @@ class Run:
             self.found[place] = score
         self._out: deque[_Chunk] = deque()
         self._spoiled: list[_Batch] = []
+        self._size = _FIRST_CHUNK
 
     @property
     def is_done(self) -> bool:
@@ -118,18 +120,25 @@ class Run:
 
     def _hand_over(self, process: RewardProcess) -> None:
         while self._waiting and len(self._out) < _AHEAD:
-            calls: list[_Call] = []
-            size = 0
-            while self._waiting and (not calls or size + len(self._waiting[0].places) <= _CHUNK):
-                calls.append(self._waiting.popleft())
-                size += len(calls[-1].places)
-            chunk = _Chunk(self._sandbox.next_number(), calls, since=time.monotonic())
+            chunk = _Chunk(self._sandbox.next_number(), self._next_calls(), since=time.monotonic())
             frame = self._frame(chunk)
             try:
-                process.send(frame)
+                sent = process.send(frame)
             except ValueError:
-                process.send(_plain(frame))
+                sent = process.send(_plain(frame))
             self._out.append(chunk)
+            # The next one is larger, up to a bound: every chunk costs a change of processes.
+            texts = sum([len(call.places) for call in chunk.calls])
+            self._size = min(2 * self._size, _CHUNK, texts * _CHUNK_BYTES // sent)
+
+    def _next_calls(self) -> list[_Call]:
+        """Those of the next chunk."""
+        calls: list[_Call] = []
+        size = 0
+        while self._waiting and (not calls or size + len(self._waiting[0].places) <= self._size):
+            calls.append(self._waiting.popleft())
+            size += len(calls[-1].places)
+        return calls
 
     def _frame(self, chunk: _Chunk) -> dict[str, Any]:
         texts, taken = self._texts, self._sandbox.taken
@@ -146,19 +155,19 @@ class Run:
         def of(values: Sequence[Any]) -> list[Any]:
             return list(values[first : last + 1]) if whole else [values[place] for place in places]
 
-        def field(name: str, values: Sequence[Any]) -> Any:
-            return _joined(of(values)) if values and name in taken.fields else []
+        def field(name: str, values: Sequence[Any]) -> list[Any]:
+            return of(values) if values and name in taken.fields else []
 
         return {
             "number": chunk.number,
             "calls": spans,
             "careful": any(call.careful for call in chunk.calls),
             "prompts": field("prompts", texts.prompts),
-            "completions": _joined(of(texts.completions)),
+            "completions": of(texts.completions),
             "answers": field("answers", texts.answers) or [None] * len(places),
             "ids": list(map(list, of(texts.completion_ids))) if "ids" in taken.fields else [],
             "columns": {
-                name: _joined(of(values))
+                name: of(values)
                 for name, values in texts.columns.items()
                 if taken.columns is None or name in taken.columns
             },
@@ -199,7 +208,7 @@ class Run:
         before = sum(len(call.places) for call in chunk.calls[: chunk.done])
         values = list(answer.values)
         made = {value: Score(None if math.isnan(value) else value) for value in set(values)}  # few, mostly
-        scores = [made[value] for value in values]
+        scores = list(map(made.__getitem__, values))
         for at, fault in message["faults"]:
             scores[int(at) - before] = Score(None, str(fault))
         if places[-1] - places[0] + 1 == len(places):
@@ -247,6 +256,7 @@ class Run:
                 start = stop
         self._out.clear()
         self._waiting.extendleft(reversed(left))
+        self._size = _FIRST_CHUNK
 
     def _spoilt(self, call: _Call, first: int, last: int, how: str) -> list[_Call]:
         """What is still to be asked of a call that did not come back."""
@@ -276,14 +286,6 @@ class Run:
             for place in call.places:
                 self.found[place] = Score(None, how)
         self._waiting.clear()
-
-
-def _joined(values: list[Any]) -> Any:
-    """Texts as one, which is handed over several times as fast; a list of anything else as it is."""
-    try:
-        return "".join(values), array("Q", map(len, values)).tobytes()
-    except TypeError:
-        return values
 
 
 def _plain(value: Any) -> Any:

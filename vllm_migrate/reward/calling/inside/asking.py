@@ -28,7 +28,8 @@ class Asker:
         self.style = style
         self.sums = sums
         self._at = at
-        self._given: dict[str, list[Any]] = {}
+        self._given: list[tuple[str, list[Any]]] = []
+        self._of_training = {name: _OF_TRAINING[name] for name, _ in style.roles} if style.kind == TRL else {}
 
     @property
     def fields(self) -> set[str]:
@@ -63,7 +64,7 @@ class Asker:
         else:
             given = _verl(chunk)
             given = {name: values for name, values in given.items() if style.wants(name)}
-        self._given = given
+        self._given = list(given.items())
 
     def ask(self, start: int, stop: int) -> Any:
         """Rewards of texts `start` to `stop`, or an awaitable of them: numbers, None, or faults in words."""
@@ -73,13 +74,12 @@ class Asker:
 
     def _lists(self, start: int, stop: int) -> Any:
         self._at(start, stop)
-        given: dict[str, Any] = {name: values[start:stop] for name, values in self._given.items()}
-        given.update((name, _OF_TRAINING[name]) for name, _ in self.style.roles)
+        given = {name: values[start:stop] for name, values in self._given}
         try:
-            returned = self.function(**given)
+            returned = self.function(**given, **self._of_training)
         except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
             return self._raised(error, start, stop)
-        if hasattr(returned, "__await__"):
+        if type(returned) is not list and hasattr(returned, "__await__"):
             return self._awaited_list(returned, start, stop)
         return rewards(returned, stop - start, sums=self.sums)
 
@@ -132,8 +132,8 @@ class Asker:
 
     def _one(self, at: int) -> Any:
         if self.style.kind == TEXT and not self.style.by_name:
-            return self.function(*[values[at] for values in self._given.values()])
-        return self.function(**{name: values[at] for name, values in self._given.items()})
+            return self.function(*[values[at] for _, values in self._given])
+        return self.function(**{name: values[at] for name, values in self._given})
 
     async def _awaited_one(self, returned: Any) -> float | str | None:
         try:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
-from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import ModuleType
 
 TYPE_CHECKING = False
@@ -59,11 +57,11 @@ def _from_file(file: str) -> Any:
     beside = os.path.dirname(os.path.abspath(file))  # noqa: PTH100, PTH120 - pathlib costs as much as all else here
     if beside not in sys.path:
         sys.path.append(beside)
-    loader = SourceFileLoader(name, file)
+    loader = _SourceFileLoader(name, file)
     module = ModuleType(name)
     module.__file__ = file
     module.__loader__ = loader
-    module.__spec__ = ModuleSpec(name, loader, origin=file)
+    module.__spec__ = _ModuleSpec(name, loader, origin=file)
     sys.modules[name] = module
     loader.exec_module(module)
     _LOADED[file] = module
@@ -71,12 +69,16 @@ def _from_file(file: str) -> Any:
 
 
 _LOADED: dict[str, Any] = {}
+# This module has one of each, too; importing `importlib.machinery` for them takes longer than both do.
+_ModuleSpec: Any = type(__spec__)
+_SourceFileLoader: Any = type(__spec__.loader)
 
 
 def _from_module(name: str, directory: str) -> Any:
     if directory not in sys.path:
         sys.path.insert(0, directory)
-    return import_module(name)
+    __import__(name)
+    return sys.modules[name]
 
 
 def _instance(kind: type) -> Any:

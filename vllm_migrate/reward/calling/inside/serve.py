@@ -10,7 +10,6 @@ or hanging knows at which text.
 
 from __future__ import annotations
 
-import json
 import marshal
 import mmap
 import os
@@ -21,6 +20,7 @@ import time
 from array import array
 
 from .asking import Asker
+from .json_text import json_text
 from .loaded import Refused, load
 from .styles import TEXT, style_of
 
@@ -88,9 +88,6 @@ class Server:
     def answered(self, chunk: dict[str, Any]) -> None:
         """Ask about the texts of a chunk, call by call, and send what was said every quarter second."""
         self.chunk = chunk["number"]
-        for name in ("prompts", "completions", "answers"):
-            chunk[name] = _apart(chunk[name])
-        chunk["columns"] = {name: _apart(values) for name, values in chunk["columns"].items()}
         for asker in self.askers:
             asker.take(chunk)
         values = array("d")
@@ -123,7 +120,7 @@ class Server:
         """What all functions together say to some texts."""
         if len(self.askers) == 1 and self.weights[0] == 1:
             found = self.askers[0].ask(start, stop)
-            if hasattr(found, "__await__"):
+            if type(found) is not array and hasattr(found, "__await__"):
                 found = self.awaited([found])[0]
             self._only_here()
             return found
@@ -166,7 +163,7 @@ class Server:
 
     def send(self, message: dict[str, Any], values: array[float] | None = None) -> None:
         """One answer."""
-        text = json.dumps(message).encode()
+        text = json_text(message).encode()
         count = 0 if values is None else len(values)
         left = memoryview(_LENGTHS.pack(len(text), count) + text + (values.tobytes() if values else b""))
         while left:
@@ -177,37 +174,46 @@ def main(job: int, answer: int, board: int) -> None:
     """Answer frames from `job`; returns when there are no more."""
     for descriptor in (job, answer, board):
         os.set_inheritable(descriptor, False)  # noqa: FBT003 - positional only
-    with os.fdopen(job, "rb") as jobs:
-        start = _frame(jobs)
-        if start is None:
+    jobs = _Jobs(job)
+    start = jobs.next()
+    if start is None:
+        return
+    _bound(start)
+    server = Server(answer, mmap.mmap(board, BOARD.size))
+    server.start(start)
+    while True:
+        chunk = jobs.next()
+        if chunk is None:
             return
-        _bound(start)
-        server = Server(answer, mmap.mmap(board, BOARD.size))
-        server.start(start)
-        while True:
-            chunk = _frame(jobs)
-            if chunk is None:
-                return
-            server.answered(chunk)
+        server.answered(chunk)
 
 
-def _apart(values: Any) -> Any:
-    """A list, which may have come as one text and the lengths of its parts."""
-    if isinstance(values, list):
-        return values
-    text, sizes = values
-    parts = []
-    start = 0
-    for size in array("Q", sizes):
-        parts.append(text[start : start + size])
-        start += size
-    return parts
+class _Jobs:
+    """Frames from a descriptor, read into one buffer: new memory for each costs as much as the reading."""
 
+    def __init__(self, descriptor: int) -> None:
+        self._stream = os.fdopen(descriptor, "rb", 0)
+        self._buffer = bytearray(1 << 16)
 
-def _frame(stream: Any) -> Any:
-    """The next job, None after the last."""
-    head = stream.read(8)
-    return marshal.loads(stream.read(int.from_bytes(head, "little"))) if len(head) == 8 else None  # noqa: S302, PLR2004 - from our own process
+    def next(self) -> Any:
+        """The next job, None after the last."""
+        head = self._read(8)
+        if head is None:
+            return None
+        body = self._read(int.from_bytes(head, "little"))
+        return None if body is None else marshal.loads(body)  # noqa: S302 - from our own process
+
+    def _read(self, size: int) -> memoryview | None:
+        if len(self._buffer) < size:
+            self._buffer = bytearray(size)
+        whole = memoryview(self._buffer)[:size]
+        left = whole
+        while left:
+            count = self._stream.readinto(left)
+            if not count:
+                return None
+            left = left[count:]
+        return whole
 
 
 def _bound(start: dict[str, Any]) -> None:

@@ -13,17 +13,24 @@ import time
 
 _LOOKING_SECONDS = 0.05
 _ENDING_SECONDS = 10.0
+_FIRST_PAUSE_SECONDS = 0.0002  # what is killed is gone about then
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
 
 
 def adopt_orphans() -> None:
     """Processes whose parent ends become this one's. Without it, those in other sessions would be lost."""
+    wanted = (_SUBREAPER, 1, 0, 0, 0)
     try:
-        import ctypes  # noqa: PLC0415 - a Python may lack it
+        import _ctypes  # noqa: PLC0415 - a Python may lack it; all of ctypes takes several times as long
 
-        ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+        _ctypes.call_function(_ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl"), wanted)  # type: ignore[arg-type] # None is this program
     except (ImportError, OSError, AttributeError):
-        pass  # the process group is ended all the same
+        try:
+            import ctypes  # noqa: PLC0415 - see above
+
+            ctypes.CDLL(None).prctl(*wanted)
+        except (ImportError, OSError, AttributeError):
+            pass  # the process group is ended all the same
 
 
 def until_ended(worker: int, control: int, most: int, scratch: str) -> bytes:
@@ -111,12 +118,11 @@ def _lives(pid: int) -> bool:
 def end_all() -> None:
     """End every descendant. All are stopped first: those that multiply could be quicker."""
     until = time.monotonic() + _ENDING_SECONDS
+    pause = _FIRST_PAUSE_SECONDS
     while time.monotonic() < until:
         found = descendants()
         if found:
-            from signal import SIGKILL, SIGSTOP  # noqa: PLC0415 - costs as much as all else here
-
-            for kind in (SIGSTOP, SIGKILL):
+            for kind in _ending():
                 for pid in found:
                     _signal(pid, kind)
         try:
@@ -124,7 +130,19 @@ def end_all() -> None:
                 pass
         except ChildProcessError:
             return
-        time.sleep(0.001)
+        time.sleep(pause)
+        pause = min(2 * pause, _LOOKING_SECONDS)
+
+
+def _ending() -> tuple[int, int]:
+    """SIGSTOP and SIGKILL, without the enumerations of `signal`, which take as long as all else here."""
+    try:
+        import _signal  # type: ignore[import-not-found]  # noqa: PLC0415 - few Pythons lack it
+    except ImportError:
+        import signal  # noqa: PLC0415 - see above
+
+        return signal.SIGSTOP, signal.SIGKILL
+    return _signal.SIGSTOP, _signal.SIGKILL
 
 
 def _signal(pid: int, kind: int) -> None:
