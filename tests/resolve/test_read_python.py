@@ -389,6 +389,10 @@ def test_guards():
         ('vllm_version in {"0.6.3": 1}', "first"),
         ("vllm_version in OLD_ONES", "first"),
         ("vllm_version in GROWING", ""),
+        ("CURRENT_VLLM_VERSION == VLLMVersion.v_0_6_3", "first"),
+        ("CURRENT_VLLM_VERSION in [VLLMVersion.v_0_5_1, VLLMVersion.V0_6_3]", "first"),
+        ("CURRENT_VLLM_VERSION == VLLMVersion.OLDEST", ""),
+        ("CURRENT_VLLM_VERSION < VLLMVersion.v_0_6_3", ""),  # an order of strings
         ("is_old()", "first"),
         ("is_anything()", ""),
         ("Version(vllm.__version__).release[:2] < (0, 7)", "first"),

@@ -67,10 +67,10 @@ def test_what_a_trainer_imports_is_training(tmp_path: Path) -> None:
     assert not list(rule.find(facts, project(tmp_path, "b.py", asks.format(""))))
 
 
-def test_a_note_on_the_seed_stays_for_code_that_evaluates() -> None:
+def test_the_seed_of_code_that_evaluates_is_its_own() -> None:
     ranks = f"{SCORE}\n\nrank = 0\nworld_size = 2\n"
     assert [f.level for f in find(by_code("VM705"), ranks, "train.py", use=RL)] == [Level.WARNING]
-    assert [f.level for f in find(by_code("VM705"), ranks, "eval/run.py", use=RL)] == [Level.NOTE]
+    assert [f.level for f in find(by_code("VM705"), ranks, "eval/run.py", use=RL)] == []
     shown = replace(read(ranks.encode(), "guide.py", "0.32.0"), path=PurePosixPath("guide.rst"))
     assert list(by_code("VM705").find(shown, context(RL))) == []
     trained = f"{ranks}loss.backward()\n"

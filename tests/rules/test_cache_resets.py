@@ -62,6 +62,8 @@ def test_a_route_of_the_same_server_resets_for_the_update() -> None:
             False,
         ),
         ("True", "if args.enable_prefix_caching:\n    args.enable_prefix_caching = False\n", True),
+        ("cache", "Worker(enable_prefix_caching=False)\n", False),
+        ("cache", "Worker(enable_prefix_caching=False)\nOther(enable_prefix_caching=on)\n", True),
         ("cache", "if args.debug:\n    args.enable_prefix_caching = False\n", True),
     ],
 )

@@ -254,3 +254,39 @@ def test_where_the_engine_runs_is_left_out_under_unsloths_patch() -> None:
     assert "leaves beta to TRL" in patched
     assert "leaves vllm_mode to TRL" not in patched
     assert "leaves vllm_mode to TRL" in other
+
+
+DRAWING = (
+    "from trl import GRPOConfig, GRPOTrainer\n\n\n"
+    "class MineTrainer(GRPOTrainer):\n"
+    "    def _generate_and_score_completions(self, inputs):\n"
+    "        return self.draw(inputs)[:, -self.max_prompt_length :], self._get_per_token_logps(inputs)\n\n\n"
+    'config = GRPOConfig("out", use_vllm=True)\n'
+    "trainer = MineTrainer(args=config)\n"
+)
+
+
+def test_a_trainer_that_draws_completions_itself_is_told_what_remains(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(DRAWING, encoding="utf-8")
+    found = {
+        f.message.split()[2]: f for f in scan([tmp_path], Config(target="0.32.0", select=("VM602",))).findings
+    }
+    assert "MineTrainer draws completions itself" in found["temperature"].message
+    assert found["max_prompt_length"].level is Level.ERROR
+    assert "self.max_prompt_length = 512" in found["max_prompt_length"].advice
+    assert found["vllm_importance_sampling_correction"].advice == "vllm_importance_sampling_correction=False"
+
+
+def test_a_trainer_that_is_written_elsewhere_may_go_its_own_way(tmp_path: Path) -> None:
+    code = f"from mine import MyTrainer\n{CONFIG.format(more='')}MyTrainer(args=config)\n"
+    (tmp_path / "train.py").write_text(code, encoding="utf-8")
+    found = scan([tmp_path], Config(target="0.32.0", select=("VM602",))).findings
+    assert found
+    assert all(f.level is Level.NOTE and "unless MyTrainer goes its own way" in f.message for f in found)
+
+
+def test_the_loss_is_unsloths_where_it_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import unsloth\n" + CONFIG.format(more=""), encoding="utf-8")
+    found = scan([tmp_path], Config(target="0.32.0", select=("VM602",))).findings
+    assert not [f for f in found if "loss_type" in f.message or "importance_sampling" in f.message]
+    assert [f for f in found if "temperature" in f.message]

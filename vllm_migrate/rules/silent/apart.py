@@ -25,7 +25,12 @@ _EVALUATION = frozenset(
         *("benchmark", "benchmarks", "bench"),
     }
 )
-_TRIAL = frozenset({"inference", "infer", "demo", "demos", "serve", "serving", "chat"})
+_TRIAL = frozenset(
+    {
+        *("inference", "infer", "demo", "demos", "serve", "serving", "chat"),
+        *("example", "examples", "tutorial", "tutorials", "quickstart", "playground", "webui", "gradio"),
+    }
+)
 _TESTS = frozenset({"test", "tests"})
 _DRAWS = re.compile(rb"rollout|reward|reject(?:ion)?_sampl|best_of|[gd]?ppo\b|\bdpo\b|grpo", re.IGNORECASE)
 """What code speaks of that draws samples to train on, between two runs of a trainer."""

@@ -21,6 +21,13 @@ _TURNED_OFF = re.compile(
     rb"if [^\n]*\benable_prefix_caching\b[^\n]*:\s*\n\s*[\w.]+\.enable_prefix_caching\s*=\s*False\b"
 )
 
+_FALSE = re.compile(rb"(?<![.\w])enable_prefix_caching=False\b")
+_MAY_BE_TRUE = re.compile(
+    rb"enable-prefix-caching"
+    rb"|enable_prefix_caching(?!\s*=\s*(?:False\b|enable_prefix_caching\b)|\s*:\s*bool\s*,|\s*\(bool\)|\s*[,)])"
+)
+"""Any mention but False for it, a name that is handed on, a parameter, and what a docstring says of it."""
+
 
 def default_change(name: str, context: Context) -> Change | None:
     """The change of a default, where the target has a setting that restores it or a person has to."""
@@ -64,9 +71,14 @@ def cache_turned_off(file: FileFacts, context: Context) -> bool:
     """Whether the project switches prefix caching off where its command line asks for it.
 
     `if args.enable_prefix_caching: args.enable_prefix_caching = False`: what reaches an engine by a name is
-    False then. An engine of the file for which True is written keeps its cache.
+    False then. So it is where the project writes nothing but False for it anywhere, and only hands it on. An
+    engine of the file for which True is written keeps its cache.
     """
-    if context.mentions is None or not context.mentions.matches(_TURNED_OFF):
+    if context.mentions is None:
+        return False
+    if not context.mentions.matches(_TURNED_OFF) and (
+        not context.mentions.matches(_FALSE) or context.mentions.matches(_MAY_BE_TRUE)
+    ):
         return False
     given = [call.argument("enable_prefix_caching") for call in engine_calls(file)]
     return any(given) and all(one is None or one.value.literal is not True for one in given)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, ReplaceText, Safety
@@ -10,15 +12,18 @@ from vllm_migrate.files.located import FileKind, Span
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import answers_requests, built, is_rl
 from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.silent.apart import is_apart
 from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, is_passed_on, setting
+from vllm_migrate.rules.silent.held import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.model import Change
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.located import Call, FileFacts
     from vllm_migrate.rules.base import Context
+    from vllm_migrate.rules.silent.held import Held
 
 _TRAINER = (
     "    outputs = llm.generate(prompts, SamplingParams(temperature=0.7, logprobs=1))\n"
@@ -45,6 +50,7 @@ _SHAPES = frozenset(
     }
 )
 """What changes the distribution of greedy sampling. `min_tokens` takes out but the end of a text."""
+_TEXTS = re.compile(rb"\.outputs\[\w+\]\.(?:text|token_ids)\b")
 _OFF = "enable_prefix_caching=False, async_scheduling=False, seed=1"
 
 
@@ -61,7 +67,8 @@ class RawLogprobs(Rule):
     V1 returns log-probabilities before temperature, penalties, top-k and top-p. The importance ratio is
     then wrong on every token from the first step on, clipping sets in where the policy hasn't moved, and
     nothing raises. At temperature 1 without truncation and penalties both are the same, and so they are at
-    temperature 0 without penalties: a file that samples only so, and trains nothing, is not reported.
+    temperature 0 without penalties: a file that samples only so, and trains nothing, is not reported, and
+    neither is an engine of whose outputs the file takes texts and tokens alone.
 
     ## Fix safety
     Safe where the argument was not written and rollout log-probabilities are used for training. Unsafe for
@@ -132,8 +139,9 @@ class RawLogprobs(Rule):
             return
         if not is_rl(use) and not file.use.reads_logprobs:
             return
-        if _asks_for_none(file):
+        if is_apart(file, context) and not file.use.takes_logprobs:
             return
+        asks_for_none = _asks_for_none(file)
         name, value = setting(change)
         both = _min_p_and_top_p(file) and context.facts.change(
             Subject.BEHAVIOUR, "min-p-order", context.source, context.target
@@ -141,7 +149,9 @@ class RawLogprobs(Rule):
         for call, written in calls_with(file, name):
             if written is not None and written.value.literal == value.strip('"'):
                 continue
-            if is_passed_on(call, name, context):
+            if is_passed_on(call, name, context) or _takes_texts_alone(file, call, context):
+                continue
+            if asks_for_none and not _is_inherited(held(file, call), context):
                 continue
             message = f"{built(call)}(...) without {name}: {change.fact.because}"
             if written is not None:
@@ -190,7 +200,8 @@ class RawLogprobs(Rule):
                 self,
                 file,
                 server,
-                f"the server is started without {flag.partition(' ')[0]}: {change.fact.because}",
+                f"the server is started without {flag.partition(' ')[0]}, which matters if its "
+                f"log-probabilities are trained on: {change.fact.because}",
                 fact=change.fact,
                 safety=Safety.UNSAFE,
                 edits=(ReplaceText(Span(server.end, server.end), f" {flag}"),),
@@ -205,6 +216,33 @@ def _asks_for_none(file: FileFacts) -> bool:
         not file.use.takes_logprobs
         and any(call.target == "vllm.SamplingParams" for call in file.calls)
         and not any(a.owner == "sampling" and a.name.endswith("logprobs") for a in file.arguments)
+    )
+
+
+def _takes_texts_alone(file: FileFacts, call: Call, context: Context) -> bool:
+    """Whether an engine's outputs are taken apart here without their log-probabilities, and nowhere else."""
+    if b"logprob" in file.source or not _TEXTS.search(file.source) or context.mentions is None:
+        return False
+    found = held(file, call)
+    if found is None or not found.attribute:
+        return found is not None and not found.escapes and bool(found.uses)
+    if _is_inherited(found, context):
+        return False
+    taken = re.compile(rb"\.%s\b" % found.attribute.encode())
+    return context.mentions.code_matches(taken) <= {file.path}
+
+
+def _is_inherited(found: Held | None, context: Context) -> bool:
+    """Whether classes derive from the one that builds an engine: they may ask for what it doesn't read."""
+    if found is None or context.mentions is None:
+        return False
+    owner = next(
+        (above for above in found.module.around(found.node) if isinstance(above, ast.ClassDef)), None
+    )
+    return owner is not None and bool(
+        context.mentions.code_matches(
+            re.compile(rb"^class[ \t]+\w+\([^)]*\b%s\b" % owner.name.encode(), re.MULTILINE)
+        )
     )
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import AddArgument, Level, Safety
 from vllm_migrate.rules.base import Example, Rule
-from vllm_migrate.rules.engines import built, is_rl
+from vllm_migrate.rules.engines import built
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.silent.apart import is_apart, is_document
+from vllm_migrate.rules.silent.apart import may_train
 from vllm_migrate.rules.silent.defaults import default_change, unwritten
 from vllm_migrate.rules.silent.fixed_draws import needs_no_seed
 from vllm_migrate.rules.silent.replicas import read_replicas
@@ -33,7 +33,7 @@ class Seed(Rule):
     are divided by its size.
 
     Silent where all of an engine's requests are in sight and each has a seed of its own or is decoded
-    greedily. Code that only evaluates a model gets a note.
+    greedily, and in code that only evaluates, tries or serves a model.
 
     ## Why it matters
     V0 left the seed alone. V1 seeds every engine with 0: replicas draw the same rollouts for the same
@@ -89,8 +89,7 @@ class Seed(Rule):
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield engines without a seed."""
         change = default_change("seed", context)
-        apart = is_apart(file, context)
-        if change is None or not is_rl(context.project) or (apart and is_document(file.path)):
+        if change is None or not may_train(file, context):
             return
         for call in unwritten(file, "seed", context):
             if needs_no_seed(file, call, context):
@@ -105,7 +104,7 @@ class Seed(Rule):
                 call.callee,
                 f"{built(call)}(...) without seed: {change.fact.because}",
                 fact=change.fact,
-                level=None if replicas.expected and not apart else Level.NOTE,
+                level=None if replicas.expected else Level.NOTE,
                 safety=Safety.UNSAFE,
                 edits=(AddArgument(call.span, "seed", number),) if number else (),
                 precondition=f"{number} is another number for each engine that draws rollouts of its own",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.files.located import Argument, FileFacts
     from vllm_migrate.rules.base import Context
+
+_OWN = re.compile(
+    rb"^class[ \t]+(?:GRPO|RLOO|OnlineDPO)Config\([ \t]*(?:transformers\.)?TrainingArguments\b", re.MULTILINE
+)
 
 
 class TrlArgument(Rule):
@@ -87,6 +92,8 @@ class TrlArgument(Rule):
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield the arguments that the TRL of the target doesn't take as they are."""
         arguments = [a for a in file.arguments if a.owner.startswith("trl.") and not a.dead]
+        if arguments and file.kind is not FileKind.PYTHON and _has_own_configuration(context):
+            return
         target = Target("trl", context.trl.target) if arguments else context.target
         for argument in arguments:
             found = context.facts.on_target(Subject.TRL_ARGUMENT, argument.name, target)
@@ -109,6 +116,11 @@ class TrlArgument(Rule):
                     advice=f"instead of {argument.name}={value}: {fact.advice or state.to}",
                     certainty=argument.certainty,
                 )
+
+
+def _has_own_configuration(context: Context) -> bool:
+    """Whether the project has a `GRPOConfig` of its own, not TRL's, which its settings may be for."""
+    return context.mentions is not None and context.mentions.matches(_OWN)
 
 
 def _is_foreign_to_trainer(argument: Argument) -> bool:

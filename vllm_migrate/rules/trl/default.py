@@ -11,6 +11,7 @@ from vllm_migrate.facts.model import Effect, Engine, Remedy, Subject
 from vllm_migrate.files.located import Certainty
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.trl.own_steps import meaning, own_trainer
 from vllm_migrate.rules.trl.replaced import is_unused
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class TrlDefault(Rule):
     engine runs. The source is the TRL that the project pins, else the one that goes with the source's vLLM;
     the target is the newest that takes the target's vLLM. Left out is what only a step of the trainer's reads
     that the project puts a function of its own in the place of (`trainer.compute_loss = ...`), or overrides
-    in a trainer of its own, and where the engine runs if Unsloth or the project brings its own.
+    in a trainer of its own, and where the engine runs if Unsloth or the project brings its own; with Unsloth,
+    what only TRL's loss reads, too. Of a trainer that draws completions itself it says what remains.
 
     ## Why it matters
     Moving to the V1 engine means moving to a newer TRL. Its configurations run without a word, with another
@@ -142,19 +144,23 @@ class TrlDefault(Rule):
             return None
         if is_unused(file, call, argument, context):
             return None
-        is_set = after.remedy is Remedy.SET and not call.open_ended
+        own = meaning(file, call, argument, old)
+        because, elsewhere = own.because if own else fact.because, own_trainer(file)
+        if elsewhere:
+            because = f"{because}, unless {elsewhere} goes its own way there"
+        is_set = after.remedy is Remedy.SET and not call.open_ended and own is None
         is_sure = not route.is_assumed and before.holds != _ABSENT
         return make_finding(
             self,
             file,
             call.callee,
             f"{owner}(...) leaves {name} to TRL, where it is {_shown(new)} in {route.target} and was "
-            f"{_shown(old)} in {route.source}: {fact.because}",
+            f"{_shown(old)} in {route.source}: {because}",
             fact=fact,
-            level=Level.NOTE if call.open_ended else None,
+            level=own.level if own and own.level else Level.NOTE if call.open_ended or elsewhere else None,
             safety=None if is_sure or fact.safety == "manual" else Safety.UNSAFE,
             edits=(AddArgument(call.span, name, old),) if is_set and old != _ABSENT else (),
-            advice=fact.advice or f"{name}={old}",
+            advice=own.advice if own else fact.advice or f"{name}={old}",
             precondition=fact.precondition if is_sure else f"the project comes from TRL {route.source}",
             certainty=Certainty.LIKELY if call.open_ended else call.certainty,
         )

@@ -7,6 +7,7 @@ A trainer whose `_prepare_inputs` brings completions of the project's own sample
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.python import parse_text
@@ -35,6 +36,7 @@ _USED_IN = {
     "vllm_importance_sampling_mode": (_LOSS,),
 }
 """The steps of `GRPOTrainer` (grpo_trainer.py, TRL 1.0.0) that read an argument: all of them must be gone."""
+_UNSLOTH = re.compile(rb"^[ \t]*(?:from|import)[ \t]+unsloth\b", re.MULTILINE)
 _MODE = "vllm_mode"
 _HOLDERS = frozenset({"args", "self", "trainer"})
 
@@ -51,6 +53,8 @@ def is_unused(file: FileFacts, call: Call, argument: str, context: Context) -> b
     if argument == _MODE:
         return _has_own_engine(file, call)
     steps = _USED_IN.get(argument)
+    if steps == (_LOSS,) and _UNSLOTH.search(file.source):
+        return True  # Unsloth patches TRL's trainer when it is imported, and computes another loss
     if steps is None or not any(step.encode() in file.source for step in _STEPS):
         return False
     tree = _parsed(file.source)
