@@ -8,10 +8,8 @@ if TYPE_CHECKING:
     from vllm_migrate.guard.measured import Measured
 
 AUDIT = "run `vllm-migrate audit`"
-_STEEP = (
-    0.1  # a slope this far from 1 is no rounding: at mismatch k2 0.02 and unit spread, noise alone gives 0.04
-)
-_EXPLAINS = 0.5  # of mean q^2, the straight line's part
+_NO_ROUNDING, _ERRORS = 0.02, 3.0  # of the mean ratio: twice its warning; in standard errors
+_RAW = 1.5  # see _of_backend
 _HALF = 0.5
 
 _PLAIN = {
@@ -66,22 +64,30 @@ def _backend(m: Measured) -> str:
 
 
 def _of_backend(m: Measured) -> str:
-    if m.slope is not None and abs(m.slope - 1) > _STEEP and (m.slope_share or 0.0) > _EXPLAINS:
+    """The two faults that the mean ratio E[exp q] tells apart; tokens are drawn from mu, which samples.
+
+    Where the engine reports mu, E[exp q] is the trainer's mass on what mu can draw: 1, or less where top-p
+    and the like cut something off. Where the tokens fit the trainer's logprobs instead and the engine reports
+    another distribution, it is 1 + chi^2, about 1 + 2 k2. Rounding of what is reported gives 1 + k2 at most.
+    Between the two lies the factor of 1.5.
+    """
+    deviation, k2 = m.mean_ratio_deviation or 0.0, m.mismatch_k2 or 0.0
+    plain = abs(deviation) > max(_NO_ROUNDING, _ERRORS * (m.mean_ratio_error or 0.0))
+    if plain and deviation > _RAW * k2:
         return (
-            f"the trainer's logprobs lie on a line of slope {m.slope:.2f} over the engine's, as where the "
-            "engine returns them raw, before temperature: set logprobs_mode=processed_logprobs"
+            f"the tokens fit the trainer's logprobs, not the engine's (mean ratio {1 + deviation:.3f}): it "
+            "returns them raw, before temperature and penalties; set logprobs_mode=processed_logprobs"
         )
     if m.half_precision:
         return (
             "logprobs came in a 16-bit type, whose rounding alone may be this large: compute them in float32"
         )
-    deviation = m.mean_ratio_deviation or 0.0
-    if deviation < -0.02 and (m.mismatch_k1 or 0.0) > 0:  # noqa: PLR2004 - twice the warning: no rounding
+    if plain and deviation < 0:
         return (
             f"the backend, not the policy: a mean ratio of {1 + deviation:.3f} is what top-p, top-k or min-p "
             f"leave where the engine's logprobs are of the kept tokens and the trainer's of all; else {AUDIT}"
         )
-    return f"the backend, not the policy: engine and trainer disagree about the same weights; {AUDIT}"
+    return f"the backend, not the policy: the engine computes otherwise, or holds older weights; {AUDIT}"
 
 
 def _whole_ratio(m: Measured) -> str:
@@ -90,5 +96,5 @@ def _whole_ratio(m: Measured) -> str:
     both = m.mismatch_k2 + m.policy_kl
     share = m.mismatch_k2 / both if both else 1.0
     if share > _HALF:
-        return f"{share:.0%} of it is the backend's: {_backend(m)}"
+        return f"{share:.0%} of it is the backend's, not the policy's: {AUDIT}"
     return f"{1 - share:.0%} of it is the policy's own movement: make fewer or smaller updates on one batch"

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from vllm_migrate.audit.figures.objective import ClipRange
 
-_LEAST_SPREAD = 1e-6  # nats^2, of the rollout's logprobs, for a slope to mean anything
-
 
 def measure(
     *,
@@ -134,23 +132,12 @@ def _of_tokens(s: dict[str, float], clip: ClipRange) -> dict[str, float | None]:
         "mismatch_share": mismatch / (mismatch + policy_kl) if policy_kl else None,
         "mismatch_tail_f2": s["q_tail"] / n,
         "mean_ratio_deviation": s["q_growth"] / n,
+        "mean_ratio_error": math.sqrt(max(s["q_growth_squares"] - s["q_growth"] ** 2 / n, 0.0)) / n,
         "zero_update_clip_rate": s["q_clipped"] / clippable,
         "ess": weights * weights / (n * (squares + 2 * growth + n)),
         "tail_f2": s[f"{d}_tail"] / n,
     }
-    return found | _line(s, n)
-
-
-def _line(s: dict[str, float], n: float) -> dict[str, float | None]:
-    """The straight line previous ~ rollout, and how much of mean q^2 it explains."""
-    x, y = s["rollout"] / n, s["previous"] / n
-    xx, yy = s["rollout_squares"] / n - x * x, s["previous_squares"] / n - y * y
-    product = (s["rollout_squares"] + s["previous_squares"] - s["qq"]) / 2 / n - x * y
-    if not xx > _LEAST_SPREAD or not s["qq"] > 0:
-        return {}
-    slope = product / xx
-    left = max(yy - slope * product, 0.0)
-    return {"slope": slope, "slope_share": max(1 - left / (s["qq"] / n), 0.0)}
+    return found
 
 
 def _of_reward(s: dict[str, float]) -> dict[str, float | None]:

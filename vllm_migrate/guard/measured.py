@@ -19,14 +19,13 @@ class Measured:
         policy_kl: mean p^2 / 2; `policy_k1` mean -p; `policy_clip_rate` share of exp(p) that is clipped.
         mismatch_k2: mean q^2 / 2; `mismatch_k1` mean -q; `mismatch_k3` mean exp(q) - q - 1; `mismatch_abs`
             mean |q|.
-        mean_ratio_deviation: mean exp(q) - 1.
+        mean_ratio_deviation: mean exp(q) - 1; `mean_ratio_error` its standard error, as if tokens were
+            independent.
         total_k2: mean d^2 / 2 = policy_kl + mismatch_k2 + `cross_k2`, the mean of p q.
         total_k3: mean exp(d) - d - 1, PipelineRL's kl_new_old but for its weighting by sequence.
         mismatch_share: mismatch_k2 / (mismatch_k2 + policy_kl); None where the policy has not moved.
         zero_update_clip_rate: share of exp(q) outside the clip range; `clip_rate` of exp(d).
         ess: (sum exp d)^2 / (N sum exp 2d). `tail_f2` share of |d| > log 2; `mismatch_tail_f2` of |q|.
-        slope: of the previous policy's logprobs regressed on the rollout's; `slope_share` the part of mean
-            q^2 that this straight line explains.
         entropy: as given, or, where none was, the mean of -trainer over the tokens, an estimate of it.
         entropy_ratio: it beside its running mean since the warm-up.
         base_kl: mean of trainer - reference, KL(policy || base).
@@ -54,11 +53,10 @@ class Measured:
     mismatch_share: float | None = None
     mismatch_tail_f2: float | None = None
     mean_ratio_deviation: float | None = None
+    mean_ratio_error: float | None = None
     zero_update_clip_rate: float | None = None
     ess: float | None = None
     tail_f2: float | None = None
-    slope: float | None = None
-    slope_share: float | None = None
     entropy: float | None = None
     entropy_ratio: float | None = None
     base_kl: float | None = None

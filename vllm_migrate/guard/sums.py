@@ -87,9 +87,6 @@ def _of_logprobs(ops: Arrays, batch: Batch, clip: ClipRange) -> dict[str, Array]
     missing = (rollout_rows == 0) & (trainer_rows < _UNSURE) & (by_row > 0)
     sums["rollout_missing"] = ops.total(missing)
     sums["rollout_above_zero"] = ops.total(rollout > rounding)
-    # For the straight line previous ~ rollout; their product follows from qq.
-    sums["rollout"], sums["rollout_squares"] = ops.total(rollout_rows), ops.dot(rollout, rollout)
-    sums["previous"], sums["previous_squares"] = ops.total(previous), ops.dot(previous, previous)
     sums |= _of_ratio(ops, "q", previous - rollout, by_row, clip)
     if batch.previous is not None:
         sums |= _of_ratio(ops, "d", trainer - rollout, by_row, clip)
