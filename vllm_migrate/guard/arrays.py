@@ -45,7 +45,8 @@ class Arrays:
             self.xp = numpy
             self.device = None
             double = self.wide = numpy.float64
-        self.narrow = double if type_name(leading) == "float64" and self.wide is double else self.xp.float32
+        given = type_name(leading) or ("" if self.is_torch else "float64")  # a list of Python's floats
+        self.narrow = double if given == "float64" and self.wide is double else self.xp.float32
 
     @contextmanager
     def quiet(self) -> Iterator[None]:

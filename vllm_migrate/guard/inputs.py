@@ -85,10 +85,10 @@ def read(
         if name == "groups" and not _is_integer(value):
             hint = "one whole number for each completion, the same for completions of one prompt"
             raise BoundaryError(f"groups holds {type_name(value)}, not whole numbers", hint=hint)
-        if "complex" in type_name(value):
-            raise BoundaryError(f"{name} holds {type_name(value)}, not numbers")
     if entropy is not None:
         given["entropy"] = _of_shape(ops, "entropy", entropy, ((), shape))
+    for name, value in given.items():
+        _must_be_numbers(name, value)
     kept, wrong = _mask(ops, found["mask"])
     batch = Batch(
         trainer=ops.floats(trainer),
@@ -123,6 +123,11 @@ def _must_be_float(name: str, array: Array) -> None:
         raise BoundaryError(f"{name} holds {type_name(array)}, not floats", hint=hint)
 
 
+def _must_be_numbers(name: str, array: Array) -> None:
+    if not type_name(array).startswith(("float", "bfloat", "int", "uint", "bool")):
+        raise BoundaryError(f"{name} holds {type_name(array)}, not numbers")
+
+
 def _is_integer(array: Array) -> bool:
     return "int" in type_name(array)
 
@@ -131,7 +136,6 @@ def _mask(ops: Arrays, mask: Array) -> tuple[Array, Array]:
     """The mask as booleans, and how many of its values are neither 0 nor 1."""
     if type_name(mask) in {"bool", "bool_"}:
         return mask, ops.zero()
-    if "complex" in type_name(mask) or "object" in type_name(mask):
-        raise BoundaryError(f"mask holds {type_name(mask)}, not 0 and 1")
+    _must_be_numbers("mask", mask)
     kept = mask != 0
     return kept, ops.total(kept & (mask != 1))
