@@ -104,10 +104,15 @@ class Learner:
 
     def _score(self, batch: _Batch, part: slice) -> tuple[Any, Any]:
         """Logprobs of the tokens under the sampling distribution, and entropies before its filters."""
-        ids, at, targets, mask = batch.rows(part)
+        shared, ids, at, targets, mask = batch.rows(part)
         head = self._policy.get_output_embeddings()
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            hidden = self._policy.base_model(input_ids=ids, use_cache=False).last_hidden_state
+            # What all prompts begin with is computed once; gradients flow through its keys and values, too.
+            past = self._policy.base_model(input_ids=shared, use_cache=True).past_key_values
+            past.batch_repeat_interleave(len(ids))
+            hidden = self._policy.base_model(
+                input_ids=ids, past_key_values=past, use_cache=True
+            ).last_hidden_state
             wanted = hidden[at]
             logits = head(wanted) if self._job["head"] == "bfloat16" else None
         if logits is None:
@@ -137,20 +142,21 @@ class _Batch:
         self.advantages = torch.tensor(request["advantages"])
         self.kept = {name: np.asarray(request[name]) for name in ("rewards", "paid", "groups", "weight_lag")}
 
-    def rows(self, part: slice) -> tuple[Any, Any, Any, Any]:
-        """Padded ids, where the logits of each sampled token stand, those tokens, their mask."""
-        sequences = [p + c for p, c in zip(self.prompts[part], self.completions[part], strict=True)]
+    def rows(self, part: slice) -> tuple[Any, Any, Any, Any, Any]:
+        """Ids all prompts begin with, the padded rest, where in it logits of tokens stand, the tokens, their mask."""
+        shared = len(os.path.commonprefix(self.prompts))
+        prompts = [prompt[shared:] for prompt in self.prompts[part]]
+        sequences = [p + c for p, c in zip(prompts, self.completions[part], strict=True)]
         longest = max(map(len, sequences))
         ids = torch.tensor([s + [0] * (longest - len(s)) for s in sequences])
         rows: list[int] = []
         columns: list[int] = []
-        for row, (prompt, completion) in enumerate(
-            zip(self.prompts[part], self.completions[part], strict=True)
-        ):
+        for row, (prompt, completion) in enumerate(zip(prompts, self.completions[part], strict=True)):
             rows += [row] * len(completion)
             columns += range(len(prompt) - 1, len(prompt) - 1 + len(completion))
         targets = torch.tensor([token for completion in self.completions[part] for token in completion])
-        return ids, (torch.tensor(rows), torch.tensor(columns)), targets, self.mask[part]
+        at = torch.tensor(rows), torch.tensor(columns)
+        return torch.tensor([self.prompts[0][:shared]]), ids, at, targets, self.mask[part]
 
 
 def _keep(path: Path, batch: _Batch, new: Any, previous: Any, entropy: Any) -> None:
