@@ -143,8 +143,8 @@ class _Batch:
         self.kept = {name: np.asarray(request[name]) for name in ("rewards", "paid", "groups", "weight_lag")}
 
     def rows(self, part: slice) -> tuple[Any, Any, Any, Any, Any]:
-        """Ids all prompts begin with, the padded rest, where in it logits of tokens stand, the tokens, their mask."""
-        shared = len(os.path.commonprefix(self.prompts))
+        """Ids all prompts begin with, the padded rest, where in it each token's logits stand, tokens, mask."""
+        shared = common_length(self.prompts)
         prompts = [prompt[shared:] for prompt in self.prompts[part]]
         sequences = [p + c for p, c in zip(prompts, self.completions[part], strict=True)]
         longest = max(map(len, sequences))
@@ -157,6 +157,12 @@ class _Batch:
         targets = torch.tensor([token for completion in self.completions[part] for token in completion])
         at = torch.tensor(rows), torch.tensor(columns)
         return torch.tensor([self.prompts[0][:shared]]), ids, at, targets, self.mask[part]
+
+
+def common_length(rows: list[list[int]]) -> int:
+    """How many ids all rows begin with; the last of the shortest is left out, so that each has a rest."""
+    most = min(map(len, rows)) - 1
+    return next((at for at in range(most) if len({row[at] for row in rows}) > 1), most)
 
 
 def _keep(path: Path, batch: _Batch, new: Any, previous: Any, entropy: Any) -> None:
