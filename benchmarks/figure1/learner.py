@@ -143,7 +143,7 @@ class _Batch:
         self.kept = {name: np.asarray(request[name]) for name in ("rewards", "paid", "groups", "weight_lag")}
 
     def rows(self, part: slice) -> tuple[Any, Any, Any, Any, Any]:
-        """Ids all prompts begin with, the padded rest, where in it each token's logits stand, tokens, mask."""
+        """Ids all prompts begin with, the padded rest, where in it the tokens' logits are, tokens, mask."""
         shared = common_length(self.prompts)
         prompts = [prompt[shared:] for prompt in self.prompts[part]]
         sequences = [p + c for p, c in zip(prompts, self.completions[part], strict=True)]
