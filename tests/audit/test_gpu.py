@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from plans import a_plan
 
-from vllm_migrate.audit.gpu import MEMORY, PIPELINE, TENSOR, check_gpu_settings, with_gpu_settings
+from vllm_migrate.audit.executors.executor import RAY, Scale
+from vllm_migrate.audit.gpu import (
+    MEMORY,
+    PIPELINE,
+    TENSOR,
+    check_gpu_settings,
+    check_ranks,
+    with_gpu_settings,
+)
 from vllm_migrate.engines import devices
+from vllm_migrate.engines.environment import EngineEnvironment
 from vllm_migrate.errors import UsageError
 
 
@@ -33,25 +44,69 @@ def test_contradictions_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "gpus", "says"),
+    ("arguments", "says"),
     [
-        ({MEMORY: 1.5}, 1, r"gpu_memory_utilization of the candidate must be above 0 and at most 1"),
-        ({MEMORY: "much"}, 1, "must be above 0 and at most 1, not 'much'"),
-        ({TENSOR: 0.5}, 1, "tensor_parallel_size of the candidate must be a whole number"),
-        ({PIPELINE: -1}, 1, "pipeline_parallel_size of the candidate must be a whole number"),
-        ({TENSOR: 2}, 0, "tensor_parallel_size=2 of the candidate needs 2 GPUs, and there are none here"),
-        ({TENSOR: 2, PIPELINE: 2}, 3, "needs 4 GPUs, and there are 3 here"),
-        ({TENSOR: 2}, 8, "forced replay drives an engine in one process, not in 2"),
+        ({MEMORY: 1.5}, r"gpu_memory_utilization of the candidate must be above 0 and at most 1"),
+        ({MEMORY: "much"}, "must be above 0 and at most 1, not 'much'"),
+        ({TENSOR: 0.5}, "tensor_parallel_size of the candidate must be a whole number"),
+        ({PIPELINE: -1}, "pipeline_parallel_size of the candidate must be a whole number"),
     ],
 )
-def test_what_can_not_be_had_is_refused_in_one_line(arguments, gpus, says):
+def test_what_no_engine_can_have_is_refused_in_one_line(arguments, says):
     with pytest.raises(UsageError, match=says) as caught:
-        check_gpu_settings(replace(a_plan(), candidate_args=arguments), lambda: gpus)
+        check_gpu_settings(replace(a_plan(), candidate_args=arguments))
     assert "\n" not in caught.value.message
 
 
+def test_replicas_on_ray_are_not_parallel_themselves():
+    plan = replace(a_plan(), candidate_args={TENSOR: 2}, scale=Scale(RAY, 2))
+    with pytest.raises(UsageError, match="tensor_parallel_size=2 of the candidate: a replica on Ray has one"):
+        check_gpu_settings(plan)
+
+
+def engine(generation, device):
+    return EngineEnvironment("e", generation, "0", "vllm", device, Path(sys.executable), Path())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "device", "says"),
+    [
+        (
+            {TENSOR: 2},
+            "cuda",
+            "tensor_parallel_size=2 of the candidate needs 2 GPUs, and there are none here",
+        ),
+        (
+            {TENSOR: 3},
+            "cpu",
+            "tensor_parallel_size=3 of the candidate needs 3 processors, and there are 2 here",
+        ),
+        ({TENSOR: 2, PIPELINE: 2}, "cpu", "tensor_parallel_size=2 and pipeline_parallel_size=2 .* needs 4"),
+    ],
+)
+def test_sizes_beyond_this_machine_are_refused_in_one_line(arguments, device, says):
+    plan = replace(a_plan(), candidate_args=arguments)
+    with pytest.raises(UsageError, match=says) as caught:
+        check_ranks(plan, v0=None, v1=engine("v1", device), gpus=lambda: 0, processors=lambda: 2)
+    assert "\n" not in caught.value.message
+
+
+def test_sizes_that_fit_are_taken():
+    plan = replace(a_plan(), v0_args={TENSOR: 2}, candidate_args={TENSOR: 2, PIPELINE: 2})
+    check_ranks(plan, v0=engine("v0", "cuda"), v1=engine("v1", "cuda"), gpus=lambda: 4)
+
+
+def test_v0_has_no_pipeline_that_can_be_forced():
+    plan = replace(a_plan(), v0_args={PIPELINE: 2}, candidate_args={PIPELINE: 2})
+    with pytest.raises(UsageError, match="pipeline_parallel_size=2 of the reference: V0 has pipelines in"):
+        check_ranks(plan, v0=engine("v0", "cuda"), v1=engine("v1", "cuda"), gpus=lambda: 8)
+    check_ranks(plan, v0=engine("v1", "cuda"), v1=engine("v1", "cuda"), gpus=lambda: 8)  # a stand-in
+    check_ranks(plan, v0=None, v1=engine("v1", "cuda"), gpus=lambda: 8)  # a recorded reference
+
+
 def test_gpus_are_counted_only_where_it_matters():
-    check_gpu_settings(a_plan(candidate_args={MEMORY: 0.5, TENSOR: 1}), lambda: 1 // 0)
+    plan = a_plan(candidate_args={MEMORY: 0.5, TENSOR: 1})
+    check_ranks(plan, v0=engine("v0", "cuda"), v1=engine("v1", "cuda"), gpus=lambda: 1 // 0)
 
 
 @pytest.mark.parametrize(

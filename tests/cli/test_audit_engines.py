@@ -51,10 +51,14 @@ def audit(run, project, monkeypatch):
         (("--v1-url", "http://127.0.0.1:9", "--earn-speed"), "--earn-speed needs forced replay"),
         (("--v1-url", "http://127.0.0.1:9", "--tensor-parallel-size", 2), "can't reach a server that runs"),
         (("--gpu-memory-utilization", 1.5), "gpu_memory_utilization of the reference must be above 0"),
-        (("--tensor-parallel-size", 2, "--pipeline-parallel-size", 64), "needs 128 GPUs, and there are"),
+        (("--tensor-parallel-size", -1), "tensor_parallel_size of the reference must be a whole number"),
         (
-            ("--v1-args", "tensor_parallel_size=512"),
-            "tensor_parallel_size=512 of the candidate needs 512 GPUs",
+            ("--v0-python", "old", "--v1-python", "new", "--pipeline-parallel-size", 2),
+            "pipeline_parallel_size=2 of the reference: V0 has pipelines in its asynchronous engine only",
+        ),
+        (
+            ("--v0-python", "old", "--v1-python", "new", "--v1-args", "tensor_parallel_size=512"),
+            "tensor_parallel_size=512 of the candidate needs 512 ",
         ),
     ],
 )

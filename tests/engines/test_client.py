@@ -67,8 +67,8 @@ def test_errors_of_the_worker_keep_their_kind(plain_python, tmp_path):
             client.load(tmp_path, kind="v9")
         with pytest.raises(UsageError, match="no engine is loaded"):
             client.reset()
-        with pytest.raises(UsageError, match="tensor_parallel_size=2"):
-            client.load(tmp_path, {"tensor_parallel_size": 2}, kind="v1")
+        with pytest.raises(UsageError, match="data_parallel_size=2"):
+            client.load(tmp_path, {"data_parallel_size": 2}, kind="v1")
         assert client.hello()["pid"]
 
 

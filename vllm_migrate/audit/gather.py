@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from vllm_migrate.audit.gpu import check_ranks
 from vllm_migrate.audit.reference import check_reference
 from vllm_migrate.audit.replay import Replay
 from vllm_migrate.audit.result import Cause
@@ -64,10 +65,11 @@ def gather(
         executor: where the engines run; by default on this machine.
 
     Raises:
-        UsageError: the recorded reference does not match.
+        UsageError: the recorded reference does not match, or this machine is too small for the engines.
         IncompleteError: an arm failed after the reference was complete.
         VllmMigrateError: whatever else went wrong.
     """
+    check_ranks(plan, v0=v0, v1=v1)
     if trace is not None:
         hashes = hash_parts(plan.model)
         check_reference(plan, trace, hashes)

@@ -100,12 +100,13 @@ GpuMemoryUtilization = Annotated[
 TensorParallelSize = Annotated[
     int | None,
     typer.Option(
-        help="Of both engines. Forced replay takes 1 only; give a server with more by --v1-url.",
+        help="Of both engines: GPUs (on a CPU, processes) that share each layer.",
         rich_help_panel=_ENGINES,
     ),
 ]
 PipelineParallelSize = Annotated[
-    int | None, typer.Option(help="Of both engines; likewise.", rich_help_panel=_ENGINES)
+    int | None,
+    typer.Option(help="Of both engines: stages of layers. V0 has 1 only.", rich_help_panel=_ENGINES),
 ]
 Seed = Annotated[int, typer.Option(help="Of sampling and resampling.")]
 Objective = Annotated[

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .backend import WorkerError
 from .protocol import Loaded
 from .scoring import ScoringBackend
-from .vllm_engine import build_llm
+from .vllm_engine import PARALLEL, build_llm
 
 if TYPE_CHECKING:
     from .protocol import LoadRequest
@@ -43,6 +43,9 @@ def _start(request: LoadRequest, wanted: str, **defaults: Any) -> tuple[Any, flo
             from vllm.config import PoolerConfig
 
             request.engine_args[name] = PoolerConfig(**request.engine_args[name])
+    for name in PARALLEL:
+        if (request.engine_args.get(name) or 1) != 1:
+            raise WorkerError("unsupported", f"{name} of a reward model is not supported")
     llm, seconds = build_llm(request, **defaults)
     engine = f"{type(llm.llm_engine).__module__}.{type(llm.llm_engine).__qualname__}"
     if engine != wanted:

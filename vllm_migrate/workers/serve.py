@@ -151,9 +151,7 @@ class Server:
 
     def _checksum(self, args: dict[str, Any], slot: str, progress: Progress) -> dict[str, Any]:
         del args, progress
-        from .weights import checksums
-
-        return wire.to_wire(checksums(self._engine(slot).weight_sync().model()))
+        return wire.to_wire(self._engine(slot).weight_sync().checksums())
 
     def _update(self, args: dict[str, Any], slot: str, progress: Progress) -> dict[str, Any]:
         del progress

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import sync_protocol as wire
 from .backend import WorkerError, check_token_ids
-from .weights import packed_away, tensors_of
+from .runners import model_of
+from .weights import checksums, load_in_place, tensors_of
 
 if TYPE_CHECKING:
     from .backend import Progress
@@ -39,10 +40,9 @@ class WeightSync:
         self._runner = model_runner
         self._core = core
 
-    def model(self) -> Any:
-        """The torch module that runs."""
-        getter = getattr(self._runner, "get_model", None)
-        return self._runner.model if getter is None else getter()
+    def checksums(self) -> wire.Checksums:
+        """Digests of what the engine computes with."""
+        return checksums(model_of(self._runner))
 
     def update(self, request: wire.UpdateRequest) -> wire.UpdateReport:
         """Carry out an update while nothing is running."""
@@ -102,6 +102,21 @@ class WeightSync:
         """Whether this release has pause modes."""
         return hasattr(self._core, "pause_scheduler")
 
+    def settled(self, mode: str) -> bool:
+        """Whether the update may come now; else it is asked for again before the next step.
+
+        An engine with pipeline stages or asynchronous scheduling has several steps under way at a time. Where
+        running requests are kept, the core's own process pauses its scheduler and waits for these steps; here
+        they come in as the engine goes on stepping.
+        """
+        if mode != wire.PAUSE_KEEP or not self.pauses() or not getattr(self._core, "batch_queue", None):
+            return True
+        from vllm.v1.core.sched.interface import PauseState
+
+        scheduler: Any = getattr(self._core, "scheduler", None)
+        scheduler.set_pause_state(PauseState.PAUSED_ALL)
+        return False
+
     def abort_all(self) -> None:
         """Abort every request, outputs included, as `pause_generation(mode="abort")` does."""
         engine = self._backend.engine
@@ -137,7 +152,7 @@ class WeightSync:
         elif mode == wire.RELOAD_TENSORS:
             self._reload_tensors(request.path)
         elif mode == wire.IN_PLACE:
-            self._in_place(request.path)
+            self._write_in_place(request.path)
         elif mode == wire.TRANSFER:
             self._transfer()
         else:
@@ -176,25 +191,35 @@ class WeightSync:
 
     def _load(self, path: str) -> None:
         """Load by whichever way this engine has; V1 reloads, V0 writes in place."""
-        if hasattr(self._runner, "reload_weights"):
+        if self._reload_parameters() is not None:
             self._reload(path)
         else:
-            self._in_place(path)
+            self._write_in_place(path)
 
     def _reload(self, path: str) -> None:
-        reload = getattr(self._runner, "reload_weights", None)
-        if reload is None:
+        parameters = self._reload_parameters()
+        if parameters is None:
             raise Refused("this release has no reload_weights")
-        if "weights_path" in inspect.signature(reload).parameters:
+        if "weights_path" in parameters:
             self._llm.collective_rpc("reload_weights", kwargs={"weights_path": path})
             return
-        self._runner.model_config.model = path  # before it took an argument it read the path from here
+        self._point_to(path)  # before it took an argument it read the path from its configuration
         self._llm.collective_rpc("reload_weights")
 
     def _reload_tensors(self, path: str) -> None:
-        reload = getattr(self._runner, "reload_weights", None)
-        if reload is None or "weights_iterator" not in inspect.signature(reload).parameters:
+        if "weights_iterator" not in (self._reload_parameters() or ()):
             raise Refused("this release's reload_weights takes no tensors")
+        self._reload_with_tensors(path)
+
+    def _reload_parameters(self) -> list[str] | None:
+        """Names of what the runner's `reload_weights` takes; None where it has no such method."""
+        reload = getattr(self._runner, "reload_weights", None)
+        return None if reload is None else list(inspect.signature(reload).parameters)
+
+    def _point_to(self, path: str) -> None:
+        self._runner.model_config.model = path
+
+    def _reload_with_tensors(self, path: str) -> None:
         self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": tensors_of(path)})
 
     def _transfer(self) -> None:
@@ -205,17 +230,9 @@ class WeightSync:
             raise Refused("the engine was started without weight_transfer_config")
         raise Refused("a weight transfer needs a trainer's process at its other end")
 
-    def _in_place(self, path: str) -> None:
-        model = self.model()
-        if packed_away(model):
-            raise Refused(
-                "this CPU build repacks its linear layers and drops the originals, so load_weights has"
-                " nothing to write into"
-            )
-        import torch
-
-        with torch.no_grad():
-            model.load_weights(tensors_of(path))
+    def _write_in_place(self, path: str) -> None:
+        if why := load_in_place(model_of(self._runner), path):
+            raise Refused(why)
 
 
 class _Switch:
@@ -235,6 +252,8 @@ class _Switch:
         """Called before every step of the engine."""
         self._steps += 1
         if self.report is not None or self._steps <= self._after or self._update.mode == wire.PAUSE_WAIT:
+            return
+        if not self._sync.settled(self._update.mode):
             return
         self.before = self._sync.emitted(len(self._completions))
         if self._update.mode == wire.PAUSE_ABORT and self._sync.pauses():

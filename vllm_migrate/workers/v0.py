@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from .backend import WorkerError
 from .head import flip_head_dtype, head_dtype
+from .ranks import Ranks, RanksSync
+from .runners import v0_runner_name
 from .sync import WeightSync
-from .vllm_engine import ForcedSequences, VllmBackend, build_llm
+from .vllm_engine import PARALLEL, ForcedSequences, VllmBackend, build_llm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from .protocol import LoadRequest
 
 ENGINE = "vllm.engine.llm_engine.LLMEngine"
-RUNNERS = ("vllm.worker.",)
 
 
 def start(request: LoadRequest) -> V0Engine:
@@ -25,11 +26,53 @@ def start(request: LoadRequest) -> V0Engine:
     Raises:
         WorkerError: "start" where it does not come up, or where something other than V0 came up.
     """
+    parallel = _check_parallel(request)
     llm, seconds = build_llm(request)
     engine = type(llm.llm_engine)
     if f"{engine.__module__}.{engine.__qualname__}" != ENGINE:
         raise WorkerError("start", f"asked for V0, but {engine.__module__}.{engine.__qualname__} came up")
-    return V0Engine(llm, seconds)
+    return V0ParallelEngine(llm, seconds) if parallel else V0Engine(llm, seconds)
+
+
+def _check_parallel(request: LoadRequest) -> bool:
+    """Whether V0 is asked to run in several ranks, and can.
+
+    Raises:
+        WorkerError: "unsupported" for pipeline parallelism, and for a second engine beside a parallel one.
+    """
+    import torch
+
+    arguments = {**request.harness_args, **request.engine_args}
+    tensor, pipeline = (arguments.get(name) or 1 for name in PARALLEL)
+    if pipeline > 1:
+        raise WorkerError(
+            "unsupported",
+            f"pipeline_parallel_size={pipeline}: V0 has pipelines in its asynchronous engine only,"
+            " where decoding can't be forced",
+        )
+    group = torch.distributed
+    if group.is_initialized() and max(tensor, group.get_world_size()) > 1:
+        raise WorkerError("unsupported", "V0 can't have a parallel engine beside another one in one process")
+    if tensor > 1:
+        _mend_collectives()
+    return bool(tensor > 1)
+
+
+def _mend_collectives() -> None:
+    """On CPU, let ranks speak through torch's gloo where the build lacks vLLM's own shared memory.
+
+    The CPU communicator of 0.8.5 takes it for granted on x86, but builds without AVX-512 don't have it.
+    Elsewhere it uses torch itself, as here. The ranks are forked from this process and inherit it.
+    """
+    import torch
+    import vllm._custom_ops  # noqa: F401 - loads the build's operators
+    from vllm.platforms import current_platform
+
+    if not current_platform.is_cpu() or hasattr(torch.ops._C, "init_shm_manager"):  # noqa: SLF001 - as vLLM asks
+        return
+    from vllm.distributed.device_communicators import cpu_communicator
+
+    cpu_communicator._CPUSHMDistributed = lambda _: torch.distributed  # noqa: SLF001 - there is no other place
 
 
 class V0Engine(VllmBackend):
@@ -43,10 +86,7 @@ class V0Engine(VllmBackend):
 
     def runner(self) -> str:
         """Asserted from the model runner's module."""
-        module = type(self._model_runner).__module__
-        if not module.startswith(RUNNERS):
-            raise WorkerError("start", f"asked for V0's model runner, but {module} is running")
-        return "v0"
+        return v0_runner_name(self._model_runner)
 
     def settings(self) -> dict[str, Any]:
         """Effective settings."""
@@ -80,7 +120,7 @@ class V0Engine(VllmBackend):
     def flip(self, setting: str, value: Any) -> dict[str, Any]:
         """The head's precision; the other settings this tool flips do not exist in V0."""
         if setting == "head_dtype":
-            return flip_head_dtype(self._model_runner.model, self.config.model_config.dtype, str(value))
+            return self._flip_head(str(value))
         if setting == "logprobs_mode":
             return {
                 "live": False,
@@ -88,6 +128,28 @@ class V0Engine(VllmBackend):
                 "why": "V0 has no logprobs_mode: it always reports processed logprobs",
             }
         return super().flip(setting, value)
+
+    def _flip_head(self, wanted: str) -> dict[str, Any]:
+        return flip_head_dtype(self._model_runner.model, self.config.model_config.dtype, wanted)
+
+
+class V0ParallelEngine(V0Engine):
+    """V0 of several ranks. The first is in this process, and it alone samples."""
+
+    def __init__(self, llm: Any, seconds: float) -> None:
+        super().__init__(llm, seconds)
+        self._ranks = Ranks(llm)
+
+    def settings(self) -> dict[str, Any]:
+        """Effective settings, with the sizes that the ranks were started with."""
+        return {**super().settings(), **self.parallel_sizes()}
+
+    def weight_sync(self) -> WeightSync:
+        """Weight updates in every rank."""
+        return RanksSync(self, self._ranks, None)
+
+    def _flip_head(self, wanted: str) -> dict[str, Any]:
+        return dict(self._ranks.agreed("flip_head", wanted))
 
 
 def _measure(scheduled: Any) -> tuple[int, int]:

@@ -1,4 +1,7 @@
-"""vLLM's V1 engine, in-process. Which model runner came up decides how decoding is forced."""
+"""vLLM's V1 engine, scheduled in this process. Which model runner came up decides how decoding is forced.
+
+The model runs in this process too, or, where the engine is parallel, in one of its own for each rank.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from .backend import WorkerError
 from .head import flip_head_dtype, head_dtype
+from .ranks import Ranks, RanksForcing, RanksSync, SharedForced
+from .runners import make_forcing, model_of, v1_runner_name
 from .sync import WeightSync
-from .v1_runner import V1Forcing
-from .v2_runner import V2Forcing, wants_v2
+from .v2_runner import wants_v2
 from .vllm_engine import VllmBackend, build_llm, refuse_unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .protocol import LoadRequest
+    from .v1_runner import V1Forcing
+    from .v2_runner import V2Forcing
 
 ENGINE = "vllm.v1.engine.llm_engine.LLMEngine"
 
@@ -32,35 +38,31 @@ def start(request: LoadRequest) -> V1Engine:
     engine = type(llm.llm_engine)
     if f"{engine.__module__}.{engine.__qualname__}" != ENGINE:
         raise WorkerError("start", f"asked for V1, but {engine.__module__}.{engine.__qualname__} came up")
-    return V1Engine(llm, seconds)
+    executor = getattr(_core_of(llm), "model_executor", None)
+    return V1Engine(llm, seconds) if hasattr(executor, "driver_worker") else V1ParallelEngine(llm, seconds)
 
 
 class V1Engine(VllmBackend):
     """V1, with whichever of its two model runners vLLM chose."""
 
+    _forcing: V1Forcing | V2Forcing | RanksForcing
+
     def __init__(self, llm: Any, seconds: float) -> None:
         super().__init__(llm, seconds)
-        core = getattr(llm.llm_engine.engine_core, "engine_core", None)
-        if core is None:
-            raise WorkerError(
-                "start", "the V1 engine core runs in another process, where it can't be replayed"
-            )
-        self._core = core
-        self._scheduler = core.scheduler
-        self._most_batched_tokens = int(core.scheduler.scheduler_config.max_num_batched_tokens)
-        self._model_runner = core.model_executor.driver_worker.worker.model_runner
-        forcing = V2Forcing if self.runner() == "v2-model-runner" else V1Forcing
-        self._forcing: V1Forcing | V2Forcing = forcing(self._model_runner, self.forced)
+        self._core = _core_of(llm)
+        self._scheduler = self._core.scheduler
+        self._most_batched_tokens = int(self._scheduler.scheduler_config.max_num_batched_tokens)
+        self._hook()
         self.watch.follow(self._scheduler, _measure)
 
+    def _hook(self) -> None:
+        """Make decoding forcible."""
+        self._model_runner = self._core.model_executor.driver_worker.worker.model_runner
+        self._forcing = make_forcing(self._model_runner, self.forced)
+
     def runner(self) -> str:
-        """Asserted from the classes of the model runner: both runners may be subclassed for the CPU."""
-        for ancestor in type(self._model_runner).__mro__:
-            if ancestor.__module__ == "vllm.v1.worker.gpu_model_runner":
-                return "v1-model-runner"
-            if ancestor.__module__ == "vllm.v1.worker.gpu.model_runner":
-                return "v2-model-runner"
-        raise WorkerError("start", f"unknown model runner {type(self._model_runner).__module__}")
+        """Asserted from the live object's classes."""
+        return v1_runner_name(self._model_runner)
 
     def settings(self) -> dict[str, Any]:
         """Effective settings, the sampler's and the scheduler's own rather than the configuration's."""
@@ -129,7 +131,7 @@ class V1Engine(VllmBackend):
         if setting == "enable_prefix_caching":
             return self._flip_prefix_caching(on=bool(value))
         if setting == "head_dtype":
-            return flip_head_dtype(self._model(), self.config.model_config.dtype, str(value))
+            return self._flip_head(str(value))
         if setting == "max_num_batched_tokens":
             return self._flip_batched_tokens(int(value))
         return super().flip(setting, value)
@@ -158,12 +160,48 @@ class V1Engine(VllmBackend):
             self._scheduler.max_num_scheduled_tokens = limit
         return {"live": True, "was": was, "why": ""}
 
-    def _model(self) -> Any:
-        runner = self._model_runner
-        return runner.get_model() if hasattr(runner, "get_model") else runner.model
+    def _flip_head(self, wanted: str) -> dict[str, Any]:
+        return flip_head_dtype(model_of(self._model_runner), self.config.model_config.dtype, wanted)
 
     def _head_dtype(self) -> str:
-        return head_dtype(self._model(), self.config.model_config.dtype)
+        return head_dtype(model_of(self._model_runner), self.config.model_config.dtype)
+
+
+class V1ParallelEngine(V1Engine):
+    """V1 whose ranks have processes of their own: tensor and pipeline parallel.
+
+    The scheduler's settings are changed here, as in an engine of one process; the others in every rank.
+    """
+
+    def _hook(self) -> None:
+        self._ranks = Ranks(self.llm)
+        self.forced = SharedForced(self._ranks)
+        self._forcing = self._in_ranks = RanksForcing(self._ranks)
+
+    def runner(self) -> str:
+        """As the ranks have it."""
+        return self._in_ranks.runner
+
+    def settings(self) -> dict[str, Any]:
+        """Effective settings, with the sizes that the ranks were started with."""
+        return {**super().settings(), **self.parallel_sizes()}
+
+    def weight_sync(self) -> WeightSync:
+        """Weight updates in every rank."""
+        return RanksSync(self, self._ranks, self._core)
+
+    def _flip_head(self, wanted: str) -> dict[str, Any]:
+        return dict(self._ranks.agreed("flip_head", wanted))
+
+    def _head_dtype(self) -> str:
+        return str(self._ranks.call("head")[-1])  # of the last stage, which has the head
+
+
+def _core_of(llm: Any) -> Any:
+    core = getattr(llm.llm_engine.engine_core, "engine_core", None)
+    if core is None:
+        raise WorkerError("start", "the V1 engine core runs in another process, where it can't be replayed")
+    return core
 
 
 def _measure(scheduled: Any) -> tuple[int, int]:

@@ -36,7 +36,8 @@ class V1Forcing:
 
         self._sampler.sample = sample
 
-    def params(self, key: int, tokens: list[int]) -> dict[str, Any]:
+    @staticmethod
+    def params(key: int, tokens: list[int]) -> dict[str, Any]:
         """Extra SamplingParams that make a request follow `tokens`."""
         from .vllm_engine import FORCE_KEY
 

@@ -55,7 +55,8 @@ class V2Forcing:
                 "VLLM_USE_V2_MODEL_RUNNER=0 selects the V1 runner",
             )
 
-    def params(self, key: int, tokens: list[int]) -> dict[str, Any]:
+    @staticmethod
+    def params(key: int, tokens: list[int]) -> dict[str, Any]:
         """Extra SamplingParams that make a request follow `tokens`."""
         del key
         return {"trace_decode_token_ids": tokens}

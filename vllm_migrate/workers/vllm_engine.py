@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 FORCE_KEY = "vllm_migrate_forced"
 """Entry of `SamplingParams.extra_args` that tells the forcing hooks which sequence a request replays."""
 
-_SINGLE = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+PARALLEL = ("tensor_parallel_size", "pipeline_parallel_size")
+"""Engine arguments that spread one engine over several processes."""
+
+_SINGLE = ("data_parallel_size", "prefill_context_parallel_size", "decode_context_parallel_size")
 _REFUSED = ("speculative_config", "speculative_model", "enable_lora", "quantization", "trust_remote_code")
 
 
@@ -71,6 +74,10 @@ class ForcedSequences:
     def tap(self, key: int, step: int, logprob: float) -> None:
         """Keep the forced token's raw logprob; a step met again (chunked prefill) is overwritten."""
         self._raw[key][step] = logprob
+
+    def tapped(self) -> dict[int, dict[int, float]]:
+        """All tapped logprobs, by sequence and step."""
+        return self._raw
 
     def raw(self, key: int) -> list[float]:
         """The tapped logprobs of one sequence in order; empty where any step was missed."""
@@ -252,6 +259,11 @@ class VllmBackend(Backend):
             "generation_config": model.generation_config,
         }
 
+    def parallel_sizes(self) -> dict[str, int]:
+        """How many ranks the engine has, as it counts them."""
+        parallel = self.config.parallel_config
+        return {name: int(getattr(parallel, name)) for name in PARALLEL}
+
     def sampling_params(
         self, sampling: SamplingSettings, *, top: int = 0, text: bool = True, **more: Any
     ) -> Any:
@@ -339,7 +351,7 @@ def refuse_unsupported(arguments: dict[str, Any]) -> None:
     for name in _SINGLE:
         if arguments.get(name, 1) not in (1, None):
             raise WorkerError(
-                "unsupported", f"{name}={arguments[name]} is not supported: replay runs in one process"
+                "unsupported", f"{name}={arguments[name]} is not supported: replay drives one engine"
             )
     for name in _REFUSED:
         if arguments.get(name):

@@ -47,6 +47,20 @@ def packed_away(model: Any) -> bool:
     return any(not parameter.numel() for _, parameter in model.named_parameters())
 
 
+def load_in_place(model: Any, path: str) -> str:
+    """Write a checkpoint's tensors into a running model; says why not, where that can't be done."""
+    if packed_away(model):
+        return (
+            "this CPU build repacks its linear layers and drops the originals, so load_weights has"
+            " nothing to write into"
+        )
+    import torch
+
+    with torch.no_grad():
+        model.load_weights(tensors_of(path))
+    return ""
+
+
 def tensors_of(path: str) -> Iterator[tuple[str, Any]]:
     """Name and tensor of everything in a checkpoint's safetensors files.
 
