@@ -39,7 +39,7 @@ LEARNER = Path(__file__).resolve().parent / "learner.py"
 class Size:
     """How much a run does; `learning_rate` of AdamW, constant."""
 
-    steps: int = 40
+    steps: int = 30
     prompts: int = 16
     group: int = 4
     learning_rate: float = 2e-5
