@@ -118,12 +118,12 @@ def _of_tokens(s: dict[str, float], clip: ClipRange) -> dict[str, float | None]:
     # Without the previous policy's logprobs the whole ratio is the mismatch.
     d = "d" if "d" in s else "q"
     total, mismatch = s[d * 2] / n / 2, s["qq"] / n / 2
-    growth, squares = s[f"{d}_growth"], s[f"{d}_growth_squares"]
-    weights = n + growth  # sum of exp d
+    weights, squares = s[f"{d}_ratio"], s[f"{d}_ratio_squares"]
+    spread = s["q_ratio_squares"] - s["q_ratio"] * s["q_ratio"] / n
     found |= {
         "clip_rate": s[f"{d}_clipped"] / clippable,
         "total_k2": total,
-        "total_k3": (growth - s[d]) / n,
+        "total_k3": (s[f"{d}_growth"] - s[d]) / n,
         "cross_k2": total - policy_kl - mismatch,
         "mismatch_k1": -s["q"] / n,
         "mismatch_k2": mismatch,
@@ -132,9 +132,9 @@ def _of_tokens(s: dict[str, float], clip: ClipRange) -> dict[str, float | None]:
         "mismatch_share": mismatch / (mismatch + policy_kl) if policy_kl else None,
         "mismatch_tail_f2": s["q_tail"] / n,
         "mean_ratio_deviation": s["q_growth"] / n,
-        "mean_ratio_error": math.sqrt(max(s["q_growth_squares"] - s["q_growth"] ** 2 / n, 0.0)) / n,
+        "mean_ratio_error": math.sqrt(max(spread, 0.0)) / n,
         "zero_update_clip_rate": s["q_clipped"] / clippable,
-        "ess": weights * weights / (n * (squares + 2 * growth + n)),
+        "ess": weights * weights / (n * squares),
         "tail_f2": s[f"{d}_tail"] / n,
     }
     return found

@@ -87,23 +87,27 @@ def _of_logprobs(ops: Arrays, batch: Batch, clip: ClipRange) -> dict[str, Array]
     missing = (rollout_rows == 0) & (trainer_rows < _UNSURE) & (by_row > 0)
     sums["rollout_missing"] = ops.total(missing)
     sums["rollout_above_zero"] = ops.total(rollout > rounding)
-    sums |= _of_ratio(ops, "q", previous - rollout, by_row, clip)
+    sums |= _of_ratio(ops, "q", previous - rollout, valid, by_row, clip=clip)
     if batch.previous is not None:
-        sums |= _of_ratio(ops, "d", trainer - rollout, by_row, clip)
+        sums |= _of_ratio(ops, "d", trainer - rollout, valid, by_row, clip=clip)
     return sums
 
 
-def _of_ratio(ops: Arrays, name: str, d: Array, by_row: Array, clip: ClipRange) -> dict[str, Array]:
-    """Sums of a log ratio d, shape (B, T), 0 where it does not count."""
+def _of_ratio(
+    ops: Arrays, name: str, d: Array, valid: Array, by_row: Array, *, clip: ClipRange
+) -> dict[str, Array]:
+    """Sums of a log ratio d, shape (B, T), which is 0 where it is not valid."""
     xp = ops.xp
     growth = xp.expm1(xp.clip(d, -_LARGEST, _LARGEST))  # without cancellation near 0
+    ratio = xp.where(valid, growth + 1, xp.zeros_like(growth))
     size = xp.abs(d)
     return {
         name: ops.total(d),
         name * 2: ops.dot(d, d),
         f"{name}_abs": ops.total(size),
         f"{name}_growth": ops.total(growth),
-        f"{name}_growth_squares": ops.dot(growth, growth),
+        f"{name}_ratio": ops.total(ratio),
+        f"{name}_ratio_squares": ops.dot(ratio, ratio),
         f"{name}_tail": ops.total(size > LOG_2),
         **_clipped(ops, name, d, by_row, clip),
     }
