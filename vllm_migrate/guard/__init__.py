@@ -10,6 +10,7 @@ Imports neither torch nor numpy by itself: the arrays are the caller's.
 from __future__ import annotations
 
 from vllm_migrate.errors import BoundaryError, TrainingStopped
+from vllm_migrate.guard.attach import attach
 from vllm_migrate.guard.boundaries import Boundaries, Boundary
 from vllm_migrate.guard.decision import Crossing, Decision
 from vllm_migrate.guard.measured import Measured
@@ -27,4 +28,5 @@ __all__ = [
     "PolicyGuard",
     "Stage",
     "TrainingStopped",
+    "attach",
 ]
