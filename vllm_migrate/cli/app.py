@@ -34,6 +34,7 @@ _COMMANDS = {
     "reward": "Ask a reward whether it can be trained against.",
     "record": "Record V0's side of an audit once, or a candidate's replay of it.",
     "compare": "Judge a recorded candidate against a recorded reference, without an engine.",
+    "watch": "Compare two training runs by their logs: when did the candidate leave, in which metric first.",
 }
 
 _QUICK = frozenset({"check", "rewrite", "baseline", "rule"})
