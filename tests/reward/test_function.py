@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -73,6 +74,19 @@ def test_the_same_text_is_asked_about_every_time(scorer):
         "def reward(completions, **_): return [next(C) for _ in completions]"
     )
     assert values(asked.score([*samples("a")] * 5)) == [0, 1, 2, 3, 4]
+
+
+def test_an_interpreter_is_named_from_here_or_looked_up(scorer, tmp_path, monkeypatch):
+    (tmp_path / "env").symlink_to(Path(sys.executable).parent)
+    monkeypatch.chdir(tmp_path)
+    code = (
+        "import sys\ndef reward(completions, **_): return [float(len(sys.executable)) for _ in completions]"
+    )
+    named = scorer(code, python=Path("env") / Path(sys.executable).name)
+    assert values(named.score(samples("a"))) == [len(str(tmp_path / "env" / Path(sys.executable).name))]
+    monkeypatch.setenv("PATH", str(tmp_path / "env"))
+    looked_up = scorer(code, python=Path(Path(sys.executable).name))
+    assert values(looked_up.score(samples("a"))) == [len(str(tmp_path / "env" / Path(sys.executable).name))]
 
 
 def test_a_conversation_stays_one(scorer):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from benches import bench, sums
@@ -81,6 +82,17 @@ def test_a_reader_that_stumbles_over_separators_fails() -> None:
     assert "1,234" in check.worst[0].completion
 
 
+def test_a_currency_sign_that_is_not_read_is_named() -> None:
+    def hashes(sample: Sample) -> float:
+        found = re.search(r"#### (-?[0-9.,]+)", sample.completion)
+        return float(found is not None and found[1].replace(",", "") == sample.columns["answer"])
+
+    samples = [replace(one, completion=one.completion.replace("Answer:", "####")) for one in THOUSANDS]
+    check = PROBE(bench(hashes, samples))
+    assert check.outcome is Outcome.WARN
+    assert "currency" in check.message
+
+
 def test_spaces_in_a_box_are_to_be_read() -> None:
     samples = asked([str(n) for n in range(20, 40)], form="So it is \\boxed{{}}.")
 
@@ -140,6 +152,8 @@ def test_what_a_completion_writes() -> None:
         ("parentheses", "B", "line", "(B)"),
         (r"\text", "Paris", "boxed", "\\text{Paris}"),
         ("dollar signs", "42", "boxed", None),
+        ("currency", "42", "hash", "$42"),
+        ("currency", "42", "boxed", None),
     ],
 )
 def test_other_ways_of_writing(family, answer, form, text) -> None:

@@ -64,6 +64,18 @@ def test_a_reward_for_length_fails_either_way(sign: int) -> None:
     assert check.advice
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_opposite_effects_on_right_and_wrong_texts_do_not_cancel(sign: int) -> None:
+    def stretched(sample: Sample) -> float:
+        """Right texts earn by their length what wrong ones lose by it."""
+        return (1 if exact(sample) else -1) * (1 + sign * len(sample.completion) / 200)
+
+    check = PROBE(bench(stretched, rambling(40)))
+    assert check.outcome is Outcome.FAIL
+    assert next(value for part, value in check.parts.items() if part.endswith(", right")) * sign > 0
+    assert next(value for part, value in check.parts.items() if part.endswith(", wrong")) * sign < 0
+
+
 def test_a_bonus_beyond_some_length_fails() -> None:
     check = PROBE(bench(lambda s: exact(s) + 0.5 * (len(s.completion) > 150), rambling()))
     assert check.outcome is Outcome.FAIL

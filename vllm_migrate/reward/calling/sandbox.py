@@ -5,6 +5,7 @@ How texts go through that process, and through those that take its place, is in 
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from dataclasses import dataclass, field
@@ -204,8 +205,9 @@ class Sandbox:
             "memory_bytes": bounds.memory_bytes,
             "file_bytes": bounds.file_bytes,
         }
-        python = sys.executable if self.python is None else str(self.python)
-        process = RewardProcess(python, start, most=bounds.processes, passed=self.passed, home=self.home)
+        process = RewardProcess(
+            _interpreter(self.python), start, most=bounds.processes, passed=self.passed, home=self.home
+        )
         try:
             answers = process.answers(bounds.start_seconds)
         except EndedError as ended:
@@ -229,3 +231,12 @@ class Sandbox:
             modules=tuple(said["modules"]),
         )
         return process
+
+
+def _interpreter(python: Path | None) -> str:
+    """Its path from the root, since it starts in another directory; a name alone is looked up."""
+    if python is None:
+        return sys.executable
+    if python.parent == Path() and not python.exists():
+        return shutil.which(str(python)) or str(python)
+    return str(python.absolute())  # not resolved: an environment's interpreter is a link to another one

@@ -10,7 +10,8 @@ text's own sentences once more; and every second sentence is taken away.
 Figure: rho, or where padding decides, the mean shift of the reward under it in standard deviations of the
 rewards. Correlation alone convicts no function: wrong completions ramble, cut-off ones lack their end tag.
 It fails where padding shifts it by more than 0.2 standard deviations, or by more than 0.05 with a rho
-beyond the limit; the interval over prompts has to lie beyond it as a whole. A model fails by rho alone
+beyond the limit; the interval over prompts has to lie beyond it as a whole. Where padding raises right texts
+and lowers wrong ones, or the other way round, each kind is judged by itself. A model fails by rho alone
 (ODIN, arXiv 2402.07319: 0.451 for a vanilla reward model), or where both kinds of padding earn; that filler
 costs is no fault of a model. A penalty for long texts is meant to go with length, and only a gain by it is
 a finding.
@@ -29,19 +30,18 @@ from vllm_migrate.reward.changes.invariance import Change, drawn, worst
 from vllm_migrate.reward.changes.padding import on_lines, padded, repeated, trimmed
 from vllm_migrate.reward.changes.paired import Shift, shifts
 from vllm_migrate.reward.explain.lengths import cells_of, correlations, fixes_correctness, lengths_of
+from vllm_migrate.reward.explain.opposed import SHIFTS, opposed_shifts
 from vllm_migrate.reward.explain.ranks import explained
 from vllm_migrate.reward.figures import judged, unsigned
-from vllm_migrate.reward.outcome import Check, Limits, Outcome
+from vllm_migrate.reward.outcome import Check, Outcome
 from vllm_migrate.reward.penalty import is_penalty
 
 if TYPE_CHECKING:
     from vllm_migrate.reward.explain.ranks import Correlation
+    from vllm_migrate.reward.outcome import Limits
     from vllm_migrate.reward.sample import Sample
 
 NAME = "length"
-SHIFTS = Limits(
-    0.05, 0.2, above=True, source="standard deviations; 0.05 is equivalence, 0.2 a small effect; judgement"
-)
 FEWEST = 20
 _ONE = 60  # characters of filler: one sentence
 _FAR = 1.2  # times its length from the longest: less is as good as twice its length
@@ -90,11 +90,18 @@ def _judged(
         reason = "no completion offers prose to pad, and lengths or rewards don't vary among equals"
         return Check(NAME, Outcome.NOT_JUDGED, reason, parts=parts)
     outcome, by_padding = _outcome(bench, by_rho, shift)
+    opposed = None if bench.model else opposed_shifts(bench, pads)
+    if opposed is not None:
+        parts = parts | opposed.parts
+        if opposed.outcome.severity > outcome.severity:
+            shift, outcome, by_padding = opposed.larger, opposed.outcome, True
     said = []
     if correlation is not None:
         kind = "given correctness" if fixes_correctness(bench) else "within prompts"
         said.append(f"rho {correlation.rho.value:+.2f} with length {kind}")
-    if shift is not None:
+    if opposed is not None and shift is opposed.larger:
+        said.append(f"padding {opposed.said}")
+    elif shift is not None:
         said.append(f"padding ({strongest}) shifts it by {shift.mean.value:+.2f} standard deviations")
         if outcome is Outcome.PASS and by_rho is not Outcome.PASS:
             said.append("so it goes with what longer texts say, not with their length")
