@@ -18,6 +18,8 @@ from vllm_migrate.resolve.left_behind import left_behind
         ("engine_07.py", {"engine.py": b"", "a.py": b"import engine_07"}, False),
         ("engine_07.py", {"engine.py": b"", "run.yaml": b"target: pkg.engine_07.Engine"}, False),
         ("engine.py", {"engine_07.py": b""}, False),
+        ("engine_0_6_3.py", {"engine.py": b""}, True),
+        ("deepseek_v2.py", {"deepseek.py": b""}, False),  # what its folder may be searched for
     ],
 )
 def test_copies_that_nothing_names(name: str, others: dict[str, bytes], gone: bool) -> None:

@@ -329,3 +329,23 @@ def test_what_a_module_of_the_project_imports_is_mended_there(tmp_path: Path) ->
     places = {(str(one.path), "EmbeddingRequest" in one.message) for one in found}
     assert places == {("own/types.py", False), ("use.py", True)}
     assert len(found) == 3
+
+
+def test_log_probabilities_that_a_derived_class_asks_for(tmp_path):
+    base = (
+        "from vllm import LLM, SamplingParams\n\n\nclass Actor:\n    def __init__(self):\n"
+        "        self.llm = LLM('m')\n        self.params = SamplingParams(n=4)\n\n"
+        "    def draw(self, p):\n        return self.llm.generate(p, self.params)\n\n"
+        "    def texts(self, p):\n        return self.draw(p)[0].outputs[0].text\n"
+    )
+    files = {
+        "actor": base,
+        "middle": "from actor import Actor\n\n\nclass Middle(Actor):\n    pass\n",
+        "train": "def step(loss, out):\n    loss(out[0].outputs[0].logprobs).backward()\n",
+    }
+    assert "VM701" not in rewritten(tmp_path, **files)[1]
+    files["ppo"] = (
+        "from middle import Middle\n\n\nclass PPO(Middle):\n    def old(self, p):\n"
+        "        self.params.logprobs = 1\n        return self.draw(p)[0].outputs[0].logprobs\n"
+    )
+    assert "VM701" in rewritten(tmp_path, **files)[1]

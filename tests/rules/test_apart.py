@@ -161,3 +161,15 @@ def test_a_test_that_trains_nothing_has_no_generators_to_keep() -> None:
     text += "    llm.collective_rpc('update_weight')\n"
     assert find(by_code("VM807"), text, "train.py", use=RL)
     assert find(by_code("VM807"), text, "tests/test_engine.py", use=RL) == []
+
+
+WRAPPER = "from vllm import LLM\n\n\nclass Wrapper:\n    def __init__(self):\n        self.llm = LLM('m')\n"
+
+
+def test_a_wrapper_that_only_evaluation_makes_is_apart(tmp_path: Path) -> None:
+    facts = read(WRAPPER.encode(), "agents/proxy.py", "0.32.0")
+    use = "from agents.proxy import Wrapper\n\nWrapper()\n"
+    (tmp_path / "eval").mkdir()
+    assert not list(by_code("VM703").find(facts, project(tmp_path, "eval/run.py", use)))
+    assert list(by_code("VM703").find(facts, project(tmp_path, "run.py", use)))
+    assert list(by_code("VM703").find(facts, project(tmp_path, "other.py", "pass\n")))

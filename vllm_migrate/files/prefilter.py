@@ -56,8 +56,7 @@ _WRITES = re.compile(
 )
 _SYNCS = re.compile(rb"\.(?:load_weights|update_weights?|update_named_param|update_weight_cuda_ipc)\b")
 
-_OF_OTHERS = re.compile(rb"^[ \t]*(?:import|from)[ \t]+(?:mlx|keras|tensorflow)\b", re.MULTILINE)
-"""Frameworks whose models have a `load_weights` of their own, and no vLLM to push them into."""
+_OF_OTHERS = re.compile(rb"^[ \t]*(?:import|from)[ \t]+(?:mlx(?:_lm)?|keras|tensorflow)\b", re.MULTILINE)
 
 
 def worth_parsing(source: bytes, extra: AbstractSet[str] = frozenset()) -> bool:
@@ -124,6 +123,11 @@ def _keeps(source: bytes) -> bool:
     return False
 
 
+def is_of_others(source: bytes) -> bool:
+    """Whether it imports a framework whose models have a `load_weights` of their own."""
+    return _OF_OTHERS.search(source) is not None
+
+
 def syncs_weights(source: bytes) -> bool:
     """Whether it pushes weights into an engine."""
-    return b"vllm" in source and _SYNCS.search(source) is not None and not _OF_OTHERS.search(source)
+    return b"vllm" in source and _SYNCS.search(source) is not None and not is_of_others(source)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
 _COPY = re.compile(
-    r"(?i)^(?P<of>\w*?[a-z])_?(?:v?\d+(?:_\d+)*|old|legacy|backup|bak|deprecated|orig|original|copy|unused)$"
+    r"(?i)^(?P<of>\w*?[a-z])_?(?:v?0\d*(?:_\d+)*|v?\d+(?:_\d+)+|old|legacy|backup|bak|deprecated|orig|original|copy|unused)$"
 )
 _MAIN = b"__main__"
 
@@ -21,7 +21,8 @@ def left_behind(
     """The candidates that are copies nobody uses: `engine_07.py` beside `engine.py`.
 
     A copy counts as used where its name stands in any other file, whatever its kind, and where it asks for
-    `__main__`: then somebody may start it.
+    `__main__`: then somebody may start it. A single number (`model_v2.py`) is no old release: that may be the
+    name of what is in it, which a registry finds by itself.
 
     Args:
         candidates: Python files in which something could be found.

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.located import Certainty, Use
-from vllm_migrate.files.prefilter import keeps_logprobs
+from vllm_migrate.files.prefilter import is_of_others, keeps_logprobs
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.handing_on import passed_on
 from vllm_migrate.resolve.syntax import last_name
@@ -67,6 +67,8 @@ def read_use(
         call.open_ended and call.own_mapping_before is None for call, written in engines if written is None
     ]
     methods = {call.func.attr for call in syntax.all(ast.Call) if isinstance(call.func, ast.Attribute)}
+    if "load_weights" in methods and is_of_others(source):
+        methods.discard("load_weights")
     called = methods | {call.func.id for call in syntax.all(ast.Call) if isinstance(call.func, ast.Name)}
     rpcs = {
         value.literal

@@ -69,6 +69,10 @@ class Mentions:
             )
         return self._found_in[pattern]
 
+    def text(self, path: PurePosixPath) -> bytes:
+        """The bytes of one of the files that `code_matches` names."""
+        return next((source for other, _, source in self._files_read if other == path), b"")
+
     def code(self, word: bytes, without: PurePosixPath) -> Iterator[tuple[PurePosixPath, bytes]]:
         """The project's Python files that have a word in them, but for one file."""
         for path, kind, source in self._files_read:

@@ -6,16 +6,18 @@ nothing is trained on what is drawn.
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.prefilter import syncs_weights, trains
 from vllm_migrate.rules.engines import is_rl
+from vllm_migrate.rules.module import found_again
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.located import Call, FileFacts
     from vllm_migrate.rules.base import Context
 
 _DOCUMENTS = frozenset({".md", ".markdown", ".mdx", ".rst"})
@@ -59,6 +61,25 @@ def is_apart(file: FileFacts, context: Context) -> bool:
         not words.isdisjoint(_TRIAL | _TESTS) and not _DRAWS.search(file.source)
     )
     return named and not _is_imported_by_training(file, context)
+
+
+def is_made_to_evaluate(file: FileFacts, call: Call, context: Context) -> bool:
+    """Whether the class that builds an engine is made by code that evaluates alone, its own file apart.
+
+    A wrapper of an engine beside the code that trains, which `eval.py` makes one of.
+    """
+    if context.mentions is None or file.use.trains or file.use.syncs_weights:
+        return False
+    again = found_again(file, call)
+    if again is None:
+        return False
+    module, node = again
+    owner = next((above for above in module.around(node) if isinstance(above, ast.ClassDef)), None)
+    if owner is None:
+        return False
+    name = re.compile(rb"\b%s\b(?!,|\s*$)" % owner.name.encode(), re.MULTILINE)
+    users = context.mentions.code_matches(name) - {file.path}
+    return bool(users) and all(not _words(user).isdisjoint(_EVALUATION) for user in users)
 
 
 def is_document(path: PurePosixPath) -> bool:

@@ -8,7 +8,7 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built
 from vllm_migrate.rules.finding import make_finding, since
-from vllm_migrate.rules.silent.apart import may_train
+from vllm_migrate.rules.silent.apart import is_made_to_evaluate, may_train
 from vllm_migrate.rules.silent.defaults import add, default_change, setting, unwritten
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class AsyncScheduling(Rule):
     ## What it does
     Adds `async_scheduling=False` where an engine is built in a project that trains or changes weights, as
     V0 had it. Silent with `--recipe fast`, and in code that only evaluates, tries or serves a model: called
-    so, without training of its own, and imported by nothing that trains.
+    so, without training of its own, and imported by nothing that trains, or a class that only such code
+    makes.
 
     ## Why it matters
     The scheduler plans a step before the model has finished the last one. The distribution is the same, but
@@ -68,6 +69,8 @@ class AsyncScheduling(Rule):
             return
         name, value = setting(change)
         for call in unwritten(file, name, context):
+            if is_made_to_evaluate(file, call, context):
+                continue
             yield make_finding(
                 self,
                 file,

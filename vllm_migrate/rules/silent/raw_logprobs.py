@@ -50,6 +50,8 @@ _SHAPES = frozenset(
     }
 )
 """What changes the distribution of greedy sampling. `min_tokens` takes out but the end of a text."""
+_ASKS = re.compile(rb"\.(?:cumulative_logprob|logprobs)\b|\blogprobs\s*=\s*\d")
+_MOST_HEIRS = 20
 _TEXTS = re.compile(rb"\.outputs\[\w+\]\.(?:text|token_ids)\b")
 _OFF = "enable_prefix_caching=False, async_scheduling=False, seed=1"
 
@@ -233,17 +235,24 @@ def _takes_texts_alone(file: FileFacts, call: Call, context: Context) -> bool:
 
 
 def _is_inherited(found: Held | None, context: Context) -> bool:
-    """Whether classes derive from the one that builds an engine: they may ask for what it doesn't read."""
+    """Whether a class derived from the one that builds an engine asks for log-probabilities."""
     if found is None or context.mentions is None:
         return False
     owner = next(
         (above for above in found.module.around(found.node) if isinstance(above, ast.ClassDef)), None
     )
-    return owner is not None and bool(
-        context.mentions.code_matches(
-            re.compile(rb"^class[ \t]+\w+\([^)]*\b%s\b" % owner.name.encode(), re.MULTILINE)
-        )
-    )
+    pending = [owner.name.encode()] if owner is not None else []
+    seen: set[bytes] = set()
+    while pending and len(seen) < _MOST_HEIRS:
+        name = pending.pop()
+        seen.add(name)
+        derived = re.compile(rb"^class[ \t]+(\w+)\([^)]*\b%s\b" % name, re.MULTILINE)
+        for path in context.mentions.code_matches(derived):
+            source = context.mentions.text(path)
+            if _ASKS.search(source):
+                return True
+            pending += [heir for heir in derived.findall(source) if heir not in seen]
+    return False
 
 
 def _draws_nothing(file: FileFacts) -> bool:

@@ -1,7 +1,8 @@
 """What a changed default means where the project's trainer draws its completions itself.
 
-A subclass of `GRPOTrainer` with a `_generate_and_score_completions` of its own leaves TRL the loss. What TRL
-says of drawing completions is not so there, and what the step hands to the loss is the project's affair.
+A subclass of `GRPOTrainer` with a `_prepare_inputs` or `_generate_and_score_completions` of its own leaves
+TRL the loss. What TRL says of drawing completions is not so there, and what the step hands to the loss is the
+project's affair.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from vllm_migrate.values import dataclass
 if TYPE_CHECKING:
     from vllm_migrate.files.located import Call, FileFacts
 
-_DRAWS = b"_generate_and_score_completions"
+_DRAWS = frozenset({"_generate_and_score_completions", "_prepare_inputs"})
 _LOSS = frozenset({"compute_loss", "_compute_loss"})
 _RATIO = "importance_sampling_ratio"
 _PROMPTS = "max_prompt_length"
@@ -50,14 +51,14 @@ def meaning(file: FileFacts, call: Call, argument: str, old: str) -> Meaning | N
         argument: the one it leaves to TRL.
         old: what TRL had for it.
     """
-    if argument not in _MEANINGS or _DRAWS not in file.source:
+    if argument not in _MEANINGS or not any(one.encode() in file.source for one in _DRAWS):
         return None
     try:
         tree = parse_text(file.source)
     except (SyntaxError, ValueError):
         return None
     owner = trainer_class(tree, file.source.count(b"\n", 0, call.callee.start) + 1)
-    if owner is None or not overridden(owner, frozenset({_DRAWS.decode()})):
+    if owner is None or not overridden(owner, _DRAWS):
         return None
     return _MEANINGS[argument](owner, old)
 
