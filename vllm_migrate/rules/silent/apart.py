@@ -33,7 +33,7 @@ _TRIAL = frozenset(
         *("example", "examples", "tutorial", "tutorials", "quickstart", "playground", "webui", "gradio"),
     }
 )
-_TESTS = frozenset({"test", "tests"})
+_TESTS = frozenset({"test", "tests", "tester"})
 _DRAWS = re.compile(rb"rollout|reward|reject(?:ion)?_sampl|best_of|[gd]?ppo\b|\bdpo\b|grpo", re.IGNORECASE)
 """What code speaks of that draws samples to train on, between two runs of a trainer."""
 _TRAINER = re.compile(rb"\b\w*Trainer\(")
@@ -105,7 +105,7 @@ def _is_imported_by_training(file: FileFacts, context: Context) -> bool:
         return False
     stem = file.path.stem.encode()
     imported = re.compile(rb"^[ \t]*(?:from|import)[ \t][^\n]*\b%s\b" % re.escape(stem), re.MULTILINE)
-    if any(
+    if stem != b"vllm" and any(  # who imports that means vLLM itself
         imported.search(source) and _trains(source) for _, source in context.mentions.code(stem, file.path)
     ):
         return True
