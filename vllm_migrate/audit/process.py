@@ -110,15 +110,20 @@ class EngineProcess:
         for client in others:
             client.close()
 
-    def load(self, arm: str, arguments: dict[str, Any], *, slot: str = wire.MAIN_SLOT) -> EngineRun:
-        """Start an engine with the user's arguments.
+    def load(
+        self, arm: str, arguments: dict[str, Any], *, slot: str = wire.MAIN_SLOT, kind: str = ""
+    ) -> EngineRun:
+        """Start an engine with the user's arguments; of another kind than usual where one is given.
 
         Raises:
             EngineStartError: it did not come up, or came up differently in another replica.
         """
         with self._stage(arm, "load", wire.LOAD):
             loaded = self._each(
-                [partial(client.load, self._model, arguments, slot=slot) for client in self._clients]
+                [
+                    partial(client.load, self._model, arguments, slot=slot, kind=kind)
+                    for client in self._clients
+                ]
             )
         _same(arm, loaded)
         self.loaded = True

@@ -19,6 +19,9 @@ PROTOCOL_VERSION = 1
 
 MAIN_SLOT = "main"
 
+V1_ASYNC = "v1-async"
+"""Kind of a V1 engine behind `AsyncLLM`, its core in a process of its own."""
+
 HELLO = "hello"  # -> {"protocol", "python", "executable", "pid", "packages": {name: version}}; quick
 LOAD = "load"  # LoadRequest -> Loaded
 TOKENIZE = "tokenize"  # {"texts": [str]} -> {"token_ids": [[int]]}
@@ -36,7 +39,7 @@ class LoadRequest:
     """Start an engine on a model.
 
     Attributes:
-        kind: "v0", "v1" or "trainer" (a transformers forward, no vLLM); for a reward model one of
+        kind: "v0", "v1", `V1_ASYNC` or "trainer" (a transformers forward, no vLLM); for a reward model one of
             `score_protocol.KINDS`.
         model: directory of the checkpoint.
         engine_args: keyword arguments for `LLM(...)` exactly as a user would write them.

@@ -257,6 +257,10 @@ def _start(request: wire.LoadRequest) -> Backend:
         from .v1 import start as start_v1
 
         return start_v1(request)
+    if request.kind == wire.V1_ASYNC:
+        from .v1_async import start as start_v1_async
+
+        return start_v1_async(request)
     if request.kind == "trainer":
         from .trainer import start as start_trainer
 

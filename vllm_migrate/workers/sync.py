@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import sync_protocol as wire
@@ -23,6 +24,23 @@ if TYPE_CHECKING:
 
 class Refused(Exception):  # noqa: N818 - no failure: the engine does not offer what was asked for
     """This engine does not offer the mode; nothing was changed."""
+
+
+@dataclass
+class Flight:
+    """What came of requests during which an update may have come.
+
+    Attributes:
+        outputs: of the requests, in their order.
+        before: tokens that each had when the update came; -1 where there was none.
+        report: of the update, None where there was none.
+        aborted: whether it ended the requests.
+    """
+
+    outputs: list[Any]
+    before: list[int]
+    report: wire.UpdateReport | None
+    aborted: bool = False
 
 
 class WeightSync:
@@ -66,19 +84,14 @@ class WeightSync:
         check_token_ids(request.completions, backend.vocab_size(), "completion")
         if request.reset and not backend.reset():
             raise WorkerError("engine", "the prefix cache could not be emptied before the replay")
-        switch = None if request.update is None else _Switch(self, request.update, request)
         backend.forced.begin(request.completions)
         try:
-            outputs = self._generate(request, progress, switch)
-            if switch is not None:
-                switch.finish()
-            before = [-1] * len(request.prompts)
-            if switch is not None and any(switch.before):
-                before = switch.before
+            flight = self._fly(request, progress)
         finally:
             backend.forced.end()
-        if switch is not None and switch.aborted:
-            return [wire.SyncRecord([], before=count) for count in before], switch.report
+        if flight.aborted:
+            return [wire.SyncRecord([], before=count) for count in flight.before], flight.report
+        outputs, before = flight.outputs, flight.before
         if len(outputs) != len(request.prompts):
             raise WorkerError("engine", f"the engine answered {len(outputs)} of {len(before)} requests")
         records = []
@@ -92,7 +105,21 @@ class WeightSync:
                 for token, at_step in zip(tokens, completion.logprobs, strict=True)
             ]
             records.append(wire.SyncRecord(logprobs, -1 if cached is None else int(cached), before[key]))
-        return records, None if switch is None else switch.report
+        return records, flight.report
+
+    def _fly(self, request: wire.SyncReplayRequest, progress: Progress) -> Flight:
+        """Run the requests, and carry the update out on the way where there is one."""
+        switch = None if request.update is None else _Switch(self, request.update, request)
+        before_step = None if switch is None else switch.before_step
+        params = self._params(request)
+        outputs = self._backend.run(request.prompts, params, progress, before_step)
+        before = [-1] * len(request.prompts)
+        if switch is None:
+            return Flight(outputs, before, None)
+        switch.finish()
+        if any(switch.before):
+            before = switch.before
+        return Flight(outputs, before, switch.report, aborted=switch.aborted)
 
     def emitted(self, count: int) -> list[int]:
         """Tokens forced so far, by sequence; 0 each where this model runner can't be tapped."""
@@ -122,10 +149,10 @@ class WeightSync:
         engine = self._backend.engine
         engine.abort_request(list(engine.output_processor.request_states), internal=True)
 
-    def _generate(self, request: wire.SyncReplayRequest, progress: Progress, switch: _Switch | None) -> Any:
-        """Run the requests, with `switch` asked before every step of the engine."""
+    def _params(self, request: wire.SyncReplayRequest) -> list[Any]:
+        """Parameters that make the requests follow their completions."""
         backend = self._backend
-        params = [
+        return [
             backend.sampling_params(
                 request.sampling,
                 max_tokens=len(tokens),
@@ -135,8 +162,6 @@ class WeightSync:
             )
             for key, tokens in enumerate(request.completions)
         ]
-        before_step = None if switch is None else switch.before_step
-        return backend.run(request.prompts, params, progress, before_step)
 
     def _update(self, request: wire.UpdateRequest) -> None:
         mode = request.mode

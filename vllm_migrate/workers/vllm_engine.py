@@ -338,12 +338,21 @@ def build_llm(request: LoadRequest, **defaults: Any) -> tuple[Any, float]:
     from vllm import LLM
 
     _register_architecture(request.model)
+    return started(lambda: LLM(model=request.model, **arguments))
+
+
+def started(make: Callable[[], Any]) -> tuple[Any, float]:
+    """What `make` makes, and the seconds it took.
+
+    Raises:
+        WorkerError: "start" where it fails.
+    """
     before = time.perf_counter()
     try:
-        llm = LLM(model=request.model, **arguments)
+        made = make()
     except Exception as error:
         raise WorkerError("start", f"{type(error).__name__}: {_meaning(error)}") from error
-    return llm, time.perf_counter() - before
+    return made, time.perf_counter() - before
 
 
 def refuse_unsupported(arguments: dict[str, Any]) -> None:

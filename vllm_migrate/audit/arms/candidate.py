@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.audit.arms.experiment import LADDER, SPEED, experiment
 from vllm_migrate.audit.arms.shared import FINISHED
-from vllm_migrate.audit.arms.sync import SYNC, finish_sync, probe_sync, take_sync
+from vllm_migrate.audit.arms.sync import SYNC, finish_sync, probe_async, probe_sync, take_sync
 from vllm_migrate.audit.cause.steps import candidate_sampling
 from vllm_migrate.audit.encode import read_by, same_from_text
 from vllm_migrate.audit.evidence import CANDIDATE, REMEDY
@@ -56,6 +56,7 @@ def run_candidate(shared: Shared, environment: EngineEnvironment) -> None:
     if REMEDY in missing and own_process:
         with shared.process(environment, REMEDY) as process:
             _remedy(shared, process, wire.MAIN_SLOT)
+    probe_async(shared, environment)
     finish_sync(shared)
 
 

@@ -67,6 +67,7 @@ class EngineProbe:
         cold: by head, "" for the engine's own precision.
         cold_checksums: of the cold engine.
         note: why nothing was tried, or why it ended early.
+        asynchronous: whether this is the candidate behind `AsyncLLM`, its core in a process of its own.
     """
 
     engine: str
@@ -81,3 +82,4 @@ class EngineProbe:
     cold_checksums: Checksums | None = None
     note: str = ""
     seconds: float = 0.0
+    asynchronous: bool = False

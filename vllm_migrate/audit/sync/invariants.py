@@ -75,17 +75,19 @@ def conclude_sync(probes: Sequence[EngineProbe], way: SyncWay | None) -> SyncFin
         return SyncFindings()
     candidate = probes[0]
     judged = judge_cases(candidate)
-    cases = tuple(case.shown for case in judged) + tuple(
-        case.shown for other in probes[1:] for case in judge_cases(other)
-    )
+    others = [(other, judge_cases(other)) for other in probes[1:]]
+    cases = tuple(case.shown for found in (judged, *(found for _, found in others)) for case in found)
+    served = [case for other, found in others if other.asynchronous for case in found if case.tried]
+    notes = [f"weight updates in {other.engine}: {other.note}" for other, _ in others if other.note]
     if not any(case.tried for case in judged):
         why = candidate.note or next((case.shown.note for case in judged if case.shown.note), "not tried")
         untried = tuple(Invariant(name, None, note=why) for name in (REPEATS, WEIGHTS, TOKENS, STALE))
-        return SyncFindings(cases, untried, warnings=(f"the weight sync probe was not run: {why}",))
+        said = (f"the weight sync probe was not run: {why}", *notes)
+        return SyncFindings(cases, untried, warnings=said)
     invariants = [_repeats(candidate)]
-    warnings: list[str] = []
+    warnings = [*notes, *_differently(judged, served)]
     if way is None:
-        usable = [case for case in judged if case.tried and case.run.case.way.mode != wire.NONE]
+        usable = [case for case in judged if case.tried and case.run.case.way.mode != wire.NONE] + served
         invariants += [_weights(usable, ""), _tokens(usable, ""), _stale_unknown(usable)]
         stale = _stale_ways(usable)
         if stale:
@@ -98,11 +100,25 @@ def conclude_sync(probes: Sequence[EngineProbe], way: SyncWay | None) -> SyncFin
         if why:
             warnings.append(f"your way of bringing in weights, {way}, could not be tried: {why}")
         way = mine[0].run.case.way if mine else way
+        mine += [case for case in served if case.run.case.way == way]
         invariants += [_weights(mine, str(way)), _tokens(mine, str(way)), _stale(mine, str(way))]
-    cause, evidence, settings = _cause(judged, way, invariants)
+    cause, evidence, settings = _cause((*judged, *served), way, invariants)
     title = _ADVICE.get(cause)
     advice = () if title is None else (Advice(title, evidence, dict(settings)),)
     return SyncFindings(cases, tuple(invariants), cause, evidence, settings, advice, tuple(warnings))
+
+
+def _differently(judged: Sequence[Judged], served: Sequence[Judged]) -> list[str]:
+    """What ends otherwise in the asynchronous engine than in one process, which is not expected."""
+    found = []
+    for case in served:
+        way = case.run.case.way
+        alike = next((one for one in judged if one.tried and one.run.case.way == way), None)
+        if alike is None or alike.shown.stale == case.shown.stale:
+            continue
+        said = "leaves stale blocks" if case.shown.stale else "leaves none"
+        found.append(f"{way} {said} in the asynchronous engine, unlike in one process: see its rows")
+    return found
 
 
 def _users(judged: Sequence[Judged], way: SyncWay) -> tuple[list[Judged], str]:

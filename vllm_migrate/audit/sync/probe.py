@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.audit.sync.changed_weights import weight_bytes, write_changed
 from vllm_migrate.audit.sync.evidence import CaseRun, EngineProbe
 from vllm_migrate.audit.sync.live import Live, Replayer
-from vllm_migrate.audit.sync.sequences import shared_prefix_batch
+from vllm_migrate.audit.sync.sequences import FEWEST_TOKENS, TOKENS_IN_FLIGHT, shared_prefix_batch
 from vllm_migrate.audit.sync.ways import Case, SyncWay, cases, plain_mode
 from vllm_migrate.engines.flips import CannotFlipError, flipped
 from vllm_migrate.errors import EngineDiedError, EngineError, VllmMigrateError
@@ -48,9 +48,14 @@ class SyncProbe:
         level: "auto", "own", "all" or "none".
         way: the user's own way, where it is known.
         seed: of the noise.
+        asynchronous: whether the engine is `AsyncLLM`.
     """
 
-    def __init__(self, model: Path, *, level: str, way: SyncWay | None, seed: int) -> None:
+    def __init__(
+        self, model: Path, *, level: str, way: SyncWay | None, seed: int, asynchronous: bool = False
+    ) -> None:
+        self._asynchronous = asynchronous
+        self._kind = wire.V1_ASYNC if asynchronous else ""
         self._model = model
         self._level = level
         self._way = way
@@ -100,6 +105,7 @@ class SyncProbe:
             device=str(settings.get("device", "")),
             prefix_caching=bool(settings.get("enable_prefix_caching")),
             block_size=int(settings.get("block_size") or 0),
+            asynchronous=self._asynchronous,
         )
         self.found = found
         self._arguments = dict(run.arguments)
@@ -121,7 +127,7 @@ class SyncProbe:
             return
         started = time.monotonic()
         try:
-            client.load(changed, self._arguments, slot=slot)
+            client.load(changed, self._arguments, slot=slot, kind=self._kind)
             replayer = Replayer(client, slot, batch)
             found.cold_checksums = client.checksum(slot=slot)
             found.cold[""] = replayer.cold()
@@ -145,6 +151,7 @@ class SyncProbe:
             trace.rollouts,
             block_size=found.block_size,
             max_model_len=int(str(settings.get("max_model_len") or 0)),
+            fewest=TOKENS_IN_FLIGHT if self._asynchronous else FEWEST_TOKENS,
         )
         if not self._batch.prompts:
             found.note = (
@@ -166,7 +173,7 @@ class SyncProbe:
         except EngineDiedError:
             raise
         except EngineError:  # an experiment before this one may have left the engine unusable
-            client.load(self._model, self._arguments, slot=_LIVE_SLOT)
+            client.load(self._model, self._arguments, slot=_LIVE_SLOT, kind=self._kind)
             replayer = Replayer(client, _LIVE_SLOT, self._batch)
             found.old = replayer.rows(reset=True)
         live = Live(client, replayer, self._model, self._changed, caching=found.prefix_caching)

@@ -18,6 +18,9 @@ TOKENS = 16
 FEWEST_TOKENS = 8
 """Forced tokens a sequence; most, and fewest that are worth a probe."""
 
+TOKENS_IN_FLIGHT = 48
+"""Forced tokens a sequence where the update has to come while they run, in a core that waits for nobody."""
+
 _SAMPLES = 2
 _BLOCKS = 2
 
@@ -28,6 +31,7 @@ def shared_prefix_batch(
     *,
     block_size: int,
     max_model_len: int,
+    fewest: int = FEWEST_TOKENS,
 ) -> Batch:
     """Sequences of which every two samples share their prompt's blocks, and all share the first ones.
 
@@ -39,11 +43,13 @@ def shared_prefix_batch(
         rollouts: their completions by the reference.
         block_size: tokens in a block of the engine's cache.
         max_model_len: longest sequence the engine takes.
+        fewest: forced tokens that every sequence has at least; shorter completions are filled up.
 
     Returns:
         The batch; empty where not even one block and a short completion fit into a sequence.
     """
-    room = max_model_len - TOKENS
+    most = max(TOKENS, fewest)
+    room = max_model_len - most
     blocks = next((n for n in range(_BLOCKS, 0, -1) if n * block_size < room), 0)
     if not blocks or not prompts:
         return Batch([], [])
@@ -58,7 +64,7 @@ def shared_prefix_batch(
         own = list(prompts[rollout.prompt].token_ids)
         whole = own if len(own) > blocks * block_size and len(own) <= room else stem + own
         found.prompts.append(whole[:room])
-        found.completions.append(_long_enough(list(rollout.token_ids), own))
+        found.completions.append(_long_enough(list(rollout.token_ids), own, fewest)[:most])
         taken[rollout.prompt] = taken.get(rollout.prompt, 0) + 1
     return found
 
@@ -73,8 +79,6 @@ def _stem(prompts: Sequence[Prompt], length: int) -> list[int]:
     return stem[:length]
 
 
-def _long_enough(tokens: list[int], own: list[int]) -> list[int]:
-    """At most `TOKENS`, and some: a completion of one token would have nothing left after an update."""
-    if len(tokens) < FEWEST_TOKENS:
-        tokens = tokens + (own * FEWEST_TOKENS)[: FEWEST_TOKENS - len(tokens)]
-    return tokens[:TOKENS]
+def _long_enough(tokens: list[int], own: list[int], fewest: int) -> list[int]:
+    """As many as that at least: a completion of one token would have nothing left after an update."""
+    return tokens + (own * fewest)[: max(0, fewest - len(tokens))]

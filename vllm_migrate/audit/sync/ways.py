@@ -11,6 +11,9 @@ RESET = "+reset"
 FLOAT32 = "float32"
 LEVELS = ("auto", "own", "all", "none")
 
+PAUSES = "pauses"
+"""A level of the probe's own: the pause modes alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class SyncWay:
@@ -74,7 +77,7 @@ def cases(level: str, *, generation: str, caching: bool, way: SyncWay | None) ->
 
     Args:
         level: "auto" for what user code does most, "own" for the user's own way alone where that is known,
-            "all" for every mode the protocol knows, "none".
+            "all" for every mode the protocol knows, `PAUSES` for the pause modes alone, "none".
         generation: "v0" or "v1".
         caching: whether the engine was started with prefix caching.
         way: the user's own way, probed in any case unless `level` is "none".
@@ -90,6 +93,11 @@ def cases(level: str, *, generation: str, caching: bool, way: SyncWay | None) ->
         if case not in wanted:
             wanted.append(case)
 
+    if level == PAUSES:
+        for mode in wire.PAUSES:
+            add(mode, clear=False)
+            add(mode, clear=True)
+        return tuple(wanted)
     offered = wire.MODES if generation == "v1" else _OF_V0
     if way is not None and way.mode in offered:
         add(way.mode, clear=way.clear)
