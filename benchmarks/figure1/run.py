@@ -52,7 +52,7 @@ KEPT = (
 
 
 def matrix(names: Sequence[str], objectives: Sequence[str]) -> list[list[Run]]:
-    """Runs in the order of their worth, those of one engine together: GRPO and its faults come first."""
+    """The runs of each arm, in the order of their worth: GRPO first, and of each the figure's three arms."""
     ordered = [*MAIN, *(name for name in arms() if name not in MAIN)]
     return [
         [Run(name, objective, seed) for seed in range(SEEDS if name in MAIN else FAULT_SEEDS)]
@@ -107,7 +107,7 @@ class Journal:
 
 
 class Matrix:
-    """Works through the arms, each worker with one engine at a time.
+    """Works through the runs, each worker with one engine process at a time.
 
     Args:
         folder: where runs are kept.
@@ -119,13 +119,14 @@ class Matrix:
         self._size = size
         self.journal = Journal(folder, size)
         self._stop = threading.Event()
-        self._print = threading.Lock()
+        self._lock = threading.Lock()
+        self._left: list[Run] = []
 
     def run(self, parts: Sequence[list[Run]], workers: int) -> None:
         """Run what is missing; a Ctrl-C ends it after the steps in progress."""
-        left = [[run for run in part if self.journal.find(run) is None] for part in parts]
+        self._left = [run for part in parts for run in part if self.journal.find(run) is None]
         with ThreadPoolExecutor(workers) as pool:
-            futures = [pool.submit(self._part, part) for part in left if part]
+            futures = [pool.submit(self._work) for _ in range(workers)]
             try:
                 for future in futures:
                     future.result()
@@ -133,13 +134,32 @@ class Matrix:
                 self._stop.set()
                 raise
 
-    def _part(self, runs: list[Run]) -> None:
-        if self._stop.is_set():
-            return
-        arm = arms()[runs[0].arm]
-        with Bench(arm, self._folder) as bench:
-            for run in runs:
-                self.journal.keep(run, self._told(bench, run))
+    def _work(self) -> None:
+        """Take the next run until none is left; an engine is closed where no run of its release is left."""
+        generation = ""
+        while run := self._take(generation):
+            generation = arms()[run.arm].engine
+            with Bench(generation, self._folder) as bench:
+                while run is not None:
+                    self.journal.keep(run, self._told(bench, run))
+                    run = self._take(generation, only=True)
+
+    def _take(self, generation: str, *, only: bool = False) -> Run | None:
+        """The first run left of this release and the objective now due; else, unless `only`, the first."""
+        with self._lock:
+            if self._stop.is_set() or not self._left:
+                return None
+            first = self._left[0]
+            mine = [
+                run
+                for run in self._left
+                if arms()[run.arm].engine == generation and run.objective == first.objective
+            ]
+            if only and not mine:
+                return None
+            chosen = mine[0] if mine else first
+            self._left.remove(chosen)
+            return chosen
 
     def _told(self, bench: Bench, run: Run) -> Iterable[dict[str, Any]]:
         started = time.monotonic()
@@ -148,7 +168,7 @@ class Matrix:
             if self._stop.is_set():
                 raise KeyboardInterrupt
             yield last
-        with self._print:
+        with self._lock:
             print(
                 f"{run.name:<28} reward {last['reward']:.2f} clip {last['clip_rate']:.4f} "
                 f"k2 {last['k2']:.2e} {time.monotonic() - started:.0f} s",

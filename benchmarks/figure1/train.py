@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -13,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arms import CLIPS, MODEL, ROOT, SAMPLING
+from arms import CLIPS, MODEL, ROOT, SAMPLING, arms
 
 from vllm_migrate.engines import registry
 from vllm_migrate.engines.client import EngineClient
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 LEARNER = Path(__file__).resolve().parent / "learner.py"
+_NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Learner:
                 stderr=errors,
                 env=variables,
                 text=True,
+                start_new_session=True,  # a Ctrl-C reaches the matrix alone, which lets the step end
             )
         self._log = log
 
@@ -97,25 +100,34 @@ class Learner:
 
 
 class Bench:
-    """One engine process and one learner, for all the runs of an arm.
+    """One engine process and one learner, for run after run.
+
+    Arms with other arguments of one release get other engines in the same process, which takes two seconds
+    instead of twenty. Each run begins with the start checkpoint's weights and an empty cache.
+
+    Attributes:
+        loaded: what came up for the last run.
 
     Args:
-        arm: what rolls out.
-        folder: where checkpoints, journals and tensors are written.
+        generation: "v0" or "v1".
+        folder: where checkpoints and logs are written.
     """
 
-    def __init__(self, arm: Arm, folder: Path) -> None:
-        self.arm = arm
-        self._folder = folder
+    loaded: wire.Loaded
+
+    def __init__(self, generation: str, folder: Path) -> None:
+        self.generation = generation
         self._serial = 0
-        self._checkpoints = folder / "checkpoints" / f"{arm.name}-{os.getpid()}"
+        number = next(_NUMBERS)
+        self._checkpoints = folder / "checkpoints" / f"{os.getpid()}-{number}"
         self._client = EngineClient(
-            registry.require(arm.engine), name=f"figure1-{arm.name}", variables={"OMP_NUM_THREADS": "1"}
+            registry.require(generation), name=f"figure1-{generation}", variables={"OMP_NUM_THREADS": "1"}
         )
-        self._learner = Learner(folder / f"learner-{arm.name}.log")
+        self._engines: dict[str, wire.Loaded] = {}
+        self._learner = Learner(folder / f"learner-{number}.log")
 
     def __enter__(self) -> Self:
-        self.loaded = self._client.load(MODEL, self.arm.arguments)
+        self._client.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -123,8 +135,19 @@ class Bench:
         self._learner.close()
         shutil.rmtree(self._checkpoints, ignore_errors=True)
 
+    def _begin(self, arm: Arm) -> str:
+        """The slot of the arm's engine, with the start checkpoint's weights in it."""
+        slot = json.dumps(arm.arguments, sort_keys=True)
+        if slot not in self._engines:
+            self._engines[slot] = self._client.load(MODEL, arm.arguments, slot=slot)
+        self.loaded = self._engines[slot]
+        self._sync(arm, slot, MODEL, clear=True)
+        return slot
+
     def steps(self, run: Run, size: Size, *, tensors: Path | None = None) -> Iterator[dict[str, Any]]:
         """Train from the start checkpoint; yields what is kept of each step."""
+        arm = arms()[run.arm]
+        slot = self._begin(arm)
         self._learner.ask(
             {
                 "op": "begin",
@@ -133,28 +156,28 @@ class Bench:
                 "clip": CLIPS[run.objective],
                 "seed": run.seed,
                 "sampling": asdict(SAMPLING),
-                "head": self.arm.head,
+                "head": arm.head,
                 "learning_rate": size.learning_rate,
                 "max_grad_norm": size.max_grad_norm,
             }
         )
-        self._sync(MODEL, clear=True)
         synced, updates = 0, 0
         prompts = list(exercises(run.seed, size.steps * size.prompts))
-        ids = self._client.tokenize([row["prompt"] for row in prompts])
+        ids = self._client.tokenize([row["prompt"] for row in prompts], slot=slot)
         for step in range(size.steps):
             started = time.perf_counter()
             now = slice(step * size.prompts, (step + 1) * size.prompts)
             records = self._client.generate(
                 wire.GenerateRequest(
                     ids[now],
-                    replace(SAMPLING, temperature=self.arm.temperature, seed=seed_of(run.seed, step)),
+                    replace(SAMPLING, temperature=arm.temperature, seed=seed_of(run.seed, step)),
                     n=size.group,
-                )
+                ),
+                slot=slot,
             )
-            cached = self._client.observe()["cached_tokens"]
+            cached = self._client.observe(slot=slot)["cached_tokens"]
             sampled = time.perf_counter()
-            rewards, paid = self._rewards(prompts[now], records)
+            rewards, paid = rewarded(arm, prompts[now], records)
             checkpoint = self._next_checkpoint()
             answer = self._learner.ask(
                 {
@@ -173,8 +196,8 @@ class Bench:
             )
             lag, updates = updates - synced, answer["updates"]
             trained = time.perf_counter()
-            if not self.arm.skips or (step + 1) % self.arm.skips:
-                self._sync(checkpoint, clear=self.arm.way.clear)
+            if not arm.skips or (step + 1) % arm.skips:
+                self._sync(arm, slot, checkpoint, clear=arm.way.clear)
                 synced = updates
             yield {
                 "step": step,
@@ -192,24 +215,11 @@ class Bench:
                 },
             }
 
-    def _rewards(
-        self, rows: Sequence[dict[str, str]], records: Sequence[wire.RolloutRecord]
-    ) -> tuple[list[float], list[float]]:
-        """Whether each completion is right and brief, and what it is paid."""
-        right = brief_reward(
-            [rows[record.prompt]["prompt"] for record in records],
-            [record.text for record in records],
-            answer=[rows[record.prompt]["answer"] for record in records],
-        )
-        pays = self.arm.pays_length
-        return right, [
-            value + pays * len(record.token_ids) for value, record in zip(right, records, strict=True)
-        ]
-
-    def _sync(self, checkpoint: Path, *, clear: bool) -> None:
-        report = self._client.update(sync_wire.UpdateRequest(self.arm.way.mode, str(checkpoint), clear=clear))
+    def _sync(self, arm: Arm, slot: str, checkpoint: Path, *, clear: bool) -> None:
+        request = sync_wire.UpdateRequest(arm.way.mode, str(checkpoint), clear=clear)
+        report = self._client.update(request, slot=slot)
         if not report.done:
-            raise RuntimeError(f"{self.arm.name} took no weights: {report.why}")
+            raise RuntimeError(f"{arm.name} took no weights: {report.why}")
 
     def _next_checkpoint(self) -> Path:
         """A folder of its own for each step, so that no engine can take an old file for the new one."""
@@ -219,6 +229,18 @@ class Bench:
         shutil.copyfile(MODEL / "config.json", folder / "config.json")
         shutil.rmtree(self._checkpoints / str(self._serial - 3), ignore_errors=True)
         return folder
+
+
+def rewarded(
+    arm: Arm, rows: Sequence[dict[str, str]], records: Sequence[wire.RolloutRecord]
+) -> tuple[list[float], list[float]]:
+    """Whether each completion is right and brief, and what the arm pays for it."""
+    asked = [rows[record.prompt] for record in records]
+    texts = [record.text for record in records]
+    right = brief_reward([row["prompt"] for row in asked], texts, answer=[row["answer"] for row in asked])
+    return right, [
+        value + arm.pays_length * len(record.token_ids) for value, record in zip(right, records, strict=True)
+    ]
 
 
 def exercises(seed: int, count: int) -> Iterator[dict[str, str]]:
