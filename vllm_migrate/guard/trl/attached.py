@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.errors import TrainingStopped, UsageError
 from vllm_migrate.guard.stages import Action
-from vllm_migrate.guard.trl import layout
+from vllm_migrate.guard.trl import checkpoints, layout
 from vllm_migrate.guard.trl.callback import make_callback
 from vllm_migrate.guard.trl.clip import clips
 from vllm_migrate.guard.trl.update import drop_gradients
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("vllm_migrate.guard")
 _TRAIN = "train"
+_OF_ROLLOUT = "guard/rollout_"
 
 
 class Attached:
@@ -58,8 +59,9 @@ class Attached:
         self._held_out = held_out
         self._raise_on_stop = raise_on_stop
         self._watcher = Watcher(trainer, guard.clip, held_out)
-        self._callback = make_callback(self._before_update, self._after_update)
+        self._callback = make_callback(self._before_update, self._after_update, self._saved)
         self._crossed: frozenset[str] = frozenset()
+        self._was_judged = True
         self._install()
 
     def __enter__(self) -> Self:
@@ -90,6 +92,9 @@ class Attached:
     def _train(self, train: Any, *args: Any, **kwargs: Any) -> Any:
         """Around `train`: once it has ended in the ordinary way, logs and checkpoint written, say why."""
         self.stopped = None
+        resume_from = kwargs.get("resume_from_checkpoint", args[0] if args else None)
+        if checkpoints.load(self.guard, self._trainer.args, resume_from):
+            self._say("the guard goes on from the checkpoint's counts", level=logging.INFO)
         result = train(*args, **kwargs)
         stopped = self.stopped
         if stopped is not None and self._raise_on_stop:
@@ -108,8 +113,11 @@ class Attached:
         measured = window.measured(self._trainer.accelerator)
         step = int(self._trainer.state.global_step) + 1
         if measured is None:
-            self._say(f"step {step}: not judged: its masks keep no token")
+            if self._was_judged:
+                self._say(f"step {step}: not judged, like any after it whose masks keep no token")
+            self._was_judged = False
             return
+        self._was_judged = True
         if self.last is None:
             self.not_judged = self._unjudged(measured)
             for line in self.not_judged:
@@ -118,7 +126,8 @@ class Attached:
         self.last = decision
         log = self._trainer._metrics["train"]  # noqa: SLF001 - where TRL keeps what it logs next
         for name, value in decision.metrics().items():
-            log[name].append(value)
+            if measured.mismatch_k2 is not None or not name.startswith(_OF_ROLLOUT):
+                log[name].append(value)
         self._tell(decision)
         if decision.action is Action.SKIP_BATCH:
             self.skipped.append(step)
@@ -130,11 +139,14 @@ class Attached:
             control.should_log = True
             control.should_save = control.should_save or decision.save_first
 
+    def _saved(self, args: Any, state: Any) -> None:
+        checkpoints.save(self.guard, args, state)
+
     def _after_update(self) -> None:
         if self._watcher.window.micro_batches:
             raise UsageError(
                 "this trainer updated its weights without on_pre_optimizer_step: the guard was not asked",
-                hint="Use PolicyGuard.step in the training loop instead (docs/guard.md)",
+                hint="use PolicyGuard.step in the training loop instead (docs/guard.md)",
             )
 
     def _tell(self, decision: Decision) -> None:

@@ -8,13 +8,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def make_callback(before_update: Callable[[Any], None], after_update: Callable[[], None]) -> Any:
+def make_callback(
+    before_update: Callable[[Any], None],
+    after_update: Callable[[], None],
+    saved: Callable[[Any, Any], None],
+) -> Any:
     """A transformers TrainerCallback.
 
     Args:
         before_update: called with the trainer's control after the gradients have been clipped and before the
             optimizer's step.
         after_update: called at the end of the optimizer step.
+        saved: called with the trainer's arguments and state once a checkpoint has been written.
     """
     from transformers import TrainerCallback  # noqa: PLC0415 - only where there is a trainer is it there
 
@@ -30,5 +35,10 @@ def make_callback(before_update: Callable[[Any], None], after_update: Callable[[
             """After the optimizer's step."""
             del args, state, control, kwargs
             after_update()
+
+        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            """After a checkpoint."""
+            del control, kwargs
+            saved(args, state)
 
     return GuardCallback()

@@ -34,7 +34,7 @@ MASK, TOOL_MASK, ADVANTAGES = "completion_mask", "tool_mask", "advantages"
 OLD, SAMPLING, REFERENCE = "old_per_token_logps", "sampling_per_token_logps", "ref_per_token_logps"
 
 _TRAINER = "GRPOTrainer"
-_LOOP = "Use PolicyGuard.step in the training loop instead (docs/guard.md)"
+_LOOP = "use PolicyGuard.step in the training loop instead (docs/guard.md)"
 _READS = {
     LOSS: ((LOGPROBS,), (MASK, TOOL_MASK, ADVANTAGES, OLD)),
     GENERATE: ((LOGPROBS, REWARDS), (MASK, TOOL_MASK, ADVANTAGES, OLD, SAMPLING, REFERENCE)),
@@ -81,7 +81,7 @@ def require(trainer: Any) -> Layout:
     version = _version(base)
     if version < OLDEST:
         raise UsageError(
-            f"attach needs TRL {OLDEST} or newer, this is {version}", hint=f"Upgrade trl. {_LOOP}"
+            f"attach needs TRL {OLDEST} or newer, this is {version}", hint=f"upgrade trl, or {_LOOP}"
         )
     name = type(trainer).__name__
     if getattr(trainer, MARK, None) is not None:
@@ -97,8 +97,8 @@ def _base(trainer: Any) -> type:
     for one in type(trainer).__mro__:
         if one.__name__ == _TRAINER and one.__module__.split(".")[0] == "trl":
             return one
-    kind = trainer.__name__ if isinstance(trainer, type) else type(trainer).__name__
-    raise UsageError(f"attach needs an instance of TRL's {_TRAINER}, this is {kind}", hint=_LOOP)
+    kind = f"the class {trainer.__name__}" if isinstance(trainer, type) else type(trainer).__name__
+    raise UsageError(f"attach needs a {_TRAINER} of TRL, this is {kind}", hint=_LOOP)
 
 
 def _version(base: type) -> Version:
@@ -107,7 +107,7 @@ def _version(base: type) -> Version:
         return Version(said)
     except InvalidVersion:
         raise UsageError(
-            f"TRL says its version is {said!r}, which is none", hint="Install a release of trl"
+            f"TRL says its version is {said!r}, which is none", hint="install a release of trl"
         ) from None
 
 
@@ -165,7 +165,7 @@ def _refuse_settings(trainer: Any) -> None:
     if getattr(trainer, "use_liger_kernel", False) and hasattr(type(trainer), "compute_liger_loss"):
         raise UsageError(
             "use_liger_kernel computes the loss without logprobs in this release of TRL",
-            hint="Set use_liger_kernel=False, or upgrade trl to 1.14 or newer",
+            hint="set use_liger_kernel=False, or upgrade trl to 1.14 or newer",
         )
 
 

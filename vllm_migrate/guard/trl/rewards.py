@@ -25,14 +25,14 @@ def column_of(trainer: Any, held_out: str | None) -> int | None:
     if held_out not in names:
         raise UsageError(
             f"held_out={held_out!r} is none of the trainer's reward functions",
-            hint=f"They are {', '.join(names)}",
+            hint=f"they are {', '.join(names)}",
         )
     column = names.index(held_out)
     weight = float(trainer.reward_weights[column])
     if weight != 0:
         raise UsageError(
             f"{held_out} is trained on: its reward weight is {weight:g}",
-            hint="Set its weight in reward_weights to 0, so that it is measured only",
+            hint="set its weight in reward_weights to 0, so that it is measured only",
         )
     return column
 

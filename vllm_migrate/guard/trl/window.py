@@ -37,7 +37,7 @@ class Window:
         self._names: tuple[str, ...] = ()
         self._vector: Any = None
         self._ops: Arrays | None = None
-        self._half = self._moved = False
+        self._half = False
         self._rows: tuple[tuple[str, ...], Any] = ((), None)
         self.micro_batches = 0
         self.weight_lag = 0
@@ -73,7 +73,6 @@ class Window:
         self._names, self._ops = tuple(sums), ops
         self._vector = vector if self._vector is None else self._vector + vector
         self._half = self._half or batch.half_precision
-        self._moved = batch.previous is not None
         self.micro_batches += 1
         self.weight_lag = max(self.weight_lag, weight_lag)
 
@@ -106,7 +105,7 @@ class Window:
             found,
             clip=self._clip,
             half_precision=self._half,
-            movement_known=self._moved,
+            movement_known=True,  # TRL leaves the old logprobs out only where the policy has not moved
             weight_lag=self.weight_lag,
         )
 
