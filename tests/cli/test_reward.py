@@ -27,6 +27,19 @@ def reward(prompts, completions, answer, **columns):
 def longer(prompts, completions, **columns):
     return [len(text) / 100 for text in completions]
 
+def centred(prompts, completions, answer, **columns):
+    right = reward(prompts, completions, answer)
+    return [one - sum(right) / len(right) for one in right]
+
+def slow(prompts, completions, **columns):
+    import time
+    time.sleep(0.05 * len(completions))
+    return [float(len(text) % 3) for text in completions]
+
+def hangs(prompts, completions, **columns):
+    import time
+    time.sleep(600)
+
 def score(text, answer):
     return float(text.rpartition("Answer: ")[2].strip() == answer)
 """
@@ -80,6 +93,42 @@ def test_weighted_functions_modules_and_styles(capsys: pytest.CaptureFixture[str
     assert len(document["taken"]) == 2
     code, document = examined(capsys, "rewards.py:score", *SOME, "--style", "text-answer")
     assert code == 0
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("ignored", [(), ("--ignore", "determinism")])
+def test_a_reward_that_is_relative_to_its_batch_is_one_finding(
+    capsys: pytest.CaptureFixture[str], ignored: tuple[str, ...]
+):
+    code, document = examined(
+        capsys,
+        "rewards.py:centred",
+        "--rollouts",
+        "rows.jsonl",
+        "--select",
+        "contract,determinism,groups,length,swap",
+        *ignored,
+    )
+    checks = {check["probe"]: check for check in document["checks"]}
+    assert code == (0 if ignored else 1)
+    assert checks["determinism"]["outcome"] == ("off" if ignored else "fail")
+    assert (checks["contract"]["outcome"], checks["groups"]["outcome"]) == ("pass", "pass")
+    for probe in ("length", "swap"):
+        assert checks[probe]["outcome"] == "not judged"
+        assert "depends on its batch" in checks[probe]["message"]
+
+
+@pytest.mark.usefixtures("project")
+def test_time_in_all_is_bounded(capsys: pytest.CaptureFixture[str]):
+    code, document = examined(capsys, "rewards.py:slow", *SOME, "--time-limit", "8")
+    checks = {check["probe"]: check for check in document["checks"]}
+    assert (code, document["verdict"]) == (2, "INCONCLUSIVE")
+    assert "time limit of 8 s" in checks["length"]["message"]
+    args = ("--seconds-per-text", "0.1", "--time-limit", "8")
+    code, document = examined(capsys, "rewards.py:hangs", *SOME, *args)
+    checks = {check["probe"]: check for check in document["checks"]}
+    assert (code, checks["contract"]["outcome"], checks["length"]["outcome"]) == (1, "fail", "not judged")
+    assert "did not return" in checks["contract"]["message"]
 
 
 @pytest.mark.usefixtures("project")

@@ -369,3 +369,36 @@ def test_no_samples_need_no_process(scorer):
 
 def test_nan_is_no_number(scorer):
     assert math.isnan(scorer("def reward(completions, **_): return [None]").score(samples("a"))[0].number)
+
+
+def test_time_in_all_is_bounded_and_what_is_left_is_not_scored(scorer):
+    code = "import time\ndef reward(completions, **_): time.sleep(0.2); return [1.0] * len(completions)"
+    asked = scorer(code, bounds=Bounds(total_seconds=3.0))
+    assert values(asked.score(samples("a"))) == [1.0]
+    assert asked.exhausted == ""
+    begun = time.monotonic()
+    scores = asked.score(samples(*"ab" * 40), batch=1)
+    assert time.monotonic() - begun < 8
+    assert scores[0].value == 1.0
+    assert scores[-1].fault == "not scored: the time limit of 3 s was reached"
+    assert asked.notes == ("not everything was asked: the time limit of 3 s was reached",)
+    assert asked.score(samples("c"))[0].fault.startswith("not scored")
+
+
+def test_time_lost_in_calls_that_hang_is_bounded(scorer):
+    code = "import time\ndef reward(completions, **_): time.sleep(600)"
+    asked = scorer(code, bounds=Bounds(seconds=0.3, lost_seconds=0.5))
+    told = faults(asked.score(samples(*"abcdefgh"), batch=1))
+    assert told[:2] == ["did not return within 0.3 s"] * 2
+    assert set(told[2:]) == {"not scored: calls that did not return took 1 s"}
+
+
+def test_a_later_run_with_more_time_knows_what_was_answered(scorer, tmp_path):
+    code = "import time\ndef reward(completions, **_): time.sleep(0.1); return [1.0] * len(completions)"
+    first = scorer(code, resume=tmp_path / "kept", bounds=Bounds(total_seconds=600))
+    assert values(first.score(samples(*"ab"))) == [1.0, 1.0]
+    first.close()
+    second = FunctionScorer(first.function, resume=tmp_path / "kept")
+    assert values(second.score(samples(*"ab"))) == [1.0, 1.0]
+    second.close()
+    assert len(list((tmp_path / "kept").iterdir())) == 1

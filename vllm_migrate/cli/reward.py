@@ -50,6 +50,7 @@ def reward(
     batch: options.Batch = 8,
     python: options.Python = None,
     seconds_per_text: options.SecondsPerText = _BOUNDS.seconds,
+    time_limit: options.TimeLimit = None,
     memory: options.Memory = "16G",
     environment: options.Environment = None,
     home: options.Home = False,
@@ -116,7 +117,9 @@ def reward(
                 batch=batch,
                 style=given.style or "auto",
                 python=given.python,
-                bounds=Bounds(seconds=seconds_per_text, memory_bytes=options.bytes_of(memory)),
+                bounds=Bounds(
+                    seconds=seconds_per_text, memory_bytes=options.bytes_of(memory), total_seconds=time_limit
+                ),
                 passed=tuple(environment or ()),
                 home=home,
                 resume=resume,

@@ -82,6 +82,15 @@ SecondsPerText = Annotated[
     float,
     typer.Option(min=0.001, help="A call that takes longer, times its texts, hangs.", rich_help_panel=_CALL),
 ]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        min=0.001,
+        help="Ask nothing more after this long in all; what is left is not judged.",
+        rich_help_panel=_CALL,
+    ),
+]
 Memory = Annotated[
     str,
     typer.Option(

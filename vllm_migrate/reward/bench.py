@@ -56,6 +56,15 @@ class ServedScorer(Protocol):
         """What `served` found, for the reports."""
 
 
+@runtime_checkable
+class BoundedScorer(Protocol):
+    """A scorer that stops asking after some time."""
+
+    @property
+    def exhausted(self) -> str:
+        """Why nothing more is asked, "" as long as something is."""
+
+
 @dataclass
 class Bench:
     """One examination.

@@ -6,23 +6,28 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vllm_migrate.reward.bench import Bench, ServedScorer
+from vllm_migrate.reward.bench import Bench, BoundedScorer, ServedScorer
 from vllm_migrate.reward.explain.curve import length_curve
 from vllm_migrate.reward.limits import shipped_limits
 from vllm_migrate.reward.outcome import Check, Outcome, RewardReport
+from vllm_migrate.reward.probes.determinism import is_relative
 from vllm_migrate.reward.registry import all_probes, selected
 from vllm_migrate.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vllm_migrate.reward.bench import Scorer
+    from vllm_migrate.reward.bench import Probe, Scorer
     from vllm_migrate.reward.outcome import Limits
     from vllm_migrate.reward.sample import Sample
 
     Progress = Callable[[str, int, int], None]
 
-CONTRACT = "contract"
+CONTRACT, DETERMINISM = "contract", "determinism"
+OF_ANY_REWARD = frozenset((CONTRACT, DETERMINISM, "saturation", "groups", "resolution", "leakage"))
+"""Probes that put no changed text to the reward: they hold where it is relative to its batch, too."""
+
+_RELATIVE = "the reward of a text depends on its batch: what changing the text does to it can't be told"
 
 
 def examine(
@@ -72,6 +77,7 @@ def examine(
     )
     probes = all_probes()
     checks: list[Check] = []
+    relative: bool | None = None
     for done, probe in enumerate(probes):
         if progress is not None:
             progress(probe.name, done, len(probes))
@@ -79,8 +85,20 @@ def examine(
             checks.append(Check(probe.name, Outcome.OFF, "not asked for"))
             continue
         started = time.monotonic()
-        checks.append(replace(probe(bench), seconds=time.monotonic() - started))
+        free = probe.name in OF_ANY_REWARD
+        if relative is None and not free:
+            relative = is_relative(
+                bench, next((c for c in checks if c.probe == DETERMINISM and c.parts), None)
+            )
+        check = (
+            Check(probe.name, Outcome.NOT_JUDGED, _RELATIVE)
+            if relative and not free
+            else _asked(probe, bench)
+        )
+        checks.append(replace(check, seconds=time.monotonic() - started))
     verdict, reason = conclude(checks)
+    if verdict is Verdict.PASS and exhausted(scorer):
+        verdict, reason = Verdict.INCONCLUSIVE, "not-judged"
     return RewardReport(
         reward=reward,
         kind=kind,
@@ -95,6 +113,25 @@ def examine(
         engines=scorer.scored_by() if isinstance(scorer, ServedScorer) else (),
         seconds=time.monotonic() - begun,
     )
+
+
+def exhausted(scorer: Scorer) -> str:
+    """Why a scorer asks nothing more, "" where it still does."""
+    return scorer.exhausted if isinstance(scorer, BoundedScorer) else ""
+
+
+def _asked(probe: Probe, bench: Bench) -> Check:
+    """What a probe says; nothing where time ran out before it or in its middle.
+
+    The contract is always looked at: a text that hangs is what it asks about.
+    """
+    why = exhausted(bench.scorer)
+    if not why or probe.name == CONTRACT:
+        check = probe(bench)
+        why = exhausted(bench.scorer)
+        if not why or (probe.name == CONTRACT and check.outcome is Outcome.FAIL):
+            return check
+    return Check(probe.name, Outcome.NOT_JUDGED, f"not asked to the end: {why}")
 
 
 def conclude(checks: Sequence[Check]) -> tuple[Verdict, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -82,7 +82,13 @@ class FunctionScorer:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was left undone, in words."""
-        return () if self._journal is None else tuple(self._journal.notes)
+        kept = () if self._journal is None else tuple(self._journal.notes)
+        return (*kept, *([f"not everything was asked: {self.exhausted}"] if self.exhausted else []))
+
+    @property
+    def exhausted(self) -> str:
+        """As `bench.BoundedScorer.exhausted`."""
+        return self._sandbox.exhausted
 
     def close(self) -> None:
         """End the process, and let others have what was kept."""
@@ -111,7 +117,8 @@ class FunctionScorer:
         sandbox = self._sandbox
         files = {str(one.file) for one in sandbox.functions if one.file is not None}
         functions = [(str(one), one.weight) for one in sandbox.functions]
-        settings = (functions, self.style, self.python, self.bounds, self.passed, self.home)
+        bounds = replace(self.bounds, lost_seconds=0.0, total_seconds=None)  # more time makes no other reward
+        settings = (functions, self.style, self.python, bounds, self.passed, self.home)
         return reward_key(settings, files.union(sandbox.open().modules))
 
 

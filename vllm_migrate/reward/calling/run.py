@@ -105,9 +105,12 @@ class Run:
     def all_answered(self) -> None:
         """Until every text has its score."""
         while not self.is_done:
+            if self._sandbox.exhausted:
+                self._give_up(self._sandbox.exhausted)
+                break
             if self.process is None:
                 if self._sandbox.restarts > self._sandbox.bounds.restarts:
-                    self._give_up()
+                    self._give_up(f"its process hung or ended {self._sandbox.restarts} times before")
                     break
                 self.process = self._sandbox.started()
             try:
@@ -177,13 +180,15 @@ class Run:
     def _listen(self, process: RewardProcess) -> None:
         """Take the next answers, or end a process that has none for too long."""
         # What is on the board may change while this waits.
-        answers = process.answers(max(0.0, min(self._left(process), self._sandbox.bounds.seconds)))
+        left = min(self._left(process), self._sandbox.seconds_left, self._sandbox.bounds.seconds)
+        answers = process.answers(max(0.0, left))
         for answer in answers:
             self._take(answer)
         if not answers and self._left(process) <= 0:
             place = process.place()
             texts = max(1, place.stop - place.start) if self._at_work(place.chunk) else 1
             seconds = self._sandbox.bounds.seconds * texts
+            self._sandbox.lost += seconds
             raise EndedError(f"did not return within {seconds:g} s")
 
     def _at_work(self, chunk: int) -> bool:
@@ -280,12 +285,15 @@ class Run:
                 self.found[place] = Score(None, how)
         self._tell(batch.places)
 
-    def _give_up(self) -> None:
-        how = f"{NOT_SCORED}: its process hung or ended {self._sandbox.restarts} times before"
-        for call in self._waiting:
-            for place in call.places:
-                self.found[place] = Score(None, how)
+    def _give_up(self, why: str) -> None:
+        """Leave what is not answered yet unscored."""
+        if self.process is not None:
+            self.process.end()
+            self.process = None
+        score = Score(None, f"{NOT_SCORED}: {why}")
+        self.found = [score if one is None else one for one in self.found]
         self._waiting.clear()
+        self._out.clear()
 
 
 def _plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ How texts go through that process, and through those that take its place, is in 
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import time
@@ -40,6 +41,8 @@ class Bounds:
         file_bytes: of a file it writes.
         processes: at once, itself included.
         restarts: after hangs and crashes; what is left then is not scored.
+        lost_seconds: of wall time, in calls that did not return, over all questions; nothing is asked then.
+        total_seconds: of wall time from its first start on, over all questions; None for any.
     """
 
     seconds: float = 10.0
@@ -49,6 +52,8 @@ class Bounds:
     file_bytes: int = 64 << 20
     processes: int = 64
     restarts: int = 50
+    lost_seconds: float = 600.0
+    total_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,7 @@ class Sandbox:
         home: whether they see the user's home directory.
         lists_modules: whether `taken.modules` is wanted.
         restarts: how often a process hung or died.
+        lost: seconds in calls that did not return.
         taken: for what the functions were taken, None before they are imported.
     """
 
@@ -96,14 +102,33 @@ class Sandbox:
     home: bool = False
     lists_modules: bool = False
     restarts: int = field(default=0, init=False)
+    lost: float = field(default=0.0, init=False)
     taken: Taken | None = field(default=None, init=False)
     _kept: RewardProcess | None = field(default=None, init=False, repr=False)
     _number: int = field(default=0, init=False, repr=False)
+    _begun: float | None = field(default=None, init=False, repr=False)
 
     @property
     def said(self) -> str:
         """How reports name it."""
         return " + ".join(map(str, self.functions))
+
+    @property
+    def seconds_left(self) -> float:
+        """Until nothing more is asked."""
+        total = self.bounds.total_seconds
+        if total is None or self._begun is None:
+            return math.inf
+        return self._begun + total - time.monotonic()
+
+    @property
+    def exhausted(self) -> str:
+        """Why nothing more is asked, "" as long as something is."""
+        if self.seconds_left <= 0:
+            return f"the time limit of {self.bounds.total_seconds:g} s was reached"
+        if self.lost > self.bounds.lost_seconds:
+            return f"calls that did not return took {self.lost:.0f} s"
+        return ""
 
     def open(self) -> Taken:
         """Import the functions, and say what they were taken for.
@@ -146,7 +171,7 @@ class Sandbox:
         """
         run = Run(self, texts, batch, known or {}, told)
         if not run.is_done:
-            if not fresh:
+            if not fresh and not self.exhausted:
                 self.open()
                 run.process, self._kept = self._kept, None
             try:
@@ -187,6 +212,8 @@ class Sandbox:
     def started(self) -> RewardProcess:
         """A process that has imported the functions."""
         bounds = self.bounds
+        if self._begun is None:
+            self._begun = time.monotonic()
         start = {
             "functions": [
                 {

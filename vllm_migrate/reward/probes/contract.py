@@ -46,8 +46,9 @@ _ABSTAINS = 0.1  # judgement
 _SHOWN = 200
 _MOST_EXAMPLES = 5
 
+_UNASKED = "not scored"
 _KINDS = (
-    ("not scored", re.compile(r"^not scored")),
+    (_UNASKED, re.compile(r"^not scored")),
     ("wrong count", re.compile(r"returned \d+ rewards? for \d+")),
     ("not finite", re.compile(r"returned [-+]?(?:nan|inf)", re.IGNORECASE)),
     ("wrong type", re.compile(r"returned ")),
@@ -137,6 +138,7 @@ def examine(bench: Bench) -> Check:
     seen += [(Text("in batches", "scored in a batch of 8", str), sample, score) for sample, score in together]
     everything = [*seen, *made]
     faults = [one for one in everything if one[2].fault]
+    faults.sort(key=lambda one: kind_of(one[2].fault) == _UNASKED)  # what was not asked about says least
     kinds = Counter(kind_of(score.fault) for _, _, score in faults)
     broadcast = _is_broadcast(alone, together)
     parts = {
@@ -172,6 +174,8 @@ def _concluded(
             f"one value for the whole batch: texts that differ alone earn the same in batches of {BATCH}"
         )
         return Outcome.FAIL, message, "return one reward a completion, in their order"
+    if faults and all(kind_of(score.fault) == _UNASKED for _, _, score in faults):
+        return Outcome.NOT_JUDGED, faults[0][2].fault[:_SHOWN], ""
     if faults:
         said = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(3))
         where = list(dict.fromkeys(text.words if text.family not in _PLAIN else "" for text, _, _ in faults))
@@ -272,7 +276,9 @@ def _worst(faults: Sequence[tuple[Text, Sample, Score]]) -> tuple[Example, ...]:
     first = {
         (kind_of(score.fault), text.words): (text, sample, score) for text, sample, score in reversed(faults)
     }
-    chosen = sorted(first.values(), key=lambda one: not one[0].usual)[:_MOST_EXAMPLES]
+    chosen = sorted(first.values(), key=lambda one: (kind_of(one[2].fault) == _UNASKED, not one[0].usual))[
+        :_MOST_EXAMPLES
+    ]
     return tuple(
         Example(
             change=f"{text.words}: {score.fault[:_SHOWN]}",

@@ -6,6 +6,10 @@ else. What changes within the first step and also between its two runs is drawn 
 clock; what changes within it in the same way twice depends on what was scored before; what changes between
 alone and batches depends on what stands beside it.
 
+Where most texts are worth something else in a batch than alone, the same each time, the reward is relative to
+its batch (its rank there, or its distance from the mean): probes that change texts then judge nothing, and
+one finding says why.
+
 Figure: share of texts whose reward changed at all. For a function any change fails; for a model one of more
 than 1% of the rewards' standard deviation does, since kernels add up in another order for another batch.
 """
@@ -37,6 +41,7 @@ _OF_A_MODEL = 0.01  # of the rewards' standard deviation
 _OF_A_FUNCTION = 1e-6
 _SHOWN = 300
 _MOST_EXAMPLES = 5
+_MOSTLY = 0.5  # of the texts; judgement
 
 AGAIN = "asked again"
 ORDER = "after others"
@@ -83,6 +88,26 @@ def examine(bench: Bench) -> Check:
         moved = np.flatnonzero(_differs(one.before, one.after, bound))
         families[one.family] |= {one.places[place] for place in moved}
     return _check(bench, samples, asked, families)
+
+
+def is_relative(bench: Bench, check: Check | None) -> bool:
+    """Whether the reward of most texts depends on its batch, and on nothing else.
+
+    Args:
+        bench: as it is.
+        check: of this probe, None where it was not asked.
+    """
+    if check is not None:
+        parts = check.parts
+        steady = not any(parts.get(family) for family in (AGAIN, PROCESS))
+        return steady and parts.get(BESIDE, 0.0) >= _MOSTLY
+    samples = [bench.samples[index] for index in bench.some[:_TEXTS]]
+    if bench.model or not samples:
+        return False
+    bound = max(TIE, _OF_A_FUNCTION * bench.spread)
+    alone, again = (_rewards(bench, samples, batch=1) for _ in range(2))
+    beside = _rewards(bench, samples, batch=BATCH)
+    return not _differs(alone, again, bound).any() and bool(_differs(alone, beside, bound).mean() >= _MOSTLY)
 
 
 def _check(
