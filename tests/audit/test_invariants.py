@@ -142,6 +142,43 @@ def test_a_reload_stands_in_where_nothing_can_be_loaded_in_place(way, verdict):
     assert any("stands in for it" in line for line in found.warnings)
 
 
+KEEP = SyncWay("pause-keep")
+
+
+def behind_async_llm(*runs, **more):
+    return replace(probe(*runs, **more), engine="v1, AsyncLLM", asynchronous=True)
+
+
+def test_the_asynchronous_engine_gates_for_the_way_of_the_user():
+    here, there = run(KEEP, warm=NEW), run(KEEP, warm=STALE)
+    found = conclude_sync([probe(here), behind_async_llm(there)], KEEP)
+    assert invariants(found)["no-stale-prefix"].holds is False
+    assert found.cause is Cause.STALE_PREFIX_CACHE
+    assert apply_findings(result(), found).verdict is Verdict.FAIL
+    assert [case.engine for case in found.cases] == ["v1", "v1, AsyncLLM"]
+    assert any("pause-keep leaves stale blocks in the asynchronous engine" in w for w in found.warnings)
+    assert apply_findings(result(), conclude_sync([probe(here)], KEEP)).verdict is Verdict.PASS
+
+
+def test_where_both_engines_end_alike_nothing_more_is_said():
+    found = conclude_sync([probe(run(KEEP, warm=STALE)), behind_async_llm(run(KEEP, warm=STALE))], KEEP)
+    assert not found.warnings
+    held = conclude_sync([probe(run(KEEP, warm=NEW)), behind_async_llm(run(KEEP, warm=NEW))], KEEP)
+    assert all(entry.holds for entry in held.invariants)
+
+
+def test_an_asynchronous_engine_that_did_not_come_up_is_told():
+    found = conclude_sync([probe(run(KEEP, warm=NEW)), behind_async_llm(note="no such option")], KEEP)
+    assert found.warnings == ("weight updates in v1, AsyncLLM: no such option",)
+    assert apply_findings(result(), found).verdict is Verdict.PASS
+
+
+def test_ways_of_the_asynchronous_engine_are_told_where_the_users_is_not_known():
+    found = conclude_sync([probe(run(RESET, warm=NEW)), behind_async_llm(run(KEEP, warm=STALE))], None)
+    assert "stale after pause-keep" in invariants(found)["no-stale-prefix"].note
+    assert apply_findings(result(), found).verdict is Verdict.PASS
+
+
 def test_a_probe_that_never_ran_says_why():
     found = conclude_sync([replace(probe(), note="no room on disk")], RELOAD)
     assert all(entry.holds is None and "no room" in entry.note for entry in found.invariants)

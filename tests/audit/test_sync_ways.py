@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from vllm_migrate.audit.sync.sequences import FEWEST_TOKENS, SEQUENCES, TOKENS, shared_prefix_batch
-from vllm_migrate.audit.sync.ways import Case, SyncWay, cases, parse_way
+from vllm_migrate.audit.sync.sequences import (
+    FEWEST_TOKENS,
+    SEQUENCES,
+    TOKENS,
+    TOKENS_IN_FLIGHT,
+    shared_prefix_batch,
+)
+from vllm_migrate.audit.sync.ways import PAUSES, Case, SyncWay, cases, parse_way
 from vllm_migrate.errors import UsageError
 from vllm_migrate.trace.model import Prompt, Rollout
 from vllm_migrate.workers import sync_protocol as wire
@@ -27,6 +33,14 @@ def test_other_names_are_refused(text):
 
 def test_none_probes_nothing():
     assert cases("none", generation="v1", caching=True, way=SyncWay("reload")) == ()
+
+
+def test_the_pause_modes_alone_are_every_one_of_them_in_flight():
+    found = cases(PAUSES, generation="v1", caching=True, way=None)
+    assert [(case.way.mode, case.way.clear) for case in found] == [
+        (mode, clear) for mode in ("pause-keep", "pause-abort", "pause-wait") for clear in (False, True)
+    ]
+    assert all(case.after and case.caching for case in found)
 
 
 def test_own_is_the_users_way_and_what_may_stand_in_for_it():
@@ -94,6 +108,18 @@ def test_short_prompts_get_a_stem_of_two_blocks():
     assert all(len(prompt) == 75 for prompt in batch.prompts)
     assert batch.prompts[0] == batch.prompts[1] != batch.prompts[2]
     assert all(len(completion) == TOKENS for completion in batch.completions)
+
+
+def test_sequences_that_an_update_must_meet_on_the_way_are_longer():
+    prompts, rollouts = group(20, 4, 10, 30)
+    batch = shared_prefix_batch(prompts, rollouts, block_size=32, max_model_len=256, fewest=TOKENS_IN_FLIGHT)
+    assert all(len(completion) == TOKENS_IN_FLIGHT for completion in batch.completions)
+    assert batch.completions[0][:30] == list(rollouts[0].token_ids)
+    longest = shared_prefix_batch(
+        *group(2, 2, 500, 60), block_size=32, max_model_len=256, fewest=TOKENS_IN_FLIGHT
+    )
+    for prompt, tokens in zip(longest.prompts, longest.completions, strict=True):
+        assert len(prompt) + len(tokens) <= 256
 
 
 def test_long_prompts_are_left_alone():
