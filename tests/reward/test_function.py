@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import sys
 import textwrap
 import time
@@ -87,6 +88,34 @@ def test_an_interpreter_is_named_from_here_or_looked_up(scorer, tmp_path, monkey
     monkeypatch.setenv("PATH", str(tmp_path / "env"))
     looked_up = scorer(code, python=Path(Path(sys.executable).name))
     assert values(looked_up.score(samples("a"))) == [len(str(tmp_path / "env" / Path(sys.executable).name))]
+
+
+def test_it_can_be_cut_off_the_network(scorer):
+    code = """
+        import os, socket
+        def reward(completions, **_):
+            places = [len(socket.if_nameindex()), os.getuid()]
+            try:
+                socket.create_connection(("127.0.0.1", PORT), 2).close()
+                places.append(1)
+            except OSError:
+                places.append(0)
+            return places[:len(completions)]
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        code = code.replace("PORT", str(server.getsockname()[1]))
+        assert values(scorer(code).score(samples(*"abc")))[1:] == [os.getuid(), 1]
+        cut = scorer(code, network=False)
+        refused = ""
+        try:
+            cut.open()
+        except RewardError as error:  # a machine may not allow it
+            refused = f"{error.message} {error.hint}"
+        if refused:
+            assert "can't be cut off the network" in refused
+            assert "--no-network" in refused
+        else:
+            assert values(cut.score(samples(*"abc"))) == [1, os.getuid(), 0]
 
 
 def test_a_conversation_stays_one(scorer):

@@ -54,6 +54,7 @@ def reward(
     memory: options.Memory = "16G",
     environment: options.Environment = None,
     home: options.Home = False,
+    no_network: options.NoNetwork = False,
     resume: options.Resume = None,
     model: options.Model = None,
     label: options.Label = None,
@@ -122,6 +123,7 @@ def reward(
                 ),
                 passed=tuple(environment or ()),
                 home=home,
+                network=not no_network,
                 resume=resume,
             )
         with closing(scorer), ArmProgress(quiet=quiet) as progress:

@@ -107,6 +107,14 @@ Environment = Annotated[
     ),
 ]
 Home = Annotated[bool, typer.Option("--home", help="Let it see your home directory.", rich_help_panel=_CALL)]
+NoNetwork = Annotated[
+    bool,
+    typer.Option(
+        "--no-network",
+        help="Cut it off the network; where that is not possible, it is not run.",
+        rich_help_panel=_CALL,
+    ),
+]
 Resume = Annotated[
     Path | None,
     typer.Option(

@@ -34,6 +34,7 @@ class FunctionScorer:
         bounds: what they may take.
         passed: names of environment variables they see besides harmless ones.
         home: whether they see the user's home directory.
+        network: whether they can reach it.
         resume: directory in which scores are kept; what is there already is not asked about again.
     """
 
@@ -44,6 +45,7 @@ class FunctionScorer:
     bounds: Bounds = field(default_factory=Bounds)
     passed: tuple[str, ...] = ()
     home: bool = False
+    network: bool = True
     resume: Path | None = None
     _sandbox: Sandbox = field(init=False, repr=False)
     _journal: ScoreJournal | None = field(default=None, init=False, repr=False)
@@ -57,6 +59,7 @@ class FunctionScorer:
             bounds=self.bounds,
             passed=self.passed,
             home=self.home,
+            network=self.network,
             lists_modules=self.resume is not None,
         )
 
@@ -118,7 +121,7 @@ class FunctionScorer:
         files = {str(one.file) for one in sandbox.functions if one.file is not None}
         functions = [(str(one), one.weight) for one in sandbox.functions]
         bounds = replace(self.bounds, lost_seconds=0.0, total_seconds=None)  # more time makes no other reward
-        settings = (functions, self.style, self.python, bounds, self.passed, self.home)
+        settings = (functions, self.style, self.python, bounds, self.passed, self.home, self.network)
         return reward_key(settings, files.union(sandbox.open().modules))
 
 

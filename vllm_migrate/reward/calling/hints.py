@@ -10,6 +10,8 @@ def hint_for(fault: str) -> str:
             "install what it imports beside vllm-migrate, or name the interpreter that has it: "
             "vllm-migrate reward --python PATH"
         )
+    if "cut off the network" in fault:
+        return "leave --no-network out, or run it where a process may have a network of its own (unshare)"
     if "FileNotFoundError" in fault:
         return "it runs in a directory of its own: give paths from its own file, as in Path(__file__).parent"
     return ""

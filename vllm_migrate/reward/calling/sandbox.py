@@ -87,6 +87,7 @@ class Sandbox:
         directory: modules are looked for there.
         passed: names of environment variables they see besides harmless ones.
         home: whether they see the user's home directory.
+        network: whether they can reach it; where it can't be cut, nothing is asked.
         lists_modules: whether `taken.modules` is wanted.
         restarts: how often a process hung or died.
         lost: seconds in calls that did not return.
@@ -100,6 +101,7 @@ class Sandbox:
     directory: Path = field(default_factory=Path.cwd)
     passed: tuple[str, ...] = ()
     home: bool = False
+    network: bool = True
     lists_modules: bool = False
     restarts: int = field(default=0, init=False)
     lost: float = field(default=0.0, init=False)
@@ -228,6 +230,7 @@ class Sandbox:
             "directory": str(self.directory),
             "style": self.style,
             "modules": self.lists_modules,
+            "network": self.network,
             "cpu_seconds": bounds.cpu_seconds,
             "memory_bytes": bounds.memory_bytes,
             "file_bytes": bounds.file_bytes,

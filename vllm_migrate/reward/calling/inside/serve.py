@@ -85,6 +85,18 @@ class Server:
             }
         )
 
+    def cut_off(self, job: dict[str, Any]) -> bool:
+        """Whether there is no network any more; says why it could not be cut."""
+        from .network import cut_network  # noqa: PLC0415 - few ask for it
+
+        try:
+            cut_network()
+        except OSError as error:
+            why = f"can't be cut off the network on this machine: {error.strerror or error}"
+            self.send({"refused": why, "function": job["functions"][0]["said"]})
+            return False
+        return True
+
     def answered(self, chunk: dict[str, Any]) -> None:
         """Ask about the texts of a chunk, call by call, and send what was said every quarter second."""
         self.chunk = chunk["number"]
@@ -180,6 +192,8 @@ def main(job: int, answer: int, board: int) -> None:
         return
     _bound(start)
     server = Server(answer, mmap.mmap(board, BOARD.size))
+    if not start["network"] and not server.cut_off(start):
+        return
     server.start(start)
     while True:
         chunk = jobs.next()
