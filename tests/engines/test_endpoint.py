@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from served import serving
@@ -17,6 +19,8 @@ from vllm_migrate.engines import registry
 from vllm_migrate.engines.endpoint.client import EndpointClient
 from vllm_migrate.engines.endpoint.find import endpoint
 from vllm_migrate.engines.endpoint.http import API_KEY, Server
+from vllm_migrate.engines.endpoint.seeds import with_seeds
+from vllm_migrate.engines.environment import EngineEnvironment
 from vllm_migrate.errors import EngineDiedError, EngineError, EngineStartError, UsageError
 from vllm_migrate.workers.protocol import GenerateRequest, ReplayRequest, SamplingSettings
 
@@ -98,9 +102,87 @@ def test_an_openai_compatible_server_is_known_by_its_models():
     assert loaded.settings == {
         "endpoint": url,
         "device": "endpoint",
+        "seeds": "not sent",
         "max_model_len": 64,
         "served_model": "tiny",
     }
+
+
+def metrics(block="16", given="False", **more):
+    labels = {"cache_dtype": "auto", "block_size": block, "user_specified_block_size": given, **more}
+    inside = ",".join(f'{name}="{value}"' for name, value in labels.items() if value is not None)
+    text = f"# HELP vllm:cache_config_info x\nvllm:cache_config_info{{{inside}}} 1.0\nother 2\n"
+    return {"GET /metrics": lambda _: (200, text.encode())}
+
+
+def seeded(routes, request, *, wanted=None):
+    """Records, settings, and the requests in the order of their seeds, then prompts."""
+    asked = []
+    with serving(openai(asked=asked) | routes) as (url, _):
+        client = EndpointClient(with_seeds(endpoint(url), wanted=wanted))
+        loaded = client.load("anywhere")
+        records = client.generate(request)
+    sent = sorted((body.get("seed"), body["n"], body["prompt"]) for body in asked)
+    return records, loaded.settings["seeds"], sent
+
+
+def test_a_server_shown_not_to_run_on_a_cpu_gets_a_seed_with_every_request():
+    request = GenerateRequest([[1, 2], [4, 5, 6]], replace(SAMPLING, seed=100), n=2, numbers=[0, 7])
+    records, how, sent = seeded(metrics(), request)
+    assert how == "sent"
+    assert sent == [(100, 2, [1, 2]), (114, 2, [4, 5, 6])]
+    assert [(r.prompt, r.sample) for r in records] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    unseeded = GenerateRequest([[1, 2]], replace(SAMPLING, seed=None))
+    assert seeded(metrics(), unseeded)[2] == [(None, 1, [1, 2])]
+
+
+@pytest.mark.parametrize(
+    "routes",
+    [
+        metrics(block="128"),
+        metrics(given="True"),
+        metrics(given=None),
+        metrics(block="None"),
+        {"GET /metrics": lambda _: (200, b"")},
+        {"GET /metrics": lambda _: (403, {})},
+        {},
+    ],
+)
+def test_a_server_that_may_run_on_a_cpu_gets_none(routes):
+    request = GenerateRequest([[1, 2]], SAMPLING)
+    assert seeded(routes, request)[1:] == ("not sent", [(None, 1, [1, 2])])
+
+
+def test_seeds_that_the_user_asks_for_come_one_completion_at_a_time():
+    request = GenerateRequest([[1, 2], [4, 5, 6]], SAMPLING, n=2)
+    records, how, sent = seeded(metrics(block="128"), request, wanted=True)
+    assert how == "one at a time"
+    assert sent == [(1, 1, [1, 2]), (2, 1, [1, 2]), (3, 1, [4, 5, 6]), (4, 1, [4, 5, 6])]
+    assert [(r.prompt, r.sample) for r in records] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert seeded(metrics(), request, wanted=True)[1] == "sent"
+    unwanted = seeded(metrics(), request, wanted=False)
+    assert unwanted[1:] == ("not sent", [(None, 2, [1, 2]), (None, 2, [4, 5, 6])])
+
+
+def test_seeds_reach_trls_server_where_they_are_asked_for():
+    asked = []
+
+    def generate(body):
+        asked.append(body)
+        return trl()["POST /generate/"](body)
+
+    with serving(trl(generate=generate)) as (url, _):
+        client = EndpointClient(with_seeds(endpoint(url), wanted=True))
+        client.load("anywhere")
+        client.generate(GenerateRequest([[1, 2]], SAMPLING, n=2))
+    assert [(body["n"], body["generation_kwargs"]["seed"]) for body in asked] == [(1, 1), (1, 2)]
+
+
+def test_seeds_are_for_servers():
+    engine = EngineEnvironment("v1", "v1", "0.32.0", "vllm", "cpu", Path(), Path())
+    assert with_seeds(engine, wanted=None) is engine
+    with pytest.raises(UsageError, match="--server-seeds goes with --v1-url"):
+        with_seeds(engine, wanted=False)
 
 
 def test_every_sampling_setting_is_sent_and_no_seed():

@@ -87,6 +87,7 @@ class AuditPlan:
         sync_probe: which weight updates to try in the live engine: "auto", "own", "all" or
             "none".
         sync_way: how the user's code brings in weights, None where that is not known; its invariants gate.
+        server_seeds: whether requests to a server carry seeds; None leaves it to what the server shows.
         trainer_head: precision of the trainer's head, "" where that is not known.
         thresholds: the margins; `levels` the error probabilities of this look.
         extend: whether to look several times, on more prompts each, until decided; no further look begins
@@ -125,6 +126,7 @@ class AuditPlan:
     most_samples: int = 0
     sync_probe: str = "auto"
     sync_way: SyncWay | None = None
+    server_seeds: bool | None = None
     trainer_head: str = ""
     candidate_sampling: SamplingSettings | None = None
     candidate_path: str = "decode"

@@ -24,6 +24,7 @@ from vllm_migrate.audit.result import AuditResult, Cause
 from vllm_migrate.audit.reward_check import with_reward_checked
 from vllm_migrate.audit.sync.head_invariant import apply_head
 from vllm_migrate.audit.sync.invariants import apply_findings, conclude_sync
+from vllm_migrate.engines.endpoint.seeds import with_seeds
 from vllm_migrate.errors import InputError, UsageError, VllmMigrateError
 from vllm_migrate.reward.calling.load import Texts, score
 from vllm_migrate.trace.checkpoint import read_vocabulary
@@ -115,7 +116,7 @@ def _run_in(executor: Executor, plan: AuditPlan, progress: Progress) -> AuditRes
     trace = None if plan.reference is None else read_trace(plan.reference)
     emulated = plan.v0 == EMULATED
     v0 = None if trace is not None or emulated else executor.require(plan.v0)
-    v1 = executor.require(plan.v1)
+    v1 = with_seeds(executor.require(plan.v1), wanted=plan.server_seeds)
     if v0 is not None and v0.generation != "v0":
         raise UsageError(f"--v0 {plan.v0} has vLLM {v0.version}, a V1 engine; the reference must be V0")
     if v1.generation != "v1":

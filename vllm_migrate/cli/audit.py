@@ -40,6 +40,7 @@ def audit(
     v0_python: audit_options.V0Python = None,
     v1_python: audit_options.V1Python = None,
     v1_url: audit_options.V1Url = None,
+    server_seeds: audit_options.ServerSeeds = None,
     v0_args: audit_options.V0Arguments = None,
     v1_args: audit_options.V1Arguments = None,
     gpu_memory_utilization: audit_options.GpuMemoryUtilization = None,
@@ -161,6 +162,7 @@ def audit(
             raise UsageError("--check-reward needs --reward file.py:function")
         plan = replace(
             plan,
+            server_seeds=server_seeds,
             sync_probe=sync_probe.value,
             sync_way=None if way is None else parse_way(way),
             trainer_head="" if trainer_head is None else trainer_head.value,

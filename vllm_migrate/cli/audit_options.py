@@ -85,6 +85,14 @@ V1Url = Annotated[
         rich_help_panel=_ENGINES,
     ),
 ]
+ServerSeeds = Annotated[
+    bool | None,
+    typer.Option(
+        "--server-seeds/--no-server-seeds",
+        help="Seed requests to a server. Default: where it is shown not to run on a CPU.",
+        rich_help_panel=_ENGINES,
+    ),
+]
 V0Arguments = Annotated[
     list[str] | None,
     typer.Option(help="LLM arguments of the reference: JSON object or key=value.", rich_help_panel=_ENGINES),

@@ -68,11 +68,15 @@ class ServedApi(ABC):
     def complete(
         self, prompt: list[int], sampling: SamplingSettings, count: int, *, seconds: float
     ) -> list[RolloutRecord]:
-        """Completions of one prompt, unseeded; each says which `sample` it is, `prompt` is left at 0.
+        """Completions of one prompt; each says which `sample` it is, `prompt` is left at 0.
 
-        A seed would make a run repeatable, but vLLM's CPU engine dies of one whose prompt is prefilled in
-        pieces, and a server that others use is not to be brought down.
+        Where the settings hold a seed, sample number i is drawn with seed + i: vLLM itself counts on for the
+        further completions of a request.
         """
+
+    def on_gpu(self) -> bool:
+        """Whether the server is shown not to run on a CPU; false where it does not tell."""
+        return False
 
     def score(self, prompt: list[int], completion: list[int], *, seconds: float) -> list[float]:
         """Logprobs of a completion's tokens by one prefill; vLLM V1 gives raw ones, whatever its mode."""

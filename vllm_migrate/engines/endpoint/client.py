@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.engines.calls import EngineCalls
 from vllm_migrate.engines.endpoint.api import FORCED
 from vllm_migrate.engines.endpoint.find import api_at
+from vllm_migrate.engines.endpoint.seeds import CAREFUL, SENT, UNSENT, WANTED, how_to_seed
 from vllm_migrate.errors import EngineDiedError, UsageError
 from vllm_migrate.workers import protocol as wire
 
@@ -40,6 +42,7 @@ class EndpointClient(EngineCalls):
         self.name = name or engine.name
         self._progress = progress
         self._api: ServedApi = api_at(engine)
+        self._seeds = UNSENT
         self._number = 0
         self._asked: dict[int, tuple[str, dict[str, Any]]] = {}
 
@@ -82,7 +85,13 @@ class EndpointClient(EngineCalls):
             raise UsageError(f"{self.name}: engine arguments can't reach a server that runs already")
         started = time.perf_counter()
         served = self._api.served()
-        settings = {"endpoint": self._api.server.url, "device": RUNNER, **served.settings}
+        self._seeds = how_to_seed(self.engine.details.get(WANTED, ""), on_gpu=self._api.on_gpu())
+        settings = {
+            "endpoint": self._api.server.url,
+            "device": RUNNER,
+            "seeds": self._seeds,
+            **served.settings,
+        }
         if served.model:
             settings["served_model"] = served.model
         seconds = round(time.perf_counter() - started, 3)
@@ -91,14 +100,30 @@ class EndpointClient(EngineCalls):
     def _generate(self, args: dict[str, Any], seconds: float) -> dict[str, Any]:
         request = wire.GenerateRequest(**{**args, "sampling": wire.SamplingSettings(**args["sampling"])})
 
-        def one(prompt: int) -> list[dict[str, Any]]:
+        numbers = range(len(request.prompts)) if request.numbers is None else request.numbers
+        first = None if self._seeds == UNSENT else request.sampling.seed
+
+        def ask(prompt: int, sample: int, count: int) -> list[dict[str, Any]]:
+            seed = None if first is None else first + numbers[prompt] * request.n + sample
             records = self._api.complete(
-                request.prompts[prompt], request.sampling, request.n, seconds=until - time.monotonic()
+                request.prompts[prompt],
+                replace(request.sampling, seed=seed),
+                count,
+                seconds=until - time.monotonic(),
             )
-            return [{**wire.to_wire(record), "prompt": prompt} for record in records]
+            return [
+                {**wire.to_wire(record), "prompt": prompt, "sample": sample + record.sample}
+                for record in records
+            ]
+
+        def one(prompt: int) -> list[dict[str, Any]]:
+            if first is None or self._seeds == SENT:
+                return ask(prompt, 0, request.n)
+            return [record for sample in range(request.n) for record in ask(prompt, sample, 1)]
 
         until = time.monotonic() + seconds
-        found = self._each(wire.GENERATE, one, range(len(request.prompts)))
+        at_once = 1 if first is not None and self._seeds == CAREFUL else self._api.at_once
+        found = self._each(wire.GENERATE, one, range(len(request.prompts)), at_once)
         return {"rollouts": [record for prompt in found for record in prompt]}
 
     def _score(self, args: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -108,16 +133,17 @@ class EndpointClient(EngineCalls):
             return wire.to_wire(wire.ReplayRecord(logprobs, [], list(completion)))
 
         until = time.monotonic() + seconds
-        return {"replays": self._each(wire.REPLAY, one, range(len(args["prompts"])))}
+        jobs = range(len(args["prompts"]))
+        return {"replays": self._each(wire.REPLAY, one, jobs, self._api.at_once)}
 
-    def _each(self, operation: str, do: Callable[[int], Any], jobs: Sequence[int]) -> list[Any]:
-        """Every job's result in the order of the jobs, as many at once as the server is asked.
+    def _each(self, operation: str, do: Callable[[int], Any], jobs: Sequence[int], at_once: int) -> list[Any]:
+        """Every job's result in the order of the jobs, so many at once.
 
         Raises:
             EngineError: the first that failed; the others are broken off.
         """
         found: dict[int, Any] = {}
-        with ThreadPoolExecutor(max_workers=self._api.at_once) as pool:
+        with ThreadPoolExecutor(max_workers=at_once) as pool:
             futures = {pool.submit(do, job): job for job in jobs}
             try:
                 for future in as_completed(futures):

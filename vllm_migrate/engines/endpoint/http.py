@@ -7,10 +7,13 @@ import json
 import os
 import threading
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from vllm_migrate.errors import EngineDiedError, EngineError, EngineStartError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 API_KEY = "VLLM_MIGRATE_API_KEY"
 """Environment variable with the key of a server that asks for one."""
@@ -56,6 +59,15 @@ class Server:
         """
         return self._ask("GET", path, None, seconds)
 
+    def text(self, path: str, *, seconds: float) -> str:
+        """What a GET brings, as text; "" where its status is not 200.
+
+        Raises:
+            EngineError: there is no answer, or access is refused.
+        """
+        status, body = self._ask("GET", path, None, seconds, read=_text)
+        return str(body) if status == OK else ""
+
     def post(self, path: str, body: dict[str, Any], *, seconds: float) -> Any:
         """JSON document that a POST brings.
 
@@ -79,7 +91,14 @@ class Server:
             with suppress(OSError, AttributeError):
                 connection.sock.shutdown(2)
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None, seconds: float) -> tuple[int, Any]:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None,
+        seconds: float,
+        read: Callable[[bytes], Any] | None = None,
+    ) -> tuple[int, Any]:
         if seconds <= 0:  # a socket takes no such limit
             raise EngineDiedError(f"no time was left to ask {self.url}{path}")
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
@@ -105,7 +124,7 @@ class Server:
         try:
             connection.request(method, self._path + path, data, headers)
             response = connection.getresponse()
-            status, document = response.status, _document(response.read())
+            status, document = response.status, (read or _document)(response.read())
         except TimeoutError:
             raise EngineDiedError(f"{self.url}{path} gave no answer in {seconds:.0f} seconds") from None
         except (OSError, http.client.HTTPException) as error:
@@ -121,6 +140,10 @@ class Server:
         with self._lock:
             self._open.discard(connection)
         connection.close()
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8", "replace")
 
 
 def _document(body: bytes) -> Any:

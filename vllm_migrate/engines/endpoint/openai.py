@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.engines.endpoint.api import QUICK_SECONDS, Served, ServedApi, checked, finite_or_not
 from vllm_migrate.engines.endpoint.http import OK
+from vllm_migrate.engines.endpoint.seeds import shown_on_gpu
 from vllm_migrate.errors import EngineError, UsageError
 from vllm_migrate.workers.protocol import RolloutRecord
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from vllm_migrate.workers.protocol import SamplingSettings
 
 MODELS = "/v1/models"
+METRICS = "/metrics"
 _COMPLETIONS = "/v1/completions"
 _ID = "token_id:"
 _TEMPLATE_OWN = ("tools", "documents", "chat_template", "add_generation_prompt", "continue_final_message")
@@ -69,6 +71,13 @@ class OpenAiApi(ServedApi):
         settings = {"max_model_len": models[self._model].get("max_model_len")}
         return Served("OpenAI-compatible server", self._model, str(known or ""), settings)
 
+    def on_gpu(self) -> bool:
+        """By its metrics, where it shows them."""
+        try:
+            return shown_on_gpu(self.server.text(METRICS, seconds=QUICK_SECONDS))
+        except EngineError:  # they may be kept from others
+            return False
+
     def complete(
         self, prompt: list[int], sampling: SamplingSettings, count: int, *, seconds: float
     ) -> list[RolloutRecord]:
@@ -81,6 +90,8 @@ class OpenAiApi(ServedApi):
             "logprobs": 0,
             "stop_token_ids": sampling.stop_token_ids,
         }
+        if sampling.seed is not None:
+            body["seed"] = sampling.seed
         choices = self._choices(body, count, seconds)
         return [self._record(prompt, sample, choice) for sample, choice in enumerate(choices)]
 

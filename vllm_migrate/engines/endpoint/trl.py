@@ -82,7 +82,10 @@ class TrlApi(ServedApi):
             "min_p": sampling.min_p,
             "max_tokens": sampling.max_tokens,
             "logprobs": 0,
-            "generation_kwargs": {"stop_token_ids": sampling.stop_token_ids},
+            "generation_kwargs": {
+                "stop_token_ids": sampling.stop_token_ids,
+                **({} if sampling.seed is None else {"seed": sampling.seed}),
+            },
         }
         answer = self.server.post(_GENERATE, body, seconds=seconds)
         if not isinstance(answer, dict):
