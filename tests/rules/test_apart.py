@@ -173,3 +173,24 @@ def test_a_wrapper_that_only_evaluation_makes_is_apart(tmp_path: Path) -> None:
     assert not list(by_code("VM703").find(facts, project(tmp_path, "eval/run.py", use)))
     assert list(by_code("VM703").find(facts, project(tmp_path, "run.py", use)))
     assert list(by_code("VM703").find(facts, project(tmp_path, "other.py", "pass\n")))
+
+
+HANDED = (
+    "from vllm import LLM\n\n\ndef draw(model, prompts):\n    return model.{method}(prompts)\n\n\n"
+    "def main(prompts):\n    llm = LLM('m', seed=1)\n    return draw({given}, prompts)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "said"),
+    [
+        ("generate", "llm", False),
+        ("generate", "model=llm", False),
+        ("collective_rpc", "llm", True),
+        ("generate", "*llm", True),
+    ],
+)
+def test_an_engine_that_is_handed_to_a_function_beside_it(method: str, given: str, said: bool) -> None:
+    given = f"{given}, prompts=prompts" if "=" in given else given
+    text = HANDED.format(method=method, given=given).replace("prompts=prompts, prompts", "prompts=prompts")
+    assert bool(find(by_code("VM702"), text, use=RL)) is said

@@ -151,7 +151,9 @@ def _followed(
         call = next(module.around(above), None)
         if isinstance(call, ast.Call) and above.arg == "engine_args" and _is_builder(call.func):
             return _followed(call, module, attributes, depth + 1)
-        return [], True
+        return _all(_of_parameter(call, above, module), module, attributes, depth + 1)
+    if isinstance(above, ast.Call) and node in above.args:
+        return _all(_of_parameter(above, node, module), module, attributes, depth + 1)
     target: ast.expr | None = None
     if isinstance(above, ast.Assign) and len(above.targets) == 1:
         target = above.targets[0]
@@ -204,6 +206,34 @@ def _of_name(target: ast.Name, module: Module) -> Iterator[ast.expr] | None:
         and node.id == target.id
         and isinstance(node.ctx, ast.Load)
         and not any((test, not holds) in when for test, holds in _conditions(node, module))
+    )
+
+
+def _of_parameter(
+    call: ast.AST | None, given: ast.expr | ast.keyword, module: Module
+) -> Iterator[ast.expr] | None:
+    """Where a function of the same module reads what a call gives it; None for any other call."""
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+        return None
+    name = call.func.id
+    found = [one for one in module.tree.body if getattr(one, "name", "") == name]
+    if len(found) != 1 or not isinstance(found[0], (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return None
+    function = found[0]
+    if isinstance(given, ast.keyword):
+        taken = given.arg
+    else:
+        places = [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
+        at = call.args.index(given)
+        starred = any(isinstance(one, ast.Starred) for one in call.args[:at])
+        taken = places[at] if at < len(places) and not starred else None
+    every = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+    if function.decorator_list or taken not in {one.arg for one in every}:
+        return None
+    return (
+        node
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and node.id == taken and isinstance(node.ctx, ast.Load)
     )
 
 
