@@ -77,7 +77,10 @@ def said(report: dict[str, Any]) -> dict[str, Any]:
         "broken": [entry["name"] for entry in report["invariants"] if entry["holds"] is False],
         "reward_check": None
         if check is None
-        else {key: check[key] for key in ("verdict", "reason", "cause") if key in check},
+        else {
+            "verdict": check["verdict"],
+            "failed": [one["probe"] for one in check["checks"] if one["outcome"] == "fail"],
+        },
         "advice": [entry["title"] for entry in report["advice"]],
         "seconds": report["timing"]["total"],
     }

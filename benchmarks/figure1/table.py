@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 README = Path(__file__).resolve().parent / "README.md"
 BEGIN, END = "<!-- table: written by table.py -->", "<!-- end of table -->"
 UNITS = {"clip_rate": "clip rate", "kl_new_old": "KL", "entropy": "entropy", "reward": "reward"}
-PREDICTORS = {"k2": "k2 against V0", "clip_rate": "zero-update clip rate", "verdict": "verdict"}
+PREDICTORS = {
+    "k2": "k2 against V0",
+    "clip_rate": "zero-update clip rate",
+    "verdict": "verdict, the reward check's included",
+}
 HARMS = {
     "whole reward": "loss of reward, mean of all steps",
     "final reward": "loss of reward, last five steps",
@@ -55,10 +59,8 @@ def _before(audit: dict[str, Any] | None) -> list[str]:
     if audit is None:
         return ["the reference", "", "", "", ""]
     against = audit["against_reference"]
-    check = audit["reward_check"] or {}
-    told = check.get("verdict") or "-"
-    if check.get("verdict") == "FAIL":
-        told += f": {check.get('reason') or check.get('cause') or ''}"
+    check = audit["reward_check"]
+    told = "-" if check is None else ": ".join([check["verdict"], *check["failed"]])
     return [
         audit["verdict"] or "none",
         audit["cause"],
@@ -107,7 +109,7 @@ def correlations(objective: str) -> list[tuple[str, str, int, tuple[float, float
     predicted = {
         "k2": [audits[f"{name}-{objective}"]["against_reference"]["k2"][0] for name in names],
         "clip_rate": [audits[f"{name}-{objective}"]["against_reference"]["clip_rate"][0] for name in names],
-        "verdict": [float(VERDICTS.index(audits[f"{name}-{objective}"]["verdict"])) for name in names],
+        "verdict": [float(VERDICTS.index(worst(audits[f"{name}-{objective}"]))) for name in names],
     }
     harms = {key: [harm(kept[name, objective], reference, key) for name in names] for key in HARMS}
     return [
@@ -115,6 +117,13 @@ def correlations(objective: str) -> list[tuple[str, str, int, tuple[float, float
         for one in PREDICTORS
         for other in HARMS
     ]
+
+
+def worst(audit: dict[str, Any]) -> str:
+    """The graver of the audit's verdict and its reward check's."""
+    check = audit["reward_check"]
+    verdicts = [audit["verdict"], "PASS" if check is None else check["verdict"]]
+    return max(verdicts, key=VERDICTS.index)
 
 
 def harm(curves: Curves, reference: Curves, kind: str) -> list[float]:
