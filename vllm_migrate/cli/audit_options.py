@@ -240,7 +240,7 @@ TrainerHead = Annotated[
 SyncProbe = Annotated[
     SyncProbing,
     typer.Option(
-        help="Weight updates to try in the live engine: the usual ones, your own, all, or none.",
+        help="Weight updates to try: the usual ones, your own, all (behind AsyncLLM, too), or none.",
         rich_help_panel=_SYNC,
     ),
 ]
