@@ -124,7 +124,7 @@ def _of_tokens(s: dict[str, float], clip: ClipRange) -> dict[str, float | None]:
         "clip_rate": s[f"{d}_clipped"] / clippable,
         "total_k2": total,
         "total_k3": (s[f"{d}_growth"] - s[d]) / n,
-        "cross_k2": total - policy_kl - mismatch,
+        "cross_k2": s.get("pq", 0.0) / n,
         "mismatch_k1": -s["q"] / n,
         "mismatch_k2": mismatch,
         "mismatch_k3": (s["q_growth"] - s["q"]) / n,

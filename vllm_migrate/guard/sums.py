@@ -76,8 +76,8 @@ def _of_logprobs(ops: Arrays, batch: Batch, clip: ClipRange) -> dict[str, Array]
     sums["logprob_above_zero"] = ops.total(trainer > rounding)
     if batch.reference is not None:
         sums["base"] = sums["trainer"] - ops.total(xp.where(valid, batch.reference, nothing))
-    if batch.previous is not None:
-        moved = trainer - previous
+    moved = None if batch.previous is None else trainer - previous
+    if moved is not None:
         sums["p"], sums["pp"] = ops.total(moved), ops.dot(moved, moved)
         sums |= _clipped(ops, "p", moved, by_row, clip)
     if rollout is None:
@@ -87,8 +87,10 @@ def _of_logprobs(ops: Arrays, batch: Batch, clip: ClipRange) -> dict[str, Array]
     missing = (rollout_rows == 0) & (trainer_rows < _UNSURE) & (by_row > 0)
     sums["rollout_missing"] = ops.total(missing)
     sums["rollout_above_zero"] = ops.total(rollout > rounding)
-    sums |= _of_ratio(ops, "q", previous - rollout, valid, by_row, clip=clip)
-    if batch.previous is not None:
+    mismatch = previous - rollout
+    sums |= _of_ratio(ops, "q", mismatch, valid, by_row, clip=clip)
+    if moved is not None:
+        sums["pq"] = ops.dot(moved, mismatch)
         sums |= _of_ratio(ops, "d", trainer - rollout, valid, by_row, clip=clip)
     return sums
 
