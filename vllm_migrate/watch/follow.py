@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from vllm_migrate.watch.result import WatchReport
     from vllm_migrate.watch.run import Run
 
-_GROWTH = 1.25
+GROWTH = 1.25
+"""By how much the candidate has to have grown until it is judged again."""
+
+
+def share_of_look(look: int, *, last: bool = False) -> float:
+    """Share of the level for a look, counted from 1; the last look has what all before it left."""
+    return 1 / look if last else 1 / (look * (look + 1))
 
 
 @dataclass
@@ -98,9 +104,9 @@ class Watch:
                 if all(run.finished for run in candidates):
                     return self._last(references, candidates)
                 points = _points(candidates)
-                if points >= max(1.0, _GROWTH * self._judged_at):
+                if points >= max(1.0, GROWTH * self._judged_at):
                     self._judged_at = points
-                    report = self._compare(references, candidates, 1 / ((self._look + 1) * (self._look + 2)))
+                    report = self._compare(references, candidates, share_of_look(self._look + 1))
                     if report.verdict is not None or report.reason == "step-units":
                         self._look += 1
                         told(report)
@@ -112,7 +118,7 @@ class Watch:
             return self._last(references, candidates)
 
     def _last(self, references: list[Run], candidates: list[Run]) -> WatchReport:
-        return self._compare(references, candidates, 1 / (self._look + 1))
+        return self._compare(references, candidates, share_of_look(self._look + 1, last=True))
 
     def _compare(self, references: list[Run], candidates: list[Run], share: float) -> WatchReport:
         report = compare(references, candidates, self.settings, look=self._look + 1, share=share)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.watch.noise import Layout, contrast, nulls, standardise
+from vllm_migrate.watch.noise import Layout, contrast, nulls, plausible, standardise
 from vllm_migrate.watch.scan import windows
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_PLAUSIBLE = 3.3
-"""Mahalanobis distance up to which a noise model is not ruled out; calibrated by
-benchmarks/watch_calibration.py."""
 _TAIL = 0.05
 _MOST_LABELS = 2000
 _SEED = 20260506
@@ -112,12 +109,10 @@ def simulated(runs: Floats, layout: Layout) -> Judged:
     difference, residuals = contrast(runs, layout)
     made = standardise(difference, residuals, layout)
     grid, allowed = windows(layout.steps), nulls(layout)
-    distances = [null.distance(made.features) for null in allowed]
-    nearest = min(distances)
-    kept = [n for n, away in zip(allowed, distances, strict=True) if away <= max(_PLAUSIBLE, nearest)]
-    judged = [(_p(null.statistics, float(grid.statistic(made.z, null.deviations))), null) for null in kept]
+    kept, likeliest = plausible(allowed, made.features, layout)
+    largest = grid.largest(made.z)
+    judged = [(_p(null.statistics, float(grid.statistic(largest, null.deviations))), null) for null in kept]
     p, worst = max(judged, key=lambda pair: pair[0])
-    likeliest = allowed[distances.index(nearest)]
     each = zip(grid.sums(made.z), worst.deviations, grid.penalties(), strict=True)
     looked = [np.abs(sums) / deviation - penalty for sums, deviation, penalty in each]
     widen = math.sqrt(1 / layout.references + 1 / layout.candidates)
@@ -159,7 +154,7 @@ def relabelled(metrics: Sequence[Floats], layout: Layout) -> list[Judged]:
         standard = standardise(difference, residuals, own)
         p = float((largest >= statistics[0] - 1e-9).mean())
         widen = math.sqrt(1 / layout.references + 1 / layout.candidates)
-        near = min(nulls(own), key=lambda null: null.distance(standard.features))
+        _, near = plausible(nulls(own), standard.features, own)
         made.append(
             Judged(
                 p,

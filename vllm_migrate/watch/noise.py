@@ -24,14 +24,21 @@ if TYPE_CHECKING:
 _DRAWS, _FEWEST = 1000, 300
 """Simulated comparisons a model: of a pair, and of as many runs as there may be."""
 _PHIS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
-_WHITE = (0.0, 0.5, 0.8)
+_WHITE = (0.5, 0.8)
+_SEED_PHI, _SEED_WHITE = 0.999, (0.02, 0.1, 0.25)
+"""Seeds that differ from beginning to end: a component that hardly moves within a run."""
 _CORRELATED = 0.2
 """Share of the run within which a slow component under white noise loses its memory: a slower one can't be
 told from a change of level in a single pair of runs."""
 _LEVELS = 2
-_CLIPPED = 3.0
+_CLIPPED = 2.0
 _HIGH = 0.9
 _LEAST_SCALE = 0.2
+_HELD = 0.98
+"""Share of a model's own simulations within its radius."""
+_REACH, _REACH_PAIR = 6.0, 4.0
+"""How far a plausible model's score is above the least, with several runs and for a pair; calibrated by
+benchmarks/watch_calibration.py."""
 _SEED = 20260506
 _ABS_NORMAL = float(np.sqrt(2 / np.pi))
 
@@ -113,7 +120,8 @@ def standardise(difference: Floats, residuals: Floats, layout: Layout) -> Standa
             pair the difference itself.
         layout: of the runs.
     """
-    steps = np.abs(np.diff(residuals, axis=-1)).mean(axis=-2)
+    # Half of it from the difference itself: a candidate may be noisier than the reference.
+    steps = np.abs(np.diff(residuals, axis=-1)).mean(axis=-2) / 2 + np.abs(np.diff(difference, axis=-1)) / 2
     scale = _moving_mean(steps, max(20, layout.steps // 4)) / (2 * _ABS_NORMAL / np.sqrt(2))
     scale = np.concatenate([scale[..., :1], scale], axis=-1)
     scale = np.maximum(scale, _LEAST_SCALE * scale.mean(axis=-1, keepdims=True))
@@ -131,7 +139,8 @@ class Null:
     Attributes:
         deviations: of a window's sum, by window length, in units of the scale.
         statistics: of the simulated runs, ascending.
-        centre, precision: mean and inverse covariance of the simulated features.
+        centre, precision: mean and inverse covariance of the simulated features; `radius` the distance within
+            which nearly all of them lie.
         band: how far the smoothed difference strays at most, in units of the scale, in 95% of the runs.
     """
 
@@ -140,6 +149,7 @@ class Null:
     statistics: Floats
     centre: Floats
     precision: Floats
+    radius: float
     band: float
 
     @property
@@ -152,8 +162,27 @@ class Null:
         away = features - self.centre
         return float(np.sqrt(away @ self.precision @ away))
 
+    def score(self, features: Floats) -> float:
+        """Minus twice the logarithm of the features' likelihood under the model, but for a constant."""
+        return self.distance(features) ** 2 - float(np.linalg.slogdet(self.precision)[1])
 
-@lru_cache(maxsize=8)
+
+def plausible(allowed: tuple[Null, ...], features: Floats, layout: Layout) -> tuple[list[Null], Null]:
+    """The models that the noise does not rule out, and the likeliest.
+
+    Those whose likelihood is not much below the largest. Noise that is like none of them may be any, which
+    leaves the judgement to the one that speaks most for no departure.
+    """
+    scores = [null.score(features) for null in allowed]
+    least = min(scores)
+    likeliest = allowed[scores.index(least)]
+    if all(null.distance(features) > null.radius for null in allowed):
+        return list(allowed), likeliest
+    reach = _REACH_PAIR if layout.single else _REACH
+    return [null for null, score in zip(allowed, scores, strict=True) if score <= least + reach], likeliest
+
+
+@lru_cache(maxsize=64)
 def nulls(layout: Layout) -> tuple[Null, ...]:
     """Every model that is allowed for, simulated for this layout. The same layout always gives the same."""
     found = []
@@ -163,10 +192,12 @@ def nulls(layout: Layout) -> tuple[Null, ...]:
         made = standardise(difference, residuals, layout)
         grid = windows(layout.steps)
         deviations = model.sum_deviations(grid.lengths) * _unit(model)
-        statistics = np.sort(grid.statistic(made.z, deviations))
+        statistics = np.sort(grid.statistic(grid.largest(made.z), deviations))
         centre = made.features.mean(axis=0)
         covariance = np.atleast_2d(np.cov(made.features, rowvar=False)) + 1e-9 * np.eye(centre.size)
         precision: Floats = np.linalg.inv(covariance).astype(np.float64)
+        away = made.features - centre
+        distances = np.sqrt(np.einsum("bi,ij,bj->b", away, precision, away))
         smooth = np.abs(smoothed(difference / made.scale)).max(axis=-1)
         found.append(
             Null(
@@ -175,6 +206,7 @@ def nulls(layout: Layout) -> tuple[Null, ...]:
                 statistics,
                 centre,
                 precision,
+                float(np.quantile(distances, _HELD)),
                 float(np.quantile(smooth, 0.95)),
             )
         )
@@ -212,12 +244,13 @@ def smoothing(steps: int) -> int:
 
 
 def _models(layout: Layout) -> list[NoiseModel]:
+    """A pair can't tell slow noise under white noise from a departure; several runs of a side can."""
     made = [NoiseModel(phi, 0.0) for phi in _PHIS]
-    for phi in _PHIS[1:]:
-        slow = 1 / (1 - phi) > _CORRELATED * layout.steps
-        if not slow or not layout.single:
-            made += [NoiseModel(phi, white) for white in _WHITE[1:]]
-    return made
+    if layout.single:
+        quick = [phi for phi in _PHIS[1:] if 1 / (1 - phi) <= _CORRELATED * layout.steps]
+        return made + [NoiseModel(phi, white) for phi in quick for white in _WHITE]
+    made += [NoiseModel(phi, white) for phi in _PHIS[1:] for white in _WHITE]
+    return made + [NoiseModel(_SEED_PHI, white) for white in (*_SEED_WHITE, *_WHITE)]
 
 
 def _unit(model: NoiseModel) -> float:
@@ -246,7 +279,7 @@ def _draw(model: NoiseModel, layout: Layout) -> Floats:
 
 
 def _clipped(values: Floats) -> Floats:
-    """Single spikes cut off at three times the 90% quantile of what is usual."""
+    """Single spikes cut off at twice the 90% quantile of what is usual."""
     usual = np.quantile(np.abs(values), _HIGH, axis=-1, keepdims=True)
     bound = np.where(usual > 0, _CLIPPED * usual, np.inf)
     clipped: Floats = np.clip(values, -bound, bound)

@@ -115,7 +115,7 @@ class Collector:
             more = ", ..." if len(self.resumed) > 5 else ""  # noqa: PLR2004 - as many as are listed
             made.append(f"resumed at step {listed}{more}: what had been logged from there on was dropped")
         if self.twice:
-            made.append(f"{self.twice:,} values stand twice for one step: the last one counts")
+            made.append(f"values that stand twice for one step: {self.twice:,}, of which the last ones count")
         return made
 
     @staticmethod

@@ -39,10 +39,14 @@ class Windows:
         made: Floats = np.sqrt(2 * np.log(np.e * self.steps / self.lengths))
         return made
 
-    def statistic(self, z: Floats, deviations: Floats) -> Floats:
-        """The largest window sum over its standard deviation, less the penalty; shape (...)."""
-        each = zip(self.sums(z), deviations, self.penalties(), strict=True)
-        made: Floats = np.max([np.abs(s).max(axis=-1) / d - p for s, d, p in each], axis=0)
+    def largest(self, z: Floats) -> Floats:
+        """The largest window sum of each length, whatever its sign; shape (..., lengths)."""
+        made: Floats = np.stack([np.abs(sums).max(axis=-1) for sums in self.sums(z)], axis=-1)
+        return made
+
+    def statistic(self, largest: Floats, deviations: Floats) -> Floats:
+        """The largest sum over its standard deviation, less the penalty; shape (...)."""
+        made: Floats = (largest / deviations - self.penalties()).max(axis=-1)
         return made
 
 
