@@ -122,11 +122,20 @@ class GoneName(Rule):
         )
 
 
+_UNREAD = "nothing reads it"
+
+
 def _of_variable(qualified: str, context: Context) -> str:
     """What is known of the environment variable behind a name of `vllm.envs`."""
     module, _, name = qualified.rpartition(".")
     known = context.facts.on_target(Subject.VARIABLE, name, context.target) if module == "vllm.envs" else None
-    return f"{known[0].because}: do without it" if known is not None else ""
+    if known is None:
+        return ""
+    if known[0].because == _UNREAD:
+        return (
+            f"{_UNREAD} in the target: write a value of your own out where this code needs one, or do without"
+        )
+    return f"{known[0].because}: do without it"
 
 
 def _is_ours(module: str) -> bool:
