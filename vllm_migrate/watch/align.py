@@ -83,6 +83,8 @@ def unit_mismatch(references: Sequence[Series], candidates: Sequence[Series]) ->
 
     None where they seem to count the same: where about as many points span about as many steps.
     """
+    if any(len(one.steps) == 0 for one in (*references, *candidates)):
+        return None
     spans = [
         (
             float(np.median([one.steps[-1] for one in side])),

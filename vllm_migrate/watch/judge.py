@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vllm_migrate.statistics.distributions import beta_cdf
 from vllm_migrate.watch.noise import Layout, contrast, nulls, plausible, standardise
 from vllm_migrate.watch.scan import windows
 
@@ -109,12 +110,14 @@ def simulated(runs: Floats, layout: Layout) -> Judged:
     difference, residuals = contrast(runs, layout)
     made = standardise(difference, residuals, layout)
     grid, allowed = windows(layout.steps), nulls(layout)
-    kept, likeliest = plausible(allowed, made.features, layout)
+    kept, likeliest = plausible(allowed, made.features)
     largest = grid.largest(made.z)
     judged = [(_p(null.statistics, float(grid.statistic(largest, null.deviations))), null) for null in kept]
     p, worst = max(judged, key=lambda pair: pair[0])
     each = zip(grid.sums(made.z), worst.deviations, grid.penalties(), strict=True)
     looked = [np.abs(sums) / deviation - penalty for sums, deviation, penalty in each]
+    if not layout.single:
+        p = max(p, _between_seeds(runs, layout, looked))
     widen = math.sqrt(1 / layout.references + 1 / layout.candidates)
     scale = made.scale * widen
     return Judged(
@@ -129,6 +132,23 @@ def simulated(runs: Floats, layout: Layout) -> Judged:
         band=likeliest.band,
         long_run=worst.long_run,
     )
+
+
+def _between_seeds(runs: Floats, layout: Layout, looked: list[Floats]) -> float:
+    """Two-sided p of Student's t in the window that stands out most, against the seeds of a side.
+
+    Noise models have runs forget; seeds that differ from beginning to end do not. So a departure also has to be
+    more than the runs of a side are apart in that window.
+    """
+    place = max(range(len(looked)), key=lambda n: float(looked[n].max()))
+    start = int(np.argmax(looked[place]))
+    means = runs[:, start : start + int(windows(layout.steps).lengths[place])].mean(axis=1)
+    sides = means[: layout.references], means[layout.references :]
+    degrees = layout.references + layout.candidates - 2
+    within = sum(float(np.square(side - side.mean()).sum()) for side in sides) / degrees
+    error = within * (1 / layout.references + 1 / layout.candidates)
+    t_squared = float(sides[1].mean() - sides[0].mean()) ** 2 / max(error, 1e-300)
+    return beta_cdf(degrees / (degrees + t_squared), degrees / 2, 0.5)
 
 
 def labels(layout: Layout) -> int:
@@ -154,7 +174,7 @@ def relabelled(metrics: Sequence[Floats], layout: Layout) -> list[Judged]:
         standard = standardise(difference, residuals, own)
         p = float((largest >= statistics[0] - 1e-9).mean())
         widen = math.sqrt(1 / layout.references + 1 / layout.candidates)
-        _, near = plausible(nulls(own), standard.features, own)
+        _, near = plausible(nulls(own), standard.features)
         made.append(
             Judged(
                 p,

@@ -36,9 +36,8 @@ _HIGH = 0.9
 _LEAST_SCALE = 0.2
 _HELD = 0.98
 """Share of a model's own simulations within its radius."""
-_REACH, _REACH_PAIR = 6.0, 4.0
-"""How far a plausible model's score is above the least, with several runs and for a pair; calibrated by
-benchmarks/watch_calibration.py."""
+_REACH = 6.0
+"""How far a plausible model's score is above the least; calibrated by benchmarks/watch_calibration.py."""
 _SEED = 20260506
 _ABS_NORMAL = float(np.sqrt(2 / np.pi))
 
@@ -167,7 +166,7 @@ class Null:
         return self.distance(features) ** 2 - float(np.linalg.slogdet(self.precision)[1])
 
 
-def plausible(allowed: tuple[Null, ...], features: Floats, layout: Layout) -> tuple[list[Null], Null]:
+def plausible(allowed: tuple[Null, ...], features: Floats) -> tuple[list[Null], Null]:
     """The models that the noise does not rule out, and the likeliest.
 
     Those whose likelihood is not much below the largest. Noise that is like none of them may be any, which
@@ -178,8 +177,7 @@ def plausible(allowed: tuple[Null, ...], features: Floats, layout: Layout) -> tu
     likeliest = allowed[scores.index(least)]
     if all(null.distance(features) > null.radius for null in allowed):
         return list(allowed), likeliest
-    reach = _REACH_PAIR if layout.single else _REACH
-    return [null for null, score in zip(allowed, scores, strict=True) if score <= least + reach], likeliest
+    return [null for null, score in zip(allowed, scores, strict=True) if score <= least + _REACH], likeliest
 
 
 @lru_cache(maxsize=64)
