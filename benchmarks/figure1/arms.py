@@ -65,7 +65,8 @@ class Arm:
         return self.name not in MAIN
 
 
-MAIN = ("v0", "v1-default", "v1-rewritten")
+REPAIRED = "v1-rewritten"
+MAIN = ("v0", "v1-default", REPAIRED)
 
 
 @functools.cache
@@ -105,7 +106,7 @@ def _keywords(file: Path) -> dict[str, Any]:
 def arms() -> dict[str, Arm]:
     """Every arm by name: the three of the figure, then the faults, each planted in the rewritten one."""
     rewritten = Arm(
-        "v1-rewritten",
+        REPAIRED,
         "V1 as `vllm-migrate rewrite` configures it, cache reset after each sync",
         V1,
         parse_way("reload+reset"),

@@ -1,4 +1,4 @@
-"""What training did, from the committed results: curves, the reference's band, who left it, and ranks."""
+"""What training did, from the committed results: curves, figures with intervals, and ranks."""
 
 from __future__ import annotations
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 FIGURE = ("clip_rate", "kl_new_old", "entropy", "reward")
 LAST = 5
 """Steps at the end whose mean is the final figure."""
-NEIGHBOURS = 2
-"""Steps to either side whose spread is pooled with a step's own: five seeds alone tell little of a spread."""
-LEVEL = 0.05
 RESAMPLES = 2000
 
 
@@ -78,48 +75,6 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
         return values[0], math.nan, math.nan
     half = student_t_quantile(0.975, len(values) - 1) * math.sqrt(variance(values) / len(values))
     return mean(values), mean(values) - half, mean(values) + half
-
-
-def band(reference: Curves, metric: str, seeds: int) -> list[tuple[float, float]]:
-    """By step, where the mean of `seeds` more seeds of the reference would lie.
-
-    Student's interval with the spread of neighbouring steps pooled, at a level that leaves a 5% chance in all
-    for any step of any of the figure's metrics (Bonferroni).
-    """
-    rows = reference.of[metric]
-    steps = len(rows[0])
-    spreads = [variance([row[step] for row in rows]) for step in range(steps)]
-    centre = reference.mean(metric)
-    level = 1 - LEVEL / (2 * steps * len(FIGURE))
-    found = []
-    for step in range(steps):
-        near = spreads[max(0, step - NEIGHBOURS) : step + NEIGHBOURS + 1]
-        width = student_t_quantile(level, len(near) * (len(rows) - 1))
-        half = width * math.sqrt(mean(near) * (1 / len(rows) + 1 / seeds))
-        found.append((centre[step] - half, centre[step] + half))
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """The first step at which an arm's mean lies outside the reference's band, and where."""
-
-    step: int
-    metric: str
-    above: bool
-
-
-def first_exit(arm: Curves, reference: Curves, metrics: Sequence[str] = FIGURE) -> Exit | None:
-    """Over the figure's metrics; of several at one step, the one farthest out in widths of the band."""
-    found: list[tuple[int, float, Exit]] = []
-    for metric in metrics:
-        bounds = band(reference, metric, len(arm.seeds))
-        for step, (value, (low, high)) in enumerate(zip(arm.mean(metric), bounds, strict=True)):
-            if not low <= value <= high:
-                out = max(low - value, value - high) / max(high - low, 1e-12)
-                found.append((step, -out, Exit(step, metric, value > high)))
-                break
-    return min(found, key=lambda entry: entry[:2])[2] if found else None
 
 
 def ranks(values: Sequence[float]) -> list[float]:

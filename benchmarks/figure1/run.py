@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "figure1"
-SEEDS, FAULT_SEEDS = 5, 3
+SEEDS = 5
 DIGITS = 4
 KEPT = (
     "reward",
@@ -55,7 +55,7 @@ def matrix(names: Sequence[str], objectives: Sequence[str]) -> list[list[Run]]:
     """The runs of each arm, in the order of their worth: GRPO first, and of each the figure's three arms."""
     ordered = [*MAIN, *(name for name in arms() if name not in MAIN)]
     return [
-        [Run(name, objective, seed) for seed in range(SEEDS if name in MAIN else FAULT_SEEDS)]
+        [Run(name, objective, seed) for seed in range(SEEDS)]
         for objective in objectives
         for name in ordered
         if name in names

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from arms import OBJECTIVES, V0, arms
-from outcome import Curves, first_exit, interval, load, mean, resampled_spearman
+from arms import OBJECTIVES, REPAIRED, V0, arms
+from outcome import Curves, interval, load, mean, resampled_spearman
 from run import RESULTS
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 README = Path(__file__).resolve().parent / "README.md"
 BEGIN, END = "<!-- table: written by table.py -->", "<!-- end of table -->"
-UNITS = {"clip_rate": "clip rate", "kl_new_old": "KL", "entropy": "entropy", "reward": "reward"}
+TOLD = {"kl_old": "KL", "clip_rate": "clip rate", "entropy": "entropy", "reward": "reward"}
+"""The figure's metrics as `watch` calls them, and as the table does."""
 PREDICTORS = {
     "k2": "k2 against V0",
     "clip_rate": "zero-update clip rate",
@@ -39,25 +40,37 @@ HARMS = {
 }
 VERDICTS = ("PASS", "INCONCLUSIVE", "FAIL")
 FEWEST = 4
+SOLVED = {"zero_variance_groups", "advantage_zero"}
+"""What the guard warns of in every arm once most answers are right: groups that teach nothing more."""
 
 
-def rows(objective: str) -> list[list[str]]:
-    """One line an arm that has been trained."""
-    kept, audits, guard = load(), _read("audits.json"), _read("guard.json")
-    reference = kept.get((V0, objective))
-    found = []
+def rows(objective: str) -> tuple[list[list[str]], list[list[str]]]:
+    """Of each trained arm: what was said before and what became of the reward; who noticed what when."""
+    kept, audits, guard, watched = (load(), *map(_read, ("audits.json", "guard.json", "watch.json")))
+    before, after = [], []
     for name in arms():
         curves = kept.get((name, objective))
-        if curves is None or reference is None:
+        if curves is None:
             continue
-        audit = audits.get(f"{name}-{objective}")
-        found.append([name, *_before(audit), *_during(curves, reference), _guarded(guard, curves)])
-    return found
+        key = f"{name}-{objective}"
+        said = ["the reference", "", "", "", ""] if name == V0 else _before(audits.get(key))
+        before.append([name, *said, *map(_interval, (curves.final("reward"), curves.whole("reward")))])
+        left = [watched.get(f"{key} against {other}") for other in (V0, REPAIRED)]
+        after.append(
+            [
+                name,
+                _left(left[0], TOLD),
+                _left(left[0], ("reward",)),
+                _left(left[1], TOLD),
+                *_guarded(guard, curves),
+            ]
+        )
+    return before, after
 
 
 def _before(audit: dict[str, Any] | None) -> list[str]:
     if audit is None:
-        return ["the reference", "", "", "", ""]
+        return ["not audited", "", "", "", ""]
     against = audit["against_reference"]
     check = audit["reward_check"]
     told = "-" if check is None else ": ".join([check["verdict"], *check["failed"]])
@@ -70,33 +83,50 @@ def _before(audit: dict[str, Any] | None) -> list[str]:
     ]
 
 
-def _during(curves: Curves, reference: Curves) -> list[str]:
-    value, low, high = interval(curves.final("reward"))
-    whole, whole_low, whole_high = interval(curves.whole("reward"))
-    left = None if curves is reference else first_exit(curves, reference)
-    where = "-" if left is None else f"{left.step}, {UNITS[left.metric]} {'above' if left.above else 'below'}"
-    rewards = None if curves is reference else first_exit(curves, reference, ("reward",))
-    return [
-        f"{value:.2f} ({low:.2f} to {high:.2f})",
-        f"{whole:.2f} ({whole_low:.2f} to {whole_high:.2f})",
-        where,
-        "-" if rewards is None else f"{rewards.step}, {'above' if rewards.above else 'below'}",
-    ]
+def _interval(values: Sequence[float]) -> str:
+    value, low, high = interval(values)
+    return f"{value:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _guarded(guard: dict[str, Any], curves: Curves) -> str:
-    """Steps at which runs were stopped, and by which boundary."""
+def _left(watched: dict[str, Any] | None, metrics: Sequence[str]) -> str:
+    """The first of these metrics told to have left a reference for the worse, when, and by how much."""
+    if watched is None:
+        return ""
+    left = watched["left"]
+    met = [name for name in metrics if name in left and left[name]["worse"] is not False]
+    if not met:
+        return "never"
+    name = min(met, key=lambda one: left[one]["seen"])
+    return f"{left[name]['seen']:.0f}: {TOLD[name]} {left[name]['size']:+.2g}"
+
+
+def _guarded(guard: dict[str, Any], curves: Curves) -> tuple[str, str]:
+    """When runs were first warned of anything but groups that teach nothing, when stopped, and by what."""
     mine = [guard.get(f"{curves.arm}-{curves.objective}-{seed}") for seed in curves.seeds]
     known = [one for one in mine if one is not None]
-    stops = [one["stop"] for one in known if one["stop"] is not None]
     if not known:
-        return "not judged"
-    if not stops:
-        return f"none of {len(known)}"
-    boundaries = sorted({one["boundary"] for one in known if one["stop"] is not None})
-    span = f"{min(stops)}" if min(stops) == max(stops) else f"{min(stops)} to {max(stops)}"
-    share = "" if len(stops) == len(known) else f", {len(stops)} of {len(known)} runs"
-    return f"{span} ({', '.join(boundaries)}){share}"
+        return "not judged", "not judged"
+    first = [
+        min(
+            ((step, name) for name, (step, _) in one["crossed"].items() if name not in SOLVED),
+            key=lambda met: met[0],  # of several at one step the first, which is the earliest of its stages
+            default=None,
+        )
+        for one in known
+    ]
+    stopped = [None if one["stop"] is None else (one["stop"], one["boundary"]) for one in known]
+    return _when(first), _when(stopped)
+
+
+def _when(runs: Sequence[tuple[int, str] | None]) -> str:
+    """Steps and boundaries, and in how many runs; "none of 3" where there are none."""
+    met = [one for one in runs if one is not None]
+    if not met:
+        return f"none of {len(runs)}"
+    steps = [step for step, _ in met]
+    span = f"{min(steps)}" if min(steps) == max(steps) else f"{min(steps)} to {max(steps)}"
+    share = "" if len(met) == len(runs) else f", {len(met)} of {len(runs)} runs"
+    return f"{span} ({', '.join(sorted({name for _, name in met}))}){share}"
 
 
 def correlations(objective: str) -> list[tuple[str, str, int, tuple[float, float, float]]]:
@@ -140,7 +170,7 @@ def harm(curves: Curves, reference: Curves, kind: str) -> list[float]:
 
 def markdown() -> str:
     """Everything, as it stands in README.md."""
-    head = (
+    before_head = (
         "arm",
         "audit",
         "cause named first",
@@ -149,18 +179,23 @@ def markdown() -> str:
         "reward check",
         "final reward",
         "mean reward",
-        "left V0's band",
-        "reward left it",
+    )
+    after_head = (
+        "arm",
+        "left V0 for the worse",
+        "its reward did",
+        "left `v1-rewritten` for the worse",
+        "guard warned",
         "guard stopped",
     )
     parts = []
     for objective in OBJECTIVES:
-        found = rows(objective)
-        if not found:
+        before, after = rows(objective)
+        if not before:
             continue
-        parts += [f"### {objective.upper()}", "", _line(head), _line(["---"] * len(head))]
-        parts += [_line(row) for row in found]
-        parts.append("")
+        parts += [f"### {objective.upper()}", ""]
+        for head, found in ((before_head, before), (after_head, after)):
+            parts += [_line(head), _line(["---"] * len(head)), *map(_line, found), ""]
         ranked = correlations(objective)
         if ranked:
             parts += [

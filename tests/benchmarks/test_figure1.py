@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import random
 import subprocess
 import xml.etree.ElementTree as ET
 from dataclasses import asdict, replace
@@ -21,7 +22,17 @@ FIGURE1 = ROOT / "benchmarks" / "figure1"
 @pytest.fixture(scope="module")
 def figure1(imported):
     return imported(
-        "figure1", "arms", "rewards", "train", "run", "outcome", "plot", "table", "audits", "guarded"
+        "figure1",
+        "arms",
+        "rewards",
+        "train",
+        "run",
+        "outcome",
+        "plot",
+        "table",
+        "audits",
+        "guarded",
+        "watched",
     )
 
 
@@ -126,37 +137,67 @@ def cut_off():
 def test_the_figure_comes_before_the_faults_and_grpo_before_gspo(figure1):
     parts = figure1.run.matrix(list(figure1.arms.arms()), figure1.arms.OBJECTIVES)
     assert [part[0].arm for part in parts[:3]] == ["v0", "v1-default", "v1-rewritten"]
-    assert [len(part) for part in parts] == [5, 5, 5, 3, 3, 3, 3, 3] * 2
+    assert [len(part) for part in parts] == [5] * 16
     assert [part[0].objective for part in parts] == ["grpo"] * 8 + ["gspo"] * 8
 
 
 # What is made of the curves
 
 
-def curves(figure1, arm, shift=0.0, since=0, metric="entropy"):
+def curves(figure1, arm, *, shift=0.0, since=0, metric="entropy"):
+    """Five seeds of 20 steps around 1; one metric shifted from a step on."""
+    noise = random.Random(arm)  # noqa: S311 - test data
     rows = {
         name: [
             [
-                1
-                + 0.01 * ((seed * 7 + step * 3) % 5 - 2)
-                + (shift if step >= since and name == metric else 0)
+                1 + noise.gauss(0, 0.01) + (shift if step >= since and name == metric else 0)
                 for step in range(20)
             ]
-            for seed in range(5)
+            for _ in range(5)
         ]
         for name in figure1.outcome.FIGURE
     }
     return figure1.outcome.Curves(arm, "grpo", tuple("01234"), rows)
 
 
-def test_an_arm_leaves_the_band_where_it_is_shifted_and_not_before(figure1):
-    reference = curves(figure1, "v0")
-    assert figure1.outcome.first_exit(reference, reference) is None
-    assert figure1.outcome.first_exit(curves(figure1, "x", 0.002, 3), reference) is None  # within the spread
-    left = figure1.outcome.first_exit(curves(figure1, "x", 0.2, 7), reference)
-    assert (left.step, left.metric, left.above) == (7, "entropy", True)
-    fell = figure1.outcome.first_exit(curves(figure1, "x", -0.2, 4, "reward"), reference)
-    assert (fell.step, fell.metric, fell.above) == (4, "reward", False)
+def test_watch_is_asked_when_an_arm_left_another(figure1, tmp_path):
+    reference, same, other = (
+        figure1.watched.export(one, tmp_path)
+        for one in (
+            curves(figure1, "v0"),
+            curves(figure1, "v1-rewritten"),
+            curves(figure1, "stale-cache", shift=0.2, since=7, metric="kl_new_old"),
+        )
+    )
+    assert figure1.watched.watch(reference, same)["left"] == {}
+    found = figure1.watched.watch(reference, other)
+    assert set(found["left"]) == {"kl_old"}
+    assert figure1.table._left(found, figure1.table.TOLD).startswith("7: KL +0.")
+    assert figure1.table._left(found, ("reward",)) == "never"
+
+
+def test_being_nearer_than_the_reference_is_not_leaving_it_for_the_worse(figure1):
+    better = {"left": {"kl_old": {"step": 0, "seen": 1, "size": -0.1, "worse": False}}}
+    assert figure1.table._left(better, figure1.table.TOLD) == "never"
+
+
+def test_the_guard_is_said_to_have_warned_of_what_matters_first(figure1):
+    solved = {"stop": None, "boundary": "", "crossed": {"zero_variance_groups": [2, 9]}}
+    warned = {**solved, "crossed": {"zero_variance_groups": [2, 9], "mismatch_share": [6, 3], "ess": [6, 1]}}
+    stopped = {**warned, "stop": 8, "boundary": "ess"}
+    arm = curves(figure1, "v0")
+    guard = dict(zip((f"v0-grpo-{seed}" for seed in arm.seeds), (solved, warned, stopped), strict=False))
+    assert figure1.table._guarded(guard, arm) == (
+        "6 (mismatch_share), 2 of 3 runs",
+        "8 (ess), 1 of 3 runs",
+    )
+    assert figure1.table._guarded({}, arm) == ("not judged", "not judged")
+
+
+def test_the_graver_verdict_counts(figure1):
+    check = {"verdict": "FAIL", "failed": ["empty"]}
+    assert figure1.table.worst({"verdict": "PASS", "reward_check": check}) == "FAIL"
+    assert figure1.table.worst({"verdict": "INCONCLUSIVE", "reward_check": None}) == "INCONCLUSIVE"
 
 
 def test_rank_correlation(figure1):
@@ -178,11 +219,11 @@ def test_the_page_says_what_was_measured(figure1):
     assert figure1.table.with_table(page) == page, "python benchmarks/figure1/table.py --readme"
 
 
-def test_the_picture_is_drawn_from_the_results(figure1):
+@pytest.mark.parametrize(("objective", "name"), [("grpo", "figure1.svg"), ("gspo", "figure1-gspo.svg")])
+def test_the_pictures_are_drawn_from_the_results(figure1, objective, name):
     kept = figure1.outcome.load()
-    arms = [kept[name, "grpo"] for name in figure1.arms.MAIN]
-    drawn = figure1.plot.draw(arms, "grpo")
-    assert (ROOT / "docs" / "figure1.svg").read_text(encoding="utf-8") == drawn
+    drawn = figure1.plot.draw([kept[arm, objective] for arm in figure1.arms.MAIN], objective)
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == drawn
     assert ET.fromstring(drawn).tag.endswith("svg")  # noqa: S314 - drawn here
 
 
