@@ -36,6 +36,9 @@ def instead_of_step(chain: Chain, steps: tuple[str, ...], owners: tuple[str, ...
         found = _of_the_engine_itself(wanted[0], surface)
         if found:
             return f"ask {_one_line(chain.root)} itself: {found}"
+    if steps == ("engine",) and not wanted and chain.owner == _ASYNC and chain.root.endswith(")"):
+        # Taken of the call that builds it, to be kept in its place.
+        return "the target's AsyncLLM has no engine of that kind in it: use the asynchronous engine itself"
     rows = (_row(f"{owner.rpartition('.')[2]}.{steps[0]}", context) for owner in owners)
     return next((row for row in rows if row), "") or "do without it"
 

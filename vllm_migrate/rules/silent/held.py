@@ -59,19 +59,28 @@ class Held:
         return frozenset(use.attr for use in self.uses)
 
 
-def held(file: FileFacts, call: Call) -> Held | None:
+@dataclass(frozen=True, slots=True)
+class _Trail:
+    """The attributes of `self` that keep an engine, and whether to follow it into functions of the module."""
+
+    attributes: list[str]
+    into_functions: bool
+
+
+def held(file: FileFacts, call: Call, *, into_functions: bool = False) -> Held | None:
     """What is done with the engine that a call builds; None where the call isn't found again.
 
     Arguments of an engine count as the engine where they are handed to `from_engine_args` in the same
-    function.
+    function. With `into_functions` it is followed into functions of the same module that are given it, too;
+    those may be given something else under the same name.
     """
     again = found_again(file, call)
     if again is None:
         return None
     module, node = again
-    places: list[str] = []
-    uses, escapes = _followed(node, module, places, 0)
-    return Held(module, node, tuple(uses), escapes, next(iter(places), ""))
+    trail = _Trail([], into_functions)
+    uses, escapes = _followed(node, module, trail, 0)
+    return Held(module, node, tuple(uses), escapes, next(iter(trail.attributes), ""))
 
 
 def is_confined(found: Held, file: FileFacts, context: Context) -> bool:
@@ -96,7 +105,7 @@ def keeps_weights(file: FileFacts, call: Call, context: Context) -> bool:
     """
     if any(call.argument(name) is not None for name in _WORKERS):
         return False
-    found = held(file, call)
+    found = held(file, call, into_functions=True)
     if found is None or not is_confined(found, file, context):
         return False
     if file.use.syncs_weights and (found.attribute or _syncs(found.module.scope(found.node))):
@@ -129,41 +138,39 @@ def _syncs(scope: ast.AST) -> bool:
 _DEEPEST = 4
 
 
-def _followed(
-    node: ast.expr, module: Module, attributes: list[str], depth: int
-) -> tuple[list[ast.Attribute], bool]:
+def _followed(node: ast.expr, module: Module, trail: _Trail, depth: int) -> tuple[list[ast.Attribute], bool]:
     """The attributes taken of a value, and whether it gets out of sight.
 
-    `attributes` grows by the names of those of `self` that keep it.
+    The trail grows by the names of those attributes of `self` that keep it.
     """
     above = next(module.around(node), None)
     if depth > _DEEPEST:
         return [], True
     if isinstance(above, ast.Await):
-        return _followed(above, module, attributes, depth)
+        return _followed(above, module, trail, depth)
     if isinstance(above, ast.Attribute):
         return [above], False
     if isinstance(above, ast.Expr):
         return [], False
     if isinstance(above, ast.Call) and node in above.args and _is_builder(above.func):
-        return _followed(above, module, attributes, depth + 1)
+        return _followed(above, module, trail, depth + 1)
     if isinstance(above, ast.keyword):
         call = next(module.around(above), None)
         if isinstance(call, ast.Call) and above.arg == "engine_args" and _is_builder(call.func):
-            return _followed(call, module, attributes, depth + 1)
-        return _all(_of_parameter(call, above, module), module, attributes, depth + 1)
+            return _followed(call, module, trail, depth + 1)
+        return _all(_of_parameter(call, above, module, trail), module, trail, depth + 1)
     if isinstance(above, ast.Call) and node in above.args:
-        return _all(_of_parameter(above, node, module), module, attributes, depth + 1)
+        return _all(_of_parameter(above, node, module, trail), module, trail, depth + 1)
     target: ast.expr | None = None
     if isinstance(above, ast.Assign) and len(above.targets) == 1:
         target = above.targets[0]
     elif isinstance(above, (ast.AnnAssign, ast.NamedExpr)):
         target = above.target
     if isinstance(target, ast.Name) and not isinstance(above, ast.NamedExpr):
-        return _all(_of_name(target, module), module, attributes, depth)
+        return _all(_of_name(target, module), module, trail, depth)
     if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self":
-        attributes.append(target.attr)
-        return _all(_of_self(target, module), module, attributes, depth)
+        trail.attributes.append(target.attr)
+        return _all(_of_self(target, module), module, trail, depth)
     return [], True
 
 
@@ -172,7 +179,7 @@ def _is_builder(func: ast.expr) -> bool:
 
 
 def _all(
-    places: Iterator[ast.expr] | None, module: Module, attributes: list[str], depth: int
+    places: Iterator[ast.expr] | None, module: Module, trail: _Trail, depth: int
 ) -> tuple[list[ast.Attribute], bool]:
     if places is None:
         return [], True
@@ -185,7 +192,7 @@ def _all(
         elif isinstance(above, (ast.Assign, ast.AnnAssign)):
             escapes = True  # another name for it
         elif not isinstance(above, (ast.Compare, ast.If, ast.UnaryOp)):
-            more, out = _followed(place, module, attributes, depth + 1)
+            more, out = _followed(place, module, trail, depth + 1)
             uses += more
             escapes = escapes or out
     return uses, escapes
@@ -210,10 +217,10 @@ def _of_name(target: ast.Name, module: Module) -> Iterator[ast.expr] | None:
 
 
 def _of_parameter(
-    call: ast.AST | None, given: ast.expr | ast.keyword, module: Module
+    call: ast.AST | None, given: ast.expr | ast.keyword, module: Module, trail: _Trail
 ) -> Iterator[ast.expr] | None:
     """Where a function of the same module reads what a call gives it; None for any other call."""
-    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+    if not (trail.into_functions and isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
         return None
     name = call.func.id
     found = [one for one in module.tree.body if getattr(one, "name", "") == name]
