@@ -49,10 +49,12 @@ def _head(report: WatchReport) -> str:
     sign = {"pass": "✓ ", "fail": "✕ "}.get(css, "")
     word = f'<span class="verdict {css}">{sign}{WORDS[report.verdict]}</span>'
     sentence = headline(report)
+    if report.verdict is not None:  # else it may begin with the name of a file
+        sentence = sentence[:1].upper() + sentence[1:]
     return (
         f'<header>\n<p class="meta">vllm-migrate watch</p>\n<div class="lead {css}">{word} '
         f'<code class="reason">{visible(report.reason)}</code>\n'
-        f"<h1>{text(sentence[:1].upper() + sentence[1:])}</h1></div>\n</header>"
+        f"<h1>{text(sentence)}</h1></div>\n</header>"
     )
 
 
