@@ -137,8 +137,8 @@ def simulated(runs: Floats, layout: Layout) -> Judged:
 def _between_seeds(runs: Floats, layout: Layout, looked: list[Floats]) -> float:
     """Two-sided p of Student's t in the window that stands out most, against the seeds of a side.
 
-    """Two-sided p of Student's t in the window that stands out most.
-    more than the runs of a side are apart in that window.
+    Noise models have runs forget; seeds that differ from beginning to end do not. So a departure also has to
+    be more than the runs of a side are apart in that window.
     """
     place = max(range(len(looked)), key=lambda n: float(looked[n].max()))
     start = int(np.argmax(looked[place]))
