@@ -5,8 +5,9 @@ for numpy and for torch on the CPU with one thread; and 1% of a GRPO step of the
 That step is the trainer's part alone (forward, backward, AdamW; 64 completions of some 30 tokens): what the
 rollouts take comes on top, so the share of a whole step is smaller still.
 
-Every figure is the median of the repeats. Torch with its default threads is printed and not held: it depends
-on how many processors are free. Torch comes from the V1 engine's environment.
+What is held is the least of the repeats, since other processes of the machine can only add to it; medians are
+printed and kept beside it. Torch with its default threads is printed and not held: it depends on how many
+processors are free. Torch comes from the V1 engine's environment.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def given(sequences: int, tokens: int) -> dict[str, Any]:
 
 
 def timed(call: Callable[[], object], repeats: int) -> dict[str, float]:
-    """Median wall and processor time of a call, ms."""
+    """Median wall and processor time of a call, and the least processor time, ms."""
     for _ in range(5):
         call()
     walls, cpus = [], []
@@ -65,7 +66,11 @@ def timed(call: Callable[[], object], repeats: int) -> dict[str, float]:
         call()
         walls.append(time.perf_counter() - wall)
         cpus.append(time.process_time() - cpu)
-    return {"wall_ms": 1e3 * statistics.median(walls), "cpu_ms": 1e3 * statistics.median(cpus)}
+    return {
+        "wall_ms": 1e3 * statistics.median(walls),
+        "cpu_ms": 1e3 * statistics.median(cpus),
+        "least_cpu_ms": 1e3 * min(cpus),
+    }
 
 
 def guarded(step: dict[str, Any]) -> Callable[[], object]:
@@ -121,7 +126,7 @@ def measure_grpo() -> dict[str, Any]:
 
     of_step = timed(train, GRPO_REPEATS)
     of_guard = timed(guarded(step), REPEATS)
-    return {"step": of_step, "guard": of_guard, "share": of_guard["cpu_ms"] / of_step["cpu_ms"]}
+    return {"step": of_step, "guard": of_guard, "share": of_guard["least_cpu_ms"] / of_step["least_cpu_ms"]}
 
 
 def child(python: str, what: str, threads: int | None) -> dict[str, Any]:
@@ -153,12 +158,12 @@ def main() -> int:
         "torch, default threads": child(engine, "torch", None),
     }
     for name, run in runs.items():
-        cost = f"{run['wall_ms']:.2f} ms wall, {run['cpu_ms']:.2f} ms CPU"
+        cost = f"{run['least_cpu_ms']:.2f} ms CPU (median {run['cpu_ms']:.2f}; {run['wall_ms']:.2f} ms wall)"
         print(f"{SEQUENCES} x {TOKENS:,} tokens, {name}: {cost}")
     grpo = child(engine, "grpo", 1)
     print(
-        f"GRPO step of the shipped model, {SEQUENCES} completions: {grpo['step']['cpu_ms']:.0f} ms CPU,"
-        f" of which the guard would be {grpo['guard']['cpu_ms']:.2f} ms, {grpo['share']:.2%}"
+        f"GRPO step of the shipped model, {SEQUENCES} completions: {grpo['step']['least_cpu_ms']:.0f} ms CPU,"
+        f" of which the guard would be {grpo['guard']['least_cpu_ms']:.2f} ms, {grpo['share']:.2%}"
     )
     RESULT.parent.mkdir(exist_ok=True)
     kept = {
@@ -169,7 +174,7 @@ def main() -> int:
         "grpo": grpo,
     }
     RESULT.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-    held = all(runs[name]["cpu_ms"] <= MOST_MS for name in ("numpy", "torch, one thread"))
+    held = all(runs[name]["least_cpu_ms"] <= MOST_MS for name in ("numpy", "torch, one thread"))
     held &= grpo["share"] <= MOST_SHARE
     print(f"held to {MOST_MS:g} ms and {MOST_SHARE:.0%} of processor time: {'yes' if held else 'NO'}")
     return 0 if held else 1

@@ -45,6 +45,7 @@ class Arrays:
             self.xp = numpy
             self.device = None
             double = self.wide = numpy.float64
+        self._truth = self.xp.bool if self.is_torch else self.xp.bool_
         given = type_name(leading) or ("" if self.is_torch else "float64")  # a list of Python's floats
         self.narrow = double if given == "float64" and self.wide is double else self.xp.float32
 
@@ -87,22 +88,39 @@ class Arrays:
         return value.to(self.wide) if self.is_torch else value.astype(self.wide, copy=False)
 
     def total(self, value: Array) -> Array:
-        """Sum of all elements."""
-        return self.xp.sum(value, dtype=self.wide)
+        """Sum of all elements; of booleans, how many are true.
+
+        Added up in the elements' own type, pairwise in both libraries and much faster than in a wider one.
+        """
+        return self.xp.count_nonzero(value) if value.dtype == self._truth else self.xp.sum(value)
 
     def rows(self, value: Array) -> Array:
-        """Sum of each row, shape (B, T) to (B,)."""
-        return self.xp.sum(value, 1, dtype=self.wide)
+        """The same of each row, shape (B, T) to (B,)."""
+        return self.xp.count_nonzero(value, 1) if value.dtype == self._truth else self.xp.sum(value, 1)
 
     def dot(self, left: Array, right: Array) -> Array:
         """Sum of the products."""
-        if self.is_torch:
-            return self.xp.dot(left.reshape(-1), right.reshape(-1)).to(self.wide)
         return self.xp.dot(left.reshape(-1), right.reshape(-1))
 
+    def kept(self, values: Array, where: Array) -> Array:
+        """The values where the mask `where`, 0 and 1 in their own type, is 1; else 0, whatever they are.
+
+        What is not finite becomes 0 everywhere. On a CPU this is a tenth of torch's `where`.
+        """
+        if self.is_torch:
+            return self.xp.nan_to_num(values, 0.0, 0.0, 0.0) * where
+        return self.xp.where(self.xp.isfinite(values) & (where != 0), values, self.zero())
+
+    def finite(self, *values: Array) -> Array:
+        """Where all of them are: what is not, less itself, is not 0."""
+        rest = values[0] - values[0]
+        for value in values[1:]:
+            rest = rest + (value - value)
+        return rest == 0
+
     def zero(self) -> Array:
-        """0 on the device."""
-        return self.xp.zeros((), dtype=self.wide, device=self.device) if self.is_torch else self.wide(0)
+        """0 on the device, in the type that is computed in."""
+        return self.xp.zeros((), dtype=self.narrow, device=self.device) if self.is_torch else self.narrow(0)
 
     def groups(self, labels: Array) -> tuple[Array, Array]:
         """An order that puts equal labels side by side, and the number of each place's group, from 0.

@@ -99,10 +99,15 @@ def read(
             for name, value in logprobs.items()
             if name != "trainer_logprobs"
         },
-        **{name: value if name == "groups" else ops.widened(value) for name, value in given.items()},
+        **{name: value if name == "groups" else _laid_out(ops, value) for name, value in given.items()},
         half_precision=any(type_name(value) in HALF for value in logprobs.values()),
     )
     return ops, batch
+
+
+def _laid_out(ops: Arrays, value: Array) -> Array:
+    """Rows in the type of sums; of tokens there are too many for that."""
+    return ops.floats(value) if len(value.shape) > 1 else ops.widened(value)
 
 
 def _of_shape(ops: Arrays, name: str, value: Any, allowed: tuple[tuple[int, ...], ...]) -> Array:

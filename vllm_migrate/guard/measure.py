@@ -94,7 +94,8 @@ def _lag(value: Any) -> float:
 def _of_tokens(s: dict[str, float], clip: ClipRange) -> dict[str, float | None]:
     tokens, masked = s["tokens"], s["masked"]
     n = max(tokens, 1.0)
-    clippable = max(s["sequences"], 1.0) if clip.by_sequence else n
+    sequences = max(s["sequences"], 1.0)
+    clippable = sequences if clip.by_sequence else n
     policy_kl = s.get("pp", 0.0) / n / 2
     found: dict[str, float | None] = {
         "tokens": masked,
@@ -103,10 +104,10 @@ def _of_tokens(s: dict[str, float], clip: ClipRange) -> dict[str, float | None]:
         "policy_k1": -s.get("p", 0.0) / n,
         "policy_clip_rate": s.get("p_clipped", 0.0) / clippable,
         "logprob_non_finite": s["logprob_non_finite"] / masked,
-        "logprob_above_zero": s["logprob_above_zero"] / n,
-        "rollout_missing": s["rollout_missing"] / max(s["sequences"], 1.0) if "rollout_missing" in s else 1.0,
+        "logprob_above_zero": s["logprob_above_zero"] / sequences,
+        "rollout_missing": s["rollout_missing"] / sequences if "rollout_missing" in s else 1.0,
         "rollout_non_finite": s.get("rollout_non_finite", 0.0) / masked,
-        "rollout_above_zero": s.get("rollout_above_zero", 0.0) / n,
+        "rollout_above_zero": s.get("rollout_above_zero", 0.0) / sequences,
         "base_kl": s["base"] / n if "base" in s else None,
     }
     if s.get("entropy_of"):
@@ -123,18 +124,18 @@ def _of_tokens(s: dict[str, float], clip: ClipRange) -> dict[str, float | None]:
     found |= {
         "clip_rate": s[f"{d}_clipped"] / clippable,
         "total_k2": total,
-        "total_k3": (s[f"{d}_growth"] - s[d]) / n,
+        "total_k3": (weights - n - s[d]) / n,
         "cross_k2": s.get("pq", 0.0) / n,
         "mismatch_k1": -s["q"] / n,
         "mismatch_k2": mismatch,
-        "mismatch_k3": (s["q_growth"] - s["q"]) / n,
+        "mismatch_k3": (s["q_ratio"] - n - s["q"]) / n,
         "mismatch_abs": s["q_abs"] / n,
         "mismatch_share": mismatch / (mismatch + policy_kl) if policy_kl else None,
         "mismatch_tail_f2": s["q_tail"] / n,
-        "mean_ratio_deviation": s["q_growth"] / n,
+        "mean_ratio_deviation": s["q_ratio"] / n - 1,
         "mean_ratio_error": math.sqrt(max(spread, 0.0)) / n,
         "zero_update_clip_rate": s["q_clipped"] / clippable,
-        "ess": weights * weights / (n * squares),
+        "ess": weights * weights / (n * squares) if squares else 1 / n,
         "tail_f2": s[f"{d}_tail"] / n,
     }
     return found

@@ -53,61 +53,55 @@ def _of_logprobs(ops: Arrays, batch: Batch, clip: ClipRange) -> dict[str, Array]
     xp, mask, trainer = ops.xp, batch.mask, batch.trainer
     rollout = batch.rollout
     previous = trainer if batch.previous is None else batch.previous
-    sound = xp.isfinite(trainer)
-    if batch.previous is not None:
-        sound = sound & xp.isfinite(previous)
-    if batch.reference is not None:
-        sound = sound & xp.isfinite(batch.reference)
+    sound = ops.finite(*(one for one in (trainer, batch.previous, batch.reference) if one is not None))
     valid = mask & sound
     sums = {"logprob_non_finite": ops.total(mask & ~sound)}
     if rollout is not None:
-        there = xp.isfinite(rollout)
+        there = ops.finite(rollout)
         sums["rollout_non_finite"] = ops.total(mask & ~there)
         valid = valid & there
-    nothing = xp.zeros_like(trainer)
-    trainer = xp.where(valid, trainer, nothing)
-    previous = trainer if batch.previous is None else xp.where(valid, previous, nothing)
+    keep = ops.floats(valid)
+    trainer = ops.kept(trainer, keep)
+    previous = trainer if batch.previous is None else ops.kept(previous, keep)
     rounding = _HALF_ROUNDING if batch.half_precision else _ROUNDING
-    by_row = ops.rows(valid)
+    by_row = ops.rows(keep)
     trainer_rows = ops.rows(trainer)
     sums["tokens"] = ops.total(by_row)
     sums["sequences"] = ops.total(by_row > 0)
     sums["trainer"] = ops.total(trainer_rows)
-    sums["logprob_above_zero"] = ops.total(trainer > rounding)
+    sums["logprob_above_zero"] = ops.total(xp.amax(trainer, 1) > rounding)
     if batch.reference is not None:
-        sums["base"] = sums["trainer"] - ops.total(xp.where(valid, batch.reference, nothing))
+        sums["base"] = sums["trainer"] - ops.total(ops.kept(batch.reference, keep))
     moved = None if batch.previous is None else trainer - previous
     if moved is not None:
         sums["p"], sums["pp"] = ops.total(moved), ops.dot(moved, moved)
         sums |= _clipped(ops, "p", moved, by_row, clip)
     if rollout is None:
         return sums
-    rollout = xp.where(valid, rollout, nothing)
+    rollout = ops.kept(rollout, keep)
     rollout_rows = ops.rows(rollout)
     missing = (rollout_rows == 0) & (trainer_rows < _UNSURE) & (by_row > 0)
     sums["rollout_missing"] = ops.total(missing)
-    sums["rollout_above_zero"] = ops.total(rollout > rounding)
+    sums["rollout_above_zero"] = ops.total(xp.amax(rollout, 1) > rounding)
     mismatch = previous - rollout
-    sums |= _of_ratio(ops, "q", mismatch, valid, by_row, clip=clip)
+    sums |= _of_ratio(ops, "q", mismatch, keep, by_row, clip=clip)
     if moved is not None:
         sums["pq"] = ops.dot(moved, mismatch)
-        sums |= _of_ratio(ops, "d", trainer - rollout, valid, by_row, clip=clip)
+        sums |= _of_ratio(ops, "d", trainer - rollout, keep, by_row, clip=clip)
     return sums
 
 
 def _of_ratio(
-    ops: Arrays, name: str, d: Array, valid: Array, by_row: Array, *, clip: ClipRange
+    ops: Arrays, name: str, d: Array, keep: Array, by_row: Array, *, clip: ClipRange
 ) -> dict[str, Array]:
-    """Sums of a log ratio d, shape (B, T), which is 0 where it is not valid."""
+    """Sums of a log ratio d, shape (B, T), which is 0 where `keep` is."""
     xp = ops.xp
-    growth = xp.expm1(xp.clip(d, -_LARGEST, _LARGEST))  # without cancellation near 0
-    ratio = xp.where(valid, growth + 1, xp.zeros_like(growth))
+    ratio = xp.exp(xp.clip(d, None, _LARGEST)) * keep
     size = xp.abs(d)
     return {
         name: ops.total(d),
         name * 2: ops.dot(d, d),
         f"{name}_abs": ops.total(size),
-        f"{name}_growth": ops.total(growth),
         f"{name}_ratio": ops.total(ratio),
         f"{name}_ratio_squares": ops.dot(ratio, ratio),
         f"{name}_tail": ops.total(size > LOG_2),
@@ -120,10 +114,7 @@ def _clipped(ops: Arrays, name: str, d: Array, by_row: Array, clip: ClipRange) -
     if clip.by_sequence:
         mean = ops.rows(d) / ops.xp.clip(by_row, 1, None)
         return {f"{name}_clipped": ops.total((mean < low) | (mean > high))}
-    outside = d > high
-    if math.isfinite(low):
-        outside = outside | (d < low)
-    return {f"{name}_clipped": ops.total(outside)}
+    return {f"{name}_clipped": ops.total(ops.xp.clip(d, low, high) != d)}
 
 
 def _of_entropy(ops: Arrays, entropy: Array, mask: Array) -> dict[str, Array]:
@@ -134,9 +125,9 @@ def _of_entropy(ops: Arrays, entropy: Array, mask: Array) -> dict[str, Array]:
             "entropy": xp.where(known, entropy, xp.zeros_like(entropy)),
             "entropy_of": ops.widened(known),
         }
-    known = mask & xp.isfinite(entropy)
+    known = ops.floats(mask & ops.finite(entropy))
     return {
-        "entropy": ops.total(xp.where(known, entropy, xp.zeros_like(entropy))),
+        "entropy": ops.total(ops.kept(entropy, known)),
         "entropy_of": ops.total(known),
     }
 
@@ -170,7 +161,7 @@ def _of_reward_groups(ops: Arrays, rewards: Array, groups: Array) -> dict[str, A
 def _of_advantages(ops: Arrays, batch: Batch, advantages: Array) -> dict[str, Array]:
     xp = ops.xp
     if len(advantages.shape) > 1:
-        kept = xp.where(batch.mask, advantages, xp.zeros_like(advantages))
+        kept = xp.where(batch.mask, advantages, ops.zero())  # what is not finite is to be counted
         advantages = ops.rows(kept) / xp.clip(ops.rows(batch.mask), 1, None)
     finite = xp.isfinite(advantages)
     clean = xp.where(finite, advantages, xp.zeros_like(advantages))
