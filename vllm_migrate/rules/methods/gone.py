@@ -168,6 +168,25 @@ class GoneMethodOrArgument(Rule):
         ),
         Example(
             before=(
+                "from vllm import AsyncLLMEngine\n\n\ndef longest(args):\n"
+                "    engine = AsyncLLMEngine.from_engine_args(args)\n"
+                "    return engine.engine.get_model_config().max_model_len\n"
+            ),
+            after=(
+                "from vllm import AsyncLLMEngine\n\n\ndef longest(args):\n"
+                "    engine = AsyncLLMEngine.from_engine_args(args)\n"
+                "    return engine.model_config.max_model_len\n"
+            ),
+        ),
+        Example(
+            before=(
+                "from vllm import AsyncLLMEngine\n\n\ndef longest(args):\n"
+                "    engine = AsyncLLMEngine.from_engine_args(args)\n    inner = engine.engine\n"
+                "    return inner.get_model_config().max_model_len\n"
+            ),
+        ),
+        Example(
+            before=(
                 "from vllm import AsyncLLMEngine\n\n\ndef ask(engine: AsyncLLMEngine):\n"
                 "    return engine.get_model_config()\n"
             ),
