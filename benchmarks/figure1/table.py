@@ -21,17 +21,12 @@ from outcome import Curves, interval, load, mean, resampled_spearman
 from run import RESULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 README = Path(__file__).resolve().parent / "README.md"
 BEGIN, END = "<!-- table: written by table.py -->", "<!-- end of table -->"
 TOLD = {"kl_old": "KL", "clip_rate": "clip rate", "entropy": "entropy", "reward": "reward"}
 """The figure's metrics as `watch` calls them, and as the table does."""
-PREDICTORS = {
-    "k2": "k2 against V0",
-    "clip_rate": "zero-update clip rate",
-    "verdict": "verdict, the reward check's included",
-}
 HARMS = {
     "whole reward": "loss of reward, mean of all steps",
     "final reward": "loss of reward, last five steps",
@@ -40,6 +35,10 @@ HARMS = {
 }
 VERDICTS = ("PASS", "INCONCLUSIVE", "FAIL")
 FEWEST = 4
+RANKS = (
+    "Spearman's rank correlation of what the audit says with what training does (95% interval, resampled "
+    "over arms and seeds):"
+)
 SOLVED = {"zero_variance_groups", "advantage_zero"}
 """What the guard warns of in every arm once most answers are right: groups that teach nothing more."""
 
@@ -129,24 +128,23 @@ def _when(runs: Sequence[tuple[int, str] | None]) -> str:
     return f"{span} ({', '.join(sorted({name for _, name in met}))}){share}"
 
 
-def correlations(objective: str) -> list[tuple[str, str, int, tuple[float, float, float]]]:
-    """Rank correlations of what the audit says with what training does, over all arms but the reference."""
+def correlations(objective: str) -> list[tuple[str, int, list[tuple[float, float, float]]]]:
+    """Rank correlations of what the audit says with what training does, over all arms but the reference.
+
+    Of each prediction its name, how many arms were ranked, and the correlation with each kind of harm.
+    """
     kept, audits = load(), _read("audits.json")
     reference = kept.get((V0, objective))
-    names = [name for name in arms() if (name, objective) in kept and f"{name}-{objective}" in audits]
-    if reference is None or len(names) < FEWEST:
+    every = [name for name in arms() if (name, objective) in kept and f"{name}-{objective}" in audits]
+    if reference is None or len(every) < FEWEST:
         return []
-    predicted = {
-        "k2": [audits[f"{name}-{objective}"]["against_reference"]["k2"][0] for name in names],
-        "clip_rate": [audits[f"{name}-{objective}"]["against_reference"]["clip_rate"][0] for name in names],
-        "verdict": [float(VERDICTS.index(worst(audits[f"{name}-{objective}"]))) for name in names],
-    }
-    harms = {key: [harm(kept[name, objective], reference, key) for name in names] for key in HARMS}
-    return [
-        (PREDICTORS[one], HARMS[other], len(names), resampled_spearman(predicted[one], harms[other]))
-        for one in PREDICTORS
-        for other in HARMS
-    ]
+    found = []
+    for words, told in PREDICTORS.items():
+        names = [name for name in every if words != SAME_REWARD or not arms()[name].pays_length]
+        predicted = [told(audits[f"{name}-{objective}"]) for name in names]
+        harms = [[harm(kept[name, objective], reference, kind) for name in names] for kind in HARMS]
+        found.append((words, len(names), [resampled_spearman(predicted, one) for one in harms]))
+    return found
 
 
 def worst(audit: dict[str, Any]) -> str:
@@ -154,6 +152,18 @@ def worst(audit: dict[str, Any]) -> str:
     check = audit["reward_check"]
     verdicts = [audit["verdict"], "PASS" if check is None else check["verdict"]]
     return max(verdicts, key=VERDICTS.index)
+
+
+def _k2(audit: dict[str, Any]) -> float:
+    return float(audit["against_reference"]["k2"][0])
+
+
+SAME_REWARD = "k2 against V0, without `length-reward`"
+PREDICTORS: dict[str, Callable[[dict[str, Any]], float]] = {
+    "k2 against V0": _k2,
+    SAME_REWARD: _k2,
+    "verdict, the reward check's included": lambda audit: float(VERDICTS.index(worst(audit))),
+}
 
 
 def harm(curves: Curves, reference: Curves, kind: str) -> list[float]:
@@ -198,18 +208,11 @@ def markdown() -> str:
             parts += [_line(head), _line(["---"] * len(head)), *map(_line, found), ""]
         ranked = correlations(objective)
         if ranked:
+            heading = ("", "arms", *HARMS.values())
+            parts += [RANKS, "", _line(heading), _line(["---"] * len(heading))]
             parts += [
-                (
-                    "Spearman's rank correlation of what the audit says with what training does, over "
-                    f"{ranked[0][2]} arms (95% interval, resampled over arms and seeds):"
-                ),
-                "",
-                _line(["", *HARMS.values()]),
-                _line(["---"] * (len(HARMS) + 1)),
+                _line([words, str(count), *map(_correlation, values)]) for words, count, values in ranked
             ]
-            for name in PREDICTORS.values():
-                cells = [_correlation(value) for one, _, _, value in ranked if one == name]
-                parts.append(_line([name, *cells]))
             parts.append("")
     return "\n".join(parts)
 
