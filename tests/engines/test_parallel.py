@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,17 @@ SAMPLING = wire.SamplingSettings(temperature=0.9, top_p=0.9, repetition_penalty=
 PLAIN = wire.SamplingSettings(temperature=0.7)
 
 
+def named_segments(group):
+    """Shared memory of a worker's processes that would be left behind if they were killed."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if os.getpgid(int(process.name)) == group:
+                lines = (process / "maps").read_text().splitlines()
+                found += [line for line in lines if "/psm_" in line or "cpushm" in line]
+    return [line for line in found if not line.endswith("(deleted)")], len(found)
+
+
 class Measured:
     """One engine, asked everything that an audit asks of it."""
 
@@ -37,6 +50,7 @@ class Measured:
         self.v1 = engine.generation == "v1"
         with EngineClient(engine, variables={"OMP_NUM_THREADS": "1"}) as client:
             self.loaded = client.load(MODEL, {"dtype": "float32", **arguments})
+            self.named = named_segments(client.hello()["pid"])
             request = wire.ReplayRequest(PROMPTS, COMPLETIONS, PLAIN)
             self.forced = client.replay(request)
             self.processed_flip = client.flip("logprobs_mode", "processed_logprobs")
@@ -109,6 +123,12 @@ def test_the_report_says_how_many_ranks_there_are(both):
     settings = parallel.loaded.settings
     assert settings[TENSOR] * settings[PIPELINE] == 2
     assert parallel.loaded.runner == one.loaded.runner
+
+
+def test_nothing_is_left_behind_in_shared_memory(both):
+    left, there = both[1].named
+    assert there > 0
+    assert left == []
 
 
 def test_every_forced_id_comes_out_with_the_logprobs_of_one_process(both):

@@ -9,6 +9,7 @@ from .backend import WorkerError
 from .head import flip_head_dtype, head_dtype
 from .ranks import Ranks, RanksSync
 from .runners import v0_runner_name
+from .shared_memory import release_names
 from .sync import WeightSync
 from .vllm_engine import PARALLEL, ForcedSequences, VllmBackend, build_llm
 
@@ -139,6 +140,7 @@ class V0ParallelEngine(V0Engine):
     def __init__(self, llm: Any, seconds: float) -> None:
         super().__init__(llm, seconds)
         self._ranks = Ranks(llm)
+        release_names()
 
     def settings(self) -> dict[str, Any]:
         """Effective settings, with the sizes that the ranks were started with."""

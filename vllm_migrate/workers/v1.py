@@ -12,6 +12,7 @@ from .backend import WorkerError
 from .head import flip_head_dtype, head_dtype
 from .ranks import Ranks, RanksForcing, RanksSync, SharedForced
 from .runners import make_forcing, model_of, v1_runner_name
+from .shared_memory import release_names
 from .sync import WeightSync
 from .v2_runner import wants_v2
 from .vllm_engine import VllmBackend, build_llm, refuse_unsupported
@@ -177,6 +178,7 @@ class V1ParallelEngine(V1Engine):
         self._ranks = Ranks(self.llm)
         self.forced = SharedForced(self._ranks)
         self._forcing = self._in_ranks = RanksForcing(self._ranks)
+        release_names()
 
     def runner(self) -> str:
         """As the ranks have it."""

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from . import sync_protocol as wire
 from .backend import WorkerError
 from .ranks import Ranks, RanksForcing, RanksSync, SharedForced
+from .shared_memory import release_names
 from .sync import Flight, Refused
+from .v2_runner import wants_v2
 from .vllm_engine import VllmBackend, refuse_unsupported, started
 
 if TYPE_CHECKING:
@@ -37,8 +39,9 @@ def start(request: LoadRequest) -> AsyncV1Engine:
     Raises:
         WorkerError: "start" where it does not come up.
     """
-    arguments = {**request.harness_args, **request.engine_args}
-    refuse_unsupported(arguments)
+    refuse_unsupported({**request.harness_args, **request.engine_args})
+    native = {"enable_trace_replay": True} if wants_v2(request) else {}
+    arguments = {**native, **request.harness_args, **request.engine_args}
     os.environ[_FUNCTIONS] = "1"  # read when a message is packed and unpacked, in both processes
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.v1.engine.async_llm import AsyncLLM
@@ -98,6 +101,7 @@ class AsyncV1Engine(VllmBackend):
         self.forced = SharedForced(self._ranks)
         self._forcing = RanksForcing(self._ranks)
         self._numbers = itertools.count()
+        release_names()
 
     def runner(self) -> str:
         """As the core's process has it."""
@@ -223,4 +227,5 @@ class AsyncSync(RanksSync):
         outputs = [running.result() for running in self._running]
         self._running = []
         aborted = request.update.mode == wire.PAUSE_ABORT and report.done
-        return Flight(outputs, self._at_pause or [-1] * len(outputs), report, aborted=aborted)
+        before = self._at_pause if any(self._at_pause) else [-1] * len(outputs)
+        return Flight(outputs, before, report, aborted=aborted)
