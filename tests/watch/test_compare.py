@@ -9,6 +9,7 @@ from made import run
 from vllm_migrate.errors import UsageError
 from vllm_migrate.statistics.verdict import Verdict
 from vllm_migrate.watch.compare import Settings, compare
+from vllm_migrate.watch.metrics import tolerances
 from vllm_migrate.watch.result import Method, Outcome
 from vllm_migrate.watch.run import Run, Series
 
@@ -134,6 +135,23 @@ def test_unknown_names_are_compared_when_asked():
         assert "my/own" in {one.name for one in compare(made[:1], made[1:], settings).metrics}
     with pytest.raises(UsageError):
         compare(made[:1], made[1:], Settings(own={}, only=("my/onw",)))
+
+
+def test_a_difference_that_is_tolerated_is_no_departure():
+    candidate = run(2, leaves=60)
+    only = ("clip_rate",)
+    report = compare([run(1)], [candidate], Settings(own={}, only=only, tolerated={"clip_rate": 0.05}))
+    assert report.verdict is Verdict.PASS
+    assert "within the 0.05 that are tolerated" in report.metrics[0].message
+    strict = compare([run(1)], [candidate], Settings(own={}, only=only, tolerated={"clip_rate": 0.01}))
+    assert strict.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("pair", ["x", "x=", "=1", "x=-1", "x=nan", "x=y"])
+def test_a_tolerance_that_is_none_is_refused(pair: str):
+    with pytest.raises(UsageError):
+        tolerances([pair])
+    assert tolerances(["kl_old=0.5", "a=b=1"]) == {"kl_old": 0.5, "a=b": 1.0}
 
 
 def test_a_level_that_is_stricter_tells_less():

@@ -216,7 +216,20 @@ def test_the_trainers_step_comes_before_the_loggers(tmp_path: Path):
 def test_rows_without_a_step_are_counted_and_that_is_said(tmp_path: Path):
     run = read(write_lines(tmp_path / "a.jsonl", [{"reward": 1.0}, {"reward": 2.0}]))
     assert run.series["reward"].steps.tolist() == [1, 2]
-    assert "2 rows have no step" in run.notes[0]
+    assert "the 2 rows count from 1" in run.notes[0]
+
+
+def test_a_row_without_a_step_among_others_is_a_head(tmp_path: Path):
+    history = [
+        {"seed": 3, "size": {"steps": 30}},
+        {"step": 0, "reward": 1.0},
+        {"step": 1, "reward": 2.0},
+        {"end": 1},
+    ]
+    run = read(write_lines(tmp_path / "a.jsonl", history))
+    assert run.series.keys() == {"reward"}
+    assert run.series["reward"].steps.tolist() == [0, 1]
+    assert run.notes == ()
 
 
 def test_a_resumed_run_keeps_its_last_branch(tmp_path: Path):

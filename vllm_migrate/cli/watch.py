@@ -17,7 +17,7 @@ from vllm_migrate.errors import UsageError, VllmMigrateError
 from vllm_migrate.report.watch_words import WORDS, headline
 from vllm_migrate.watch.compare import Settings
 from vllm_migrate.watch.follow import Watch
-from vllm_migrate.watch.metrics import own_names
+from vllm_migrate.watch.metrics import own_names, tolerances
 from vllm_migrate.watch.result import WatchReport
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def watch(
     candidate_steps: options.CandidateSteps = 1.0,
     from_step: options.FromStep = None,
     to_step: options.ToStep = None,
+    tolerance: options.Tolerance = None,
     level: options.Level = 0.05,
     follow: options.Follow = False,
     every: options.Every = 10.0,
@@ -56,6 +57,7 @@ def watch(
             last=to_step,
             candidate_steps=candidate_steps,
             level=level,
+            tolerated=tolerances(tolerance or ()),
         )
         watched = Watch(references, candidates, settings, step)
         report = watched.follow(every=every, told=_teller(quiet=quiet)) if follow else watched.once()

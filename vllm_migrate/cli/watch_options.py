@@ -46,6 +46,14 @@ Everything = Annotated[
     bool,
     typer.Option("--all", help="Judge every metric that all runs log.", rich_help_panel=METRICS),
 ]
+Tolerance = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="A lasting difference of a metric that is none, in its unit (shares of 1). Repeatable.",
+        rich_help_panel=METRICS,
+    ),
+]
 Level = Annotated[
     float,
     typer.Option(

@@ -33,7 +33,9 @@ def headline(report: WatchReport) -> str:
         names = listed([one.label for one in report.metrics if one.outcome is Outcome.IN_BAND])
         return f"the candidate stays in the reference's band: {names}"
     first = left[0]
-    said = f"the candidate left the reference at {at_step(first)}, first in {first.label}"
+    better = all(one.left is not None and one.left.worse is False for one in left)
+    way = " for the better" if better else ""
+    said = f"the candidate left the reference{way} at {at_step(first)}, first in {first.label}"
     tied = [one for one in left[1:] if one.left and first.left and one.left.early <= first.left.late]
     later = [one for one in left[1:] if one not in tied]
     if tied:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +42,7 @@ class Settings:
         first, last: steps to leave out before and after.
         candidate_steps: factor that makes the candidates' steps count what the references' do.
         level: false alarms allowed for the whole comparison.
+        tolerated: differences by metric, in its unit, up to which a departure is none.
     """
 
     own: Mapping[str, str]
@@ -51,6 +52,7 @@ class Settings:
     last: float | None = None
     candidate_steps: float = 1.0
     level: float = 0.05
+    tolerated: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,10 @@ def compare(
         metrics.append(
             _Metric(word_for(word), (names[0][word], names[-1][word]), aligned, _same(aligned, layout))
         )
-    results = _results(metrics, layout, method, settings.level * share)
+    results = [
+        _within(one, settings.tolerated.get(one.name))
+        for one in _results(metrics, layout, method, settings.level * share)
+    ]
     results.sort(key=lambda one: (one.left is None, one.left.step if one.left else 0.0, one.outcome.value))
     return _concluded(replace(made, method=method, metrics=tuple(results)), began)
 
@@ -171,6 +176,14 @@ def _results(metrics: list[_Metric], layout: Layout, method: Method, level: floa
         _result(judged.get(id(one), one), layout, method, level=level, p=p.get(id(one)), count=len(ready))
         for one in metrics
     ]
+
+
+def _within(one: MetricResult, tolerated: float | None) -> MetricResult:
+    """A departure that the user tolerates is none."""
+    if tolerated is None or one.left is None or not abs(one.left.size) <= tolerated:
+        return one
+    said = f"{one.message} by {one.left.size:.3g}, within the {tolerated:g} that are tolerated"
+    return replace(one, outcome=Outcome.IN_BAND, left=None, message=said)
 
 
 def holm(values: Sequence[float]) -> list[float]:

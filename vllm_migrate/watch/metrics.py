@@ -86,6 +86,26 @@ def own_names(pairs: Iterable[str]) -> dict[str, str]:
     return made
 
 
+def tolerances(pairs: Iterable[str]) -> dict[str, float]:
+    """What `--tolerance NAME=VALUE` says.
+
+    Raises:
+        UsageError: a pair is none, or its value no number from 0 on.
+    """
+    made = {}
+    for pair in pairs:
+        name, _, value = pair.rpartition("=")
+        try:
+            made[name.strip()] = float(value)
+        except ValueError:
+            made[name.strip()] = -1.0
+        if not name.strip() or not made[name.strip()] >= 0:
+            raise UsageError(
+                f"--tolerance {pair}: must be NAME=VALUE", hint="such as --tolerance kl_old=0.001"
+            )
+    return made
+
+
 def by_word(names: Iterable[str], own: Mapping[str, str]) -> dict[str, str]:
     """For each common word the name that a run uses; names without a word stand for themselves.
 

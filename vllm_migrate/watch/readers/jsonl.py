@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.errors import InputError
 from vllm_migrate.watch.readers.base import Reader
-from vllm_migrate.watch.readers.steps import add_row, flat
+from vllm_migrate.watch.readers.steps import add_row, flat, step_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,12 +31,13 @@ class LinesReader(Reader):
         self._step = step
         self._rows = 0
         self._stepless = 0
+        self._stepped = False
 
     def notes(self) -> list[str]:
         """Also says where rows were counted because they have no step."""
         made = super().notes()
         if self._stepless:
-            made.append(f"{self.path.name}: {self._stepless:,} rows have no step; they count from 1")
+            made.append(f"{self.path.name}: no row has a step; the {self._stepless:,} rows count from 1")
         return made
 
     def _read(self, stream: BinaryIO) -> None:
@@ -71,13 +72,19 @@ class LinesReader(Reader):
         return True
 
     def _add(self, row: dict[str, Any]) -> None:
-        has_step = add_row(self.collector, flat(row), self._step, count=0 if self._step else self._rows)
-        if not has_step:
-            if self._step:
-                self.bad += 1
-            else:
-                self._stepless += 1
+        """Add a row. Where rows have steps, those without one are no step's: a head, a summary."""
+        plain = flat(row)
+        if self._stepped or self._step:
+            self._stepped |= add_row(self.collector, plain, self._step)
+        elif step_of(plain) is None:
+            self._stepless += 1
+            add_row(self.collector, plain, count=self._stepless)
+        else:
+            self.collector.clear()
+            self._stepless = 0
+            self._stepped = add_row(self.collector, plain)
 
     def _restart(self) -> None:
         super()._restart()
         self._rows = self._stepless = 0
+        self._stepped = False
