@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Progress = Callable[[str, int, int], None]
 
 CONTRACT, DETERMINISM = "contract", "determinism"
-OF_ANY_REWARD = frozenset((CONTRACT, DETERMINISM, "saturation", "groups", "resolution", "leakage"))
+OF_ANY_REWARD = frozenset((CONTRACT, DETERMINISM, "engines", "saturation", "groups", "resolution", "leakage"))
 """Probes that put no changed text to the reward: they hold where it is relative to its batch, too."""
 
 _RELATIVE = "the reward of a text depends on its batch: what changing the text does to it can't be told"

@@ -189,7 +189,7 @@ REWRITINGS = (
     Rewriting(
         "dollar signs", "between dollar signs", _with("${}$"), ("line", "bare", "tag", "hash"), odd=True
     ),
-    Rewriting("currency", "with a dollar sign before it", _with("${}"), ("line", "bare", "tag", "hash")),
+    Rewriting("currency", "with a dollar sign before it", _with("${}"), ("hash",)),
     Rewriting("percent sign", "with a space before the percent sign", _percent),
     Rewriting("order of a set", "in the other order", _other_order),
     Rewriting(r"\text", r"in \text{}", _text_command, ("boxed",)),
