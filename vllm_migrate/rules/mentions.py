@@ -69,6 +69,10 @@ class Mentions:
             )
         return self._found_in[pattern]
 
+    def has_file(self, end: tuple[str, ...]) -> bool:
+        """Whether a file's path ends in these parts."""
+        return any(file.relative.parts[-len(end) :] == end for file in self._files)
+
     def text(self, path: PurePosixPath) -> bytes:
         """The bytes of one of the files that `code_matches` names."""
         return next((source for other, _, source in self._files_read if other == path), b"")

@@ -11,6 +11,7 @@ from vllm_migrate.files.located import Certainty, FileKind
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line, since
 from vllm_migrate.rules.replacement import replace_argument
+from vllm_migrate.rules.trl.foreign import is_forked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,8 @@ class TrlArgument(Rule):
 
     ## What it does
     Finds `vllm_device`, `vllm_dtype`, `vllm_max_model_len` and others in calls of configurations, in their
-    YAML and TOML files and on command lines, and renames those that only have another name.
+    YAML and TOML files and on command lines, and renames those that only have another name. Left alone are a
+    fork of TRL, and a configuration in a project that never turns `use_vllm` on.
 
     ## Why it matters
     A TRL that supports the V1 engine raises a TypeError for them.
@@ -92,12 +94,18 @@ class TrlArgument(Rule):
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield the arguments that the TRL of the target doesn't take as they are."""
         arguments = [a for a in file.arguments if a.owner.startswith("trl.") and not a.dead]
-        if arguments and file.kind is not FileKind.PYTHON and _has_own_configuration(context):
+        if not arguments or is_forked(context):
             return
-        target = Target("trl", context.trl.target) if arguments else context.target
+        if file.kind is not FileKind.PYTHON and _has_own_configuration(context):
+            return
+        target = Target("trl", context.trl.target)
         for argument in arguments:
             found = context.facts.on_target(Subject.TRL_ARGUMENT, argument.name, target)
-            if found is not None and not _is_foreign_to_trainer(argument):
+            if (
+                found is not None
+                and not _is_foreign_to_trainer(argument)
+                and not _trains_without_vllm(file, argument, context)
+            ):
                 fact, state = found
                 replacement = replace_argument(file, argument, state)
                 owner = argument.owner.rpartition(".")[2]
@@ -121,6 +129,17 @@ class TrlArgument(Rule):
 def _has_own_configuration(context: Context) -> bool:
     """Whether the project has a `GRPOConfig` of its own, not TRL's, which its settings may be for."""
     return context.mentions is not None and context.mentions.matches(_OWN)
+
+
+def _trains_without_vllm(file: FileFacts, argument: Argument, context: Context) -> bool:
+    """Whether the configuration leaves vLLM off, and nothing in the project ever turns it on.
+
+    Such a project may use vLLM elsewhere, and TRL stays where it is.
+    """
+    if context.mentions is None or context.mentions.any_of("use_vllm", "use-vllm"):
+        return False
+    call = next((call for call in file.calls if argument in call.arguments), None)
+    return call is not None and not call.open_ended and not argument.name.startswith("vllm_")
 
 
 def _is_foreign_to_trainer(argument: Argument) -> bool:

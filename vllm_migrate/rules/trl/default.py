@@ -11,6 +11,7 @@ from vllm_migrate.facts.model import Effect, Engine, Remedy, Subject
 from vllm_migrate.files.located import Certainty
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.trl.foreign import is_forked, is_own_default
 from vllm_migrate.rules.trl.own_steps import meaning, own_trainer
 from vllm_migrate.rules.trl.replaced import is_unused
 
@@ -49,7 +50,9 @@ class TrlDefault(Rule):
     the target is the newest that takes the target's vLLM. Left out is what only a step of the trainer's reads
     that the project puts a function of its own in the place of (`trainer.compute_loss = ...`), or overrides
     in a trainer of its own, and where the engine runs if Unsloth or the project brings its own; with Unsloth,
-    what only TRL's loss reads, too. Of a trainer that draws completions itself it says what remains.
+    what only TRL's loss reads, too. So is what a configuration of the project's own sets itself, and what a
+    trainer that derives from transformers' `Trainer` doesn't read; a fork of TRL is left alone. Of a trainer
+    that draws completions itself it says what remains.
 
     ## Why it matters
     Moving to the V1 engine means moving to a newer TRL. Its configurations run without a word, with another
@@ -121,7 +124,7 @@ class TrlDefault(Rule):
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield the arguments whose default changes, at the configuration that leaves them unset."""
         calls = [call for call in file.calls if call.target.startswith("trl.") and _uses_vllm(call)]
-        if not calls:
+        if not calls or is_forked(context):
             return
         for call in calls:
             for fact in context.facts.about(Subject.TRL_DEFAULT):
@@ -142,7 +145,7 @@ class TrlDefault(Rule):
             return None
         if call.argument(argument) or call.argument(name) or not _has_effect(call, argument):
             return None
-        if is_unused(file, call, argument, context):
+        if is_unused(file, call, argument, context) or is_own_default(file, call, argument, context):
             return None
         own = meaning(file, call, argument, old)
         because, elsewhere = own.because if own else fact.because, own_trainer(file)

@@ -64,7 +64,7 @@ def is_unused(file: FileFacts, call: Call, argument: str, context: Context) -> b
     owner = trainer_class(tree, line)
     if owner is not None:
         own = overridden(owner, _STEPS)
-        read = _reads(tree, argument, _HOLDERS - {"self"} if sets_itself(owner, argument) else _HOLDERS)
+        read = reads(tree, argument, _HOLDERS - {"self"} if sets_itself(owner, argument) else _HOLDERS)
         if not read and not goes_by_trl(owner, argument) and all(own & step for step in steps):
             return True
     trainers = {ast.unparse(target) for target in _trainers(tree, line)}
@@ -74,7 +74,7 @@ def is_unused(file: FileFacts, call: Call, argument: str, context: Context) -> b
     trees = [tree, *_others(file, context)]
     for other in trees[1:]:
         replaced |= {name for name, _ in _assigned(other)}
-    read = any(_reads(one, argument) for one in trees)
+    read = any(reads(one, argument) for one in trees)
     return not read and all(replaced & step for step in steps)
 
 
@@ -101,7 +101,7 @@ def _has_own_engine(file: FileFacts, call: Call) -> bool:
         and sets_itself(owner, "use_vllm")
         and bool(overridden(owner, _STEPS) & _SAMPLING)
         and not goes_by_trl(owner, _MODE)
-        and not _reads(tree, _MODE)
+        and not reads(tree, _MODE)
     )
 
 
@@ -148,7 +148,7 @@ def _parsed(source: bytes) -> ast.Module | None:
         return None
 
 
-def _reads(tree: ast.Module, argument: str, holders: frozenset[str] = _HOLDERS) -> bool:
+def reads(tree: ast.Module, argument: str, holders: frozenset[str] = _HOLDERS) -> bool:
     """Whether a file reads the argument of a trainer or its configuration."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr == argument and isinstance(node.ctx, ast.Load):

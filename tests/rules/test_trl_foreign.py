@@ -1,0 +1,93 @@
+"""A configuration or a trainer that isn't TRL's: a fork, a subclass, a copy of the trainer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vllm_migrate.config import Config
+from vllm_migrate.rules.scan import scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRAIN = 'from trl import GRPOConfig\n\nconfig = GRPOConfig("out", use_vllm=True, vllm_device="cuda:1")\n'
+OWN = "class CopiedTrainer(Trainer):\n    def __init__(self, args):\n        self.beta = args.beta\n"
+
+
+def said(tree: Path, files: dict[str, str], code: str = "VM602") -> str:
+    for name, text in files.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text, encoding="utf-8")
+    result = scan([tree], Config(target="0.32.0", select=(code,)))
+    return "\n".join(finding.message for finding in result.findings)
+
+
+@pytest.mark.parametrize("code", ["VM601", "VM602"])
+@pytest.mark.parametrize(
+    ("name", "requirement"),
+    [
+        ("requirements.txt", "trl @ git+https://github.com/someone/trl.git"),
+        ("requirements.txt", "git+https://github.com/someone/trl.git@main"),
+        ("pyproject.toml", '[tool.uv.sources]\ntrl = { path = "../trl", editable = true }'),
+        ("pyproject.toml", '[tool.poetry.dependencies]\ntrl = {git = "https://github.com/someone/trl"}'),
+        ("vendor/trl/trainer/grpo_trainer.py", "class GRPOTrainer: ..."),
+    ],
+)
+def test_a_fork_is_left_alone(tmp_path: Path, code: str, name: str, requirement: str) -> None:
+    assert not said(tmp_path, {"train.py": TRAIN, name: requirement + "\n"}, code)
+
+
+@pytest.mark.parametrize("code", ["VM601", "VM602"])
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        "trl==0.17.0",
+        "trl @ git+https://github.com/huggingface/trl.git",
+        "git+https://github.com/huggingface/trl",
+        "my-trl @ git+https://github.com/someone/my-trl.git",
+    ],
+)
+def test_a_release_or_its_repository_is_no_fork(tmp_path: Path, code: str, requirement: str) -> None:
+    assert said(tmp_path, {"train.py": TRAIN, "requirements.txt": requirement + "\n"}, code)
+
+
+def test_what_a_subclass_sets_is_not_left_to_trl(tmp_path: Path) -> None:
+    own = (
+        "from trl import GRPOConfig\n\n\nclass OurConfig(GRPOConfig):\n"
+        "    def __init__(self, temperature=0.9, **kwargs):\n"
+        "        super().__init__(temperature=temperature, **kwargs)\n"
+    )
+    train = 'from config import OurConfig\n\nconfig = OurConfig(output_dir="out", use_vllm=True)\n'
+    found = said(tmp_path, {"config.py": own, "train.py": train})
+    assert "leaves temperature" not in found
+    assert "leaves beta" in found
+
+
+def test_a_copy_of_the_trainer_reads_what_it_reads(tmp_path: Path) -> None:
+    own = f"from transformers import Trainer\n\n\n{OWN}"
+    train = (
+        "from copied import CopiedTrainer\nfrom trl import GRPOConfig\n\n"
+        'config = GRPOConfig("out", use_vllm=True)\ntrainer = CopiedTrainer(config)\n'
+    )
+    found = said(tmp_path, {"copied.py": own, "train.py": train})
+    assert "leaves loss_type" not in found
+    assert "leaves vllm_mode" not in found
+    assert "leaves beta" in found  # its own code reads it
+    assert "leaves bf16" in found  # transformers' trainer does
+
+
+def test_a_subclass_of_trls_trainer_reads_all(tmp_path: Path) -> None:
+    own = f"from trl import GRPOTrainer\n\n\n{OWN.replace('(Trainer)', '(GRPOTrainer)')}"
+    train = (
+        "from copied import CopiedTrainer\nfrom trl import GRPOConfig\n\n"
+        'config = GRPOConfig("out", use_vllm=True)\ntrainer = CopiedTrainer(config)\n'
+    )
+    assert "leaves loss_type" in said(tmp_path, {"copied.py": own, "train.py": train})
+
+
+@pytest.mark.parametrize(("others", "expected"), [("", False), ("parser.add_argument('--use_vllm')\n", True)])
+def test_training_without_vllm_stays_with_its_trl(tmp_path: Path, others: str, *, expected: bool) -> None:
+    train = 'from trl import GRPOConfig\n\nconfig = GRPOConfig("out", max_prompt_length=9)\n'
+    assert bool(said(tmp_path, {"train.py": train, "other.py": others}, "VM601")) is expected
