@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "figure1" / "audits.json"
 REWARDS = Path(__file__).resolve().parent / "rewards.py"
-DECIDED = (0, 1, 2)
 
 
 def command(arm: Arm, objective: str, output: Path) -> list[str]:
@@ -58,6 +57,11 @@ def command(arm: Arm, objective: str, output: Path) -> list[str]:
         told["--v1-sampling"] = f"temperature={arm.temperature:g}"
     flat = [str(word) for pair in told.items() for word in pair]
     return [sys.executable, "-m", "vllm_migrate", "audit", *flat, "--check-reward", "--fresh", "-q"]
+
+
+def finished(output: Path) -> bool:
+    """Whether there is a report with a verdict: one that was interrupted has none."""
+    return output.is_file() and json.loads(output.read_text(encoding="utf-8"))["verdict"] is not None
 
 
 def said(report: dict[str, Any]) -> dict[str, Any]:
@@ -110,14 +114,14 @@ def main() -> int:
     for objective in OBJECTIVES:
         for name in names:
             output = folder / f"{name}-{objective}.json"
-            if not output.is_file() and name in given.only and objective in given.objectives:
+            if not finished(output) and name in given.only and objective in given.objectives:
                 done = subprocess.run(
                     command(arms()[name], objective, output), check=False, cwd=ROOT, stdout=subprocess.DEVNULL
                 )
                 print(f"{name}-{objective}: exit {done.returncode}", file=sys.stderr, flush=True)
-                if done.returncode not in DECIDED or not output.is_file():
+                if not finished(output):
                     return 1
-            if output.is_file():
+            if finished(output):
                 kept[f"{name}-{objective}"] = said(json.loads(output.read_text(encoding="utf-8")))
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n ".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in kept.items())

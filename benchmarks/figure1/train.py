@@ -95,8 +95,8 @@ class Learner:
 
     def close(self) -> None:
         """End it."""
-        self._process.terminate()
-        self._process.wait(timeout=30)
+        self._process.kill()
+        self._process.communicate()
 
 
 class Bench:

@@ -320,10 +320,10 @@ def test_two_steps_of_an_arm_on_real_engines(figure1, tmp_path):
         steps = list(bench.steps(figure1.train.Run("v1-rewritten", "grpo", 0), size, tensors=tensors))
         assert bench.loaded.settings["logprobs_mode"] == "processed_logprobs"
     assert [step["step"] for step in steps] == [0, 1]
-    # At this rate an engine left on the old weights would be far from the trainer at the second step.
-    assert all(step["mean_abs"] < 0.2 for step in steps)
     assert [step["weight_lag"] for step in steps] == [0, 0]
     assert all(0 <= step["reward"] <= 1 and 0 < step["entropy"] < math.log(766) for step in steps)
     decided = list(figure1.guarded.decisions(tensors, "grpo"))
     assert [decision.step for decision in decided] == [0, 1]
-    assert decided[0].measured.mismatch_k2 < 0.01
+    # At this rate an engine left on the old weights would be far from the trainer at the second step.
+    assert decided[0].measured.policy_kl > 0.01
+    assert all(decision.measured.mismatch_k2 < 0.002 for decision in decided)
