@@ -205,9 +205,10 @@ def departure(judged: Judged, runs: Floats, layout: Layout, level: float) -> Dep
     seen, length = min(reached)
     end = min(layout.steps - 1, seen + length)
     sums = np.concatenate([[0.0], np.cumsum(judged.z)])
-    starts = np.arange(end)
+    # Far before the window that told it an earlier one would have: slow noise there is no departure.
+    starts = np.arange(max(0, seen + 1 - 2 * length), end)
     gain = (sums[end + 1] - sums[starts]) ** 2 / (end + 1 - starts)
-    onset = min(int(np.argmax(gain)), seen)
+    onset = min(int(starts[np.argmax(gain)]), seen)
     shift = (sums[end + 1] - sums[onset]) / (end + 1 - onset)
     reach = math.ceil(_BREAK * judged.long_run / max(shift**2, 1e-9)) + 1
     difference = runs[layout.references :].mean(axis=0) - runs[: layout.references].mean(axis=0)
