@@ -17,6 +17,7 @@ from vllm_migrate.files.located import VersionComparison
 from vllm_migrate.resolve.asked_attributes import target_has
 from vllm_migrate.resolve.dead_ends import behind_the_end, statements_after
 from vllm_migrate.resolve.fallbacks import falls_back
+from vllm_migrate.resolve.given_up import behind_failing_imports
 from vllm_migrate.resolve.meaning import Kind
 from vllm_migrate.resolve.syntax import in_order, last_name
 from vllm_migrate.resolve.version_numbers import VersionNumbers, written_numbers
@@ -81,6 +82,8 @@ class VersionGates:
             elif asks_attributes:
                 self._decide(node)
         self._dead += [_lines(statements) for statements in behind_the_end(syntax)]
+        if target is not None:
+            self._dead += [_lines(statements) for statements in behind_failing_imports(syntax, target)]
         if self._dead:
             self._gated += self._only_called_from_dead()
 
