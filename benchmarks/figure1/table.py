@@ -21,7 +21,7 @@ from outcome import Curves, interval, load, mean, resampled_spearman
 from run import RESULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 README = Path(__file__).resolve().parent / "README.md"
 BEGIN, END = "<!-- table: written by table.py -->", "<!-- end of table -->"
@@ -87,7 +87,7 @@ def _interval(values: Sequence[float]) -> str:
     return f"{value:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _left(watched: dict[str, Any] | None, metrics: Sequence[str]) -> str:
+def _left(watched: dict[str, Any] | None, metrics: Iterable[str]) -> str:
     """The first of these metrics told to have left a reference for the worse, when, and by how much."""
     if watched is None:
         return ""
@@ -150,7 +150,7 @@ def correlations(objective: str) -> list[tuple[str, int, list[tuple[float, float
 def worst(audit: dict[str, Any]) -> str:
     """The graver of the audit's verdict and its reward check's."""
     check = audit["reward_check"]
-    verdicts = [audit["verdict"], "PASS" if check is None else check["verdict"]]
+    verdicts: list[str] = [audit["verdict"], "PASS" if check is None else check["verdict"]]
     return max(verdicts, key=VERDICTS.index)
 
 
