@@ -63,6 +63,8 @@ def watch(
         report = watched.follow(every=every, told=_teller(quiet=quiet)) if follow else watched.once()
     except VllmMigrateError as error:
         report = WatchReport(None, error.reason, message=error.message, hint=error.hint)
+    except KeyboardInterrupt:  # again, or before anything was read: else it ends in the verdict so far
+        report = WatchReport(None, "interrupted", message="interrupted")
     write_watch_reports(report, output_format, files)
     raise typer.Exit(exit_of(report.verdict))
 

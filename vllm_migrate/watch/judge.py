@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+_BEFORE = 4
+"""Window lengths before the place at which a departure is told within which it began."""
 _TAIL = 0.05
 _MOST_LABELS = 2000
 _SEED = 20260506
@@ -206,7 +208,7 @@ def departure(judged: Judged, runs: Floats, layout: Layout, level: float) -> Dep
     end = min(layout.steps - 1, seen + length)
     sums = np.concatenate([[0.0], np.cumsum(judged.z)])
     # Far before the window that told it an earlier one would have: slow noise there is no departure.
-    starts = np.arange(max(0, seen + 1 - 2 * length), end)
+    starts = np.arange(max(0, seen + 1 - _BEFORE * length), end)
     gain = (sums[end + 1] - sums[starts]) ** 2 / (end + 1 - starts)
     onset = min(int(starts[np.argmax(gain)]), seen)
     shift = (sums[end + 1] - sums[onset]) / (end + 1 - onset)
