@@ -120,19 +120,19 @@ def _of_tokens(s: dict[str, float], clip: ClipRange) -> dict[str, float | None]:
     d = "d" if "d" in s else "q"
     total, mismatch = s[d * 2] / n / 2, s["qq"] / n / 2
     weights, squares = s[f"{d}_ratio"], s[f"{d}_ratio_squares"]
-    spread = s["q_ratio_squares"] - s["q_ratio"] * s["q_ratio"] / n
+    spread = s["q_growth_squares"] - s["q_growth"] * s["q_growth"] / n
     found |= {
         "clip_rate": s[f"{d}_clipped"] / clippable,
         "total_k2": total,
-        "total_k3": (weights - n - s[d]) / n,
+        "total_k3": (s[f"{d}_growth"] - s[d]) / n,
         "cross_k2": s.get("pq", 0.0) / n,
         "mismatch_k1": -s["q"] / n,
         "mismatch_k2": mismatch,
-        "mismatch_k3": (s["q_ratio"] - n - s["q"]) / n,
+        "mismatch_k3": (s["q_growth"] - s["q"]) / n,
         "mismatch_abs": s["q_abs"] / n,
         "mismatch_share": mismatch / (mismatch + policy_kl) if policy_kl else None,
         "mismatch_tail_f2": s["q_tail"] / n,
-        "mean_ratio_deviation": s["q_ratio"] / n - 1,
+        "mean_ratio_deviation": s["q_growth"] / n,
         "mean_ratio_error": math.sqrt(max(spread, 0.0)) / n,
         "zero_update_clip_rate": s["q_clipped"] / clippable,
         "ess": weights * weights / (n * squares) if squares else 1 / n,

@@ -97,11 +97,14 @@ def _of_ratio(
     """Sums of a log ratio d, shape (B, T), which is 0 where `keep` is."""
     xp = ops.xp
     ratio = xp.exp(xp.clip(d, None, _LARGEST)) * keep
+    growth = ratio - keep  # added up without the ones, which would drown it
     size = xp.abs(d)
     return {
         name: ops.total(d),
         name * 2: ops.dot(d, d),
         f"{name}_abs": ops.total(size),
+        f"{name}_growth": ops.total(growth),
+        f"{name}_growth_squares": ops.dot(growth, growth),
         f"{name}_ratio": ops.total(ratio),
         f"{name}_ratio_squares": ops.dot(ratio, ratio),
         f"{name}_tail": ops.total(size > LOG_2),
