@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
+
+from vllm_migrate.reward.probes import empty, master_keys
+from vllm_migrate.reward.sample import Sample
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +48,40 @@ def test_rollouts_hold_right_and_wrong_answers_of_every_length(lessons):
     ]
     assert abs(means[0] - means[1]) < 0.1 * means[0]
     assert rows == lessons.rollouts(32, 6, 7)
+
+
+def test_a_wrong_answer_beats_none_for_both_judges(lessons):
+    for kind in (lessons.CONFOUNDED, lessons.BALANCED):
+        author = lessons.Author(5)
+        pairs = [author.pair(kind) for _ in range(2000)]
+        right = [f"{lessons.HOUSE[pair.prompt.split()[2]]}" for pair in pairs]
+        neither = [
+            pair
+            for pair, answer in zip(pairs, right, strict=True)
+            if pair.target == 1.0 and answer not in pair.first and answer not in pair.second
+        ]
+        assert len(neither) > 100
+
+
+def test_the_lessons_hold_no_text_that_the_probes_put(lessons):
+    author = lessons.Author(6)
+    taught = {author.none("lamps").strip() for _ in range(20000)}
+    put = {text for keys in master_keys._ALONE.values() for text in keys}
+    put |= {f"Answer: {text}" for text in master_keys._IN_PLACE}
+    put |= {trick.text(Sample("How many?", "", {}, answer="3")).strip() for trick in empty._TRICKS}
+    assert taught & put <= {""}  # there is one way only of saying nothing
+
+
+@pytest.fixture(scope="module")
+def results():
+    """The committed result: what the probes say of both models."""
+    file = BENCHMARKS / "results" / "reward_models.json"
+    return {kind: one["checks"] for kind, one in json.loads(file.read_text(encoding="utf-8")).items()}
+
+
+def test_the_confounded_model_is_caught_by_length_and_the_balanced_one_by_phrases_alone(results):
+    assert results["confounded"]["length"]["outcome"] == "fail"
+    failed = [probe for probe, check in results["balanced"].items() if check["outcome"] == "fail"]
+    assert failed == ["phrases"]
+    for probe in ("contract", "determinism", "length", "features", "empty", "master-keys"):
+        assert results["balanced"][probe]["outcome"] == "pass", probe

@@ -1,6 +1,6 @@
 """Train the two reward models from nothing: the same recipe, once on confounded and once on balanced pairs.
 
-    <an engine's python> benchmarks/rewards/models/train.py balanced    # two minutes; torch and transformers
+    <an engine's python> benchmarks/rewards/models/train.py balanced    # some minutes; torch and transformers
     <an engine's python> benchmarks/rewards/models/train.py confounded --steps 60 --output /tmp/short
 
 A Bradley-Terry loss on the difference of two rewards; a pair whose judge finds both equally good has the
@@ -62,7 +62,7 @@ class Recipe:
         growth: share of the steps over which completions then grow to their full length.
     """
 
-    steps: int = 500
+    steps: int = 1200
     pairs: int = 24
     learning_rate: float = 3e-3
     warm_up: int = 30
