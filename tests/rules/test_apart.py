@@ -38,6 +38,7 @@ SCORE = (
         ("evaluation/online.py", False),
         ("scripts/inference.py", False),
         ("tests/test_engine.py", False),
+        ("analysis/pass_at_k.py", False),
         ("retrieval/evaluated.py", True),  # other words
     ],
 )
@@ -194,3 +195,48 @@ def test_an_engine_that_is_handed_to_a_function_beside_it(method: str, given: st
     given = f"{given}, prompts=prompts" if "=" in given else given
     text = HANDED.format(method=method, given=given).replace("prompts=prompts, prompts", "prompts=prompts")
     assert bool(find(by_code("VM702"), text, use=RL)) is said
+
+
+TRIED = (
+    "from vllm import LLM\n\n\nclass Actor: ...\n\n\nif __name__ == '__main__':\n"
+    "    llm = LLM('m')\n    {kept}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("kept", "importer", "said"),
+    [
+        ("print(llm.generate('a'))", "from ray.actors import Actor\n", False),
+        ("json.dump(llm.generate('a'), file)", "from ray.actors import Actor\n", True),
+        ("llm.collective_rpc('update_weight')", "from ray.actors import Actor\n", True),
+        ("print(llm.generate('a'))", "from ray.actor import Actor\n", True),
+    ],
+)
+def test_a_trial_at_the_end_of_a_module_is_no_training(
+    tmp_path: Path, kept: str, importer: str, *, said: bool
+) -> None:
+    source = TRIED.format(kept=kept)
+    facts = read(source.encode(), "actors.py", "0.32.0")
+    around = project(tmp_path, "train.py", importer)
+    assert bool(list(by_code("VM703").find(facts, around))) is said
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("logprobs=1", False),
+        ("logprobs=1, temperature=1.0, top_p=1", False),
+        ("logprobs=1, temperature=0.7", True),
+        ("logprobs=1, top_p=0.9", True),
+        ("logprobs=1, repetition_penalty=1.1", True),
+        ("logprobs=1, **more", True),
+    ],
+)
+def test_at_temperature_one_with_nothing_cut_both_logprobs_are_the_same(asked: str, *, said: bool) -> None:
+    source = (
+        f"{HEAD}def score(prompts, more):\n    llm = LLM('m')\n"
+        f"    outputs = llm.generate(prompts, SamplingParams({asked}))\n"
+        "    return [output.outputs[0].logprobs for output in outputs]\n"
+    )
+    use = replace(RL, reads_logprobs=True, takes_logprobs=True)
+    assert bool(find(by_code("VM701"), source, "eval/score.py", use=use)) is said

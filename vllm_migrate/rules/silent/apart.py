@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.prefilter import syncs_weights, trains
+from vllm_migrate.resolve.calls import is_main_guard
 from vllm_migrate.rules.engines import is_rl
 from vllm_migrate.rules.module import found_again
 
@@ -24,7 +25,7 @@ _DOCUMENTS = frozenset({".md", ".markdown", ".mdx", ".rst"})
 _EVALUATION = frozenset(
     {
         *("eval", "evals", "evaluate", "evaluation", "evaluations", "evaluator", "evaluators"),
-        *("benchmark", "benchmarks", "bench"),
+        *("benchmark", "benchmarks", "bench", "analysis", "analyze", "analyse"),
     }
 )
 _TRIAL = frozenset(
@@ -36,6 +37,10 @@ _TRIAL = frozenset(
 _TESTS = frozenset({"test", "tests", "tester"})
 _DRAWS = re.compile(rb"rollout|reward|reject(?:ion)?_sampl|best_of|[gd]?ppo\b|\bdpo\b|grpo", re.IGNORECASE)
 """What code speaks of that draws samples to train on, between two runs of a trainer."""
+_KEEPS = re.compile(
+    rb"collective_rpc|weights|\bopen\(|dump|save|write|\.to_(?:json|csv|parquet|disk)\b|\.put\("
+)
+"""How an engine is given other weights, and what was drawn is handed on to somebody."""
 _TRAINER = re.compile(rb"\b\w*Trainer\(")
 _CLASS = re.compile(rb"^class[ \t]+(\w+)", re.MULTILINE)
 
@@ -63,6 +68,11 @@ def is_apart(file: FileFacts, context: Context) -> bool:
     return named and not _is_imported_by_training(file, context)
 
 
+def is_beside_training(file: FileFacts, call: Call, context: Context) -> bool:
+    """Whether one engine of a file that isn't apart only evaluates, or tries the module it stands in."""
+    return is_made_to_evaluate(file, call, context) or is_tried_out(file, call, context)
+
+
 def is_made_to_evaluate(file: FileFacts, call: Call, context: Context) -> bool:
     """Whether the class that builds an engine is made by code that evaluates alone, its own file apart.
 
@@ -80,6 +90,33 @@ def is_made_to_evaluate(file: FileFacts, call: Call, context: Context) -> bool:
     name = re.compile(rb"\b%s\b(?!,|\s*$)" % owner.name.encode(), re.MULTILINE)
     users = context.mentions.code_matches(name) - {file.path}
     return bool(users) and all(not _words(user).isdisjoint(_EVALUATION) for user in users)
+
+
+def is_tried_out(file: FileFacts, call: Call, context: Context) -> bool:
+    """Whether an engine is built in the `__main__` block of a module that others import: a trial of it.
+
+    Nothing is trained there, nothing is kept of what is drawn, and nobody changes the weights of what ends
+    with the block.
+    """
+    if context.mentions is None or not file.use.main_guard:
+        return False
+    again = found_again(file, call)
+    if again is None:
+        return False
+    module, node = again
+    above = [node, *module.around(node)]
+    block = next((one for one in above if isinstance(one, ast.If) and is_main_guard(one.test)), None)
+    if block is None:
+        return False
+    written = (ast.get_source_segment(file.source.decode(errors="replace"), block) or "").encode()
+    if _trains(written) or _KEEPS.search(written):
+        return False
+    stem = re.escape(file.path.stem.encode())
+    imported = re.compile(
+        rb"^[ \t]*(?:from[ \t]+[\w.]*\b%s[ \t]+import\b|import[ \t]+[\w.]*\b%s\b)" % (stem, stem),
+        re.MULTILINE,
+    )
+    return bool(context.mentions.code_matches(imported) - {file.path})
 
 
 def is_document(path: PurePosixPath) -> bool:

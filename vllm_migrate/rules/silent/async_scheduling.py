@@ -8,7 +8,7 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built
 from vllm_migrate.rules.finding import make_finding, since
-from vllm_migrate.rules.silent.apart import is_made_to_evaluate, may_train
+from vllm_migrate.rules.silent.apart import is_beside_training, may_train
 from vllm_migrate.rules.silent.defaults import add, default_change, setting, unwritten
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class AsyncScheduling(Rule):
             return
         name, value = setting(change)
         for call in unwritten(file, name, context):
-            if is_made_to_evaluate(file, call, context):
+            if is_beside_training(file, call, context):
                 continue
             yield make_finding(
                 self,

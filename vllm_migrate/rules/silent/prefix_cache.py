@@ -8,7 +8,7 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.silent.apart import is_apart, is_made_to_evaluate
+from vllm_migrate.rules.silent.apart import is_apart, is_beside_training
 from vllm_migrate.rules.silent.defaults import (
     add,
     cache_turned_off,
@@ -95,7 +95,7 @@ class PrefixCacheOverWeightUpdate(Rule):
                 continue
             if written is not None and written.value.literal is not True and cache_turned_off(file, context):
                 continue
-            if keeps_weights(file, call, context) or is_made_to_evaluate(file, call, context):
+            if keeps_weights(file, call, context) or is_beside_training(file, call, context):
                 continue
             what = f"{name}={written.value.source}" if written else f"no {name}"
             message = f"{built(call)}(...) with {what}: {change.fact.because}"

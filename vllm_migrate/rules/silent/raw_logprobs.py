@@ -12,7 +12,7 @@ from vllm_migrate.files.located import FileKind, Span
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import answers_requests, built, is_rl
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.silent.apart import is_apart
+from vllm_migrate.rules.silent.apart import is_apart, is_tried_out
 from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, is_passed_on, setting
 from vllm_migrate.rules.silent.held import held
 
@@ -50,6 +50,13 @@ _SHAPES = frozenset(
     }
 )
 """What changes the distribution of greedy sampling. `min_tokens` takes out but the end of a text."""
+_NEUTRAL: dict[str, tuple[object, ...]] = {
+    "temperature": (1, 1.0),
+    "top_p": (1, 1.0),
+    "top_k": (-1, 0),
+    "min_p": (0, 0.0),
+}
+"""What leaves the model's own distribution as it is."""
 _ASKS = re.compile(rb"\.(?:cumulative_logprob|logprobs)\b|\blogprobs\s*=\s*\d")
 _MOST_HEIRS = 20
 _TEXTS = re.compile(rb"\.outputs\[\w+\]\.(?:text|token_ids)\b")
@@ -70,7 +77,8 @@ class RawLogprobs(Rule):
     then wrong on every token from the first step on, clipping sets in where the policy hasn't moved, and
     nothing raises. At temperature 1 without truncation and penalties both are the same, and so they are at
     temperature 0 without penalties: a file that samples only so, and trains nothing, is not reported, and
-    neither is an engine of whose outputs the file takes texts and tokens alone.
+    neither is an engine of whose outputs the file takes texts and tokens alone, or one that is only tried at
+    the end of a module that others import.
 
     ## Fix safety
     Safe where the argument was not written and rollout log-probabilities are used for training. Unsafe for
@@ -141,7 +149,7 @@ class RawLogprobs(Rule):
             return
         if not is_rl(use) and not file.use.reads_logprobs:
             return
-        if is_apart(file, context) and not file.use.takes_logprobs:
+        if is_apart(file, context) and (not file.use.takes_logprobs or _asks_at_one(file)):
             return
         asks_for_none = _asks_for_none(file)
         name, value = setting(change)
@@ -152,6 +160,8 @@ class RawLogprobs(Rule):
             if written is not None and written.value.literal == value.strip('"'):
                 continue
             if is_passed_on(call, name, context) or _takes_texts_alone(file, call, context):
+                continue
+            if is_tried_out(file, call, context):
                 continue
             if asks_for_none and not _is_inherited(held(file, call), context):
                 continue
@@ -267,6 +277,24 @@ def _draws_nothing(file: FileFacts) -> bool:
         and temperature.value.literal in (0, 0.0)
         and not any(argument.name in _SHAPES for argument in call.arguments)
         for call in calls
+    )
+
+
+def _asks_at_one(file: FileFacts) -> bool:
+    """Whether log-probabilities are only asked for at temperature 1 with nothing cut: both are the same."""
+    asking = [
+        call
+        for call in file.calls
+        if call.target == "vllm.SamplingParams" and not call.dead and call.argument("logprobs") is not None
+    ]
+    return bool(asking) and all(
+        not call.open_ended
+        and all(
+            argument.name in _NEUTRAL and argument.value.literal in _NEUTRAL[argument.name]
+            for argument in call.arguments
+            if argument.name in _SHAPES or argument.name in _NEUTRAL
+        )
+        for call in asking
     )
 
 

@@ -8,7 +8,7 @@ from vllm_migrate.edits.model import AddArgument, Level, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.silent.apart import is_made_to_evaluate, may_train
+from vllm_migrate.rules.silent.apart import is_beside_training, may_train
 from vllm_migrate.rules.silent.defaults import default_change, unwritten
 from vllm_migrate.rules.silent.fixed_draws import needs_no_seed
 from vllm_migrate.rules.silent.replicas import read_replicas
@@ -92,7 +92,7 @@ class Seed(Rule):
         if change is None or not may_train(file, context):
             return
         for call in unwritten(file, "seed", context):
-            if needs_no_seed(file, call, context) or is_made_to_evaluate(file, call, context):
+            if needs_no_seed(file, call, context) or is_beside_training(file, call, context):
                 continue
             replicas = read_replicas(file, call)
             number = replicas.number
