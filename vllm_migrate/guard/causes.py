@@ -69,14 +69,17 @@ def _of_backend(m: Measured) -> str:
     Where the engine reports mu, E[exp q] is the trainer's mass on what mu can draw: 1, or less where top-p
     and the like cut something off. Where the tokens fit the trainer's logprobs instead and the engine reports
     another distribution, it is 1 + chi^2, about 1 + 2 k2. Rounding of what is reported gives 1 + k2 at most.
+    Above 1 it is as well where mu is wider than the trainer's truncation, at a higher temperature say, and
+    the caller masks the tokens that the trainer could not have drawn.
     Between the two lies the factor of 1.5.
     """
     deviation, k2 = m.mean_ratio_deviation or 0.0, m.mismatch_k2 or 0.0
     plain = abs(deviation) > max(_NO_ROUNDING, _ERRORS * (m.mean_ratio_error or 0.0))
     if plain and deviation > _RAW * k2:
         return (
-            f"the tokens fit the trainer's logprobs, not the engine's (mean ratio {1 + deviation:.3f}): it "
-            "returns them raw, before temperature and penalties; set logprobs_mode=processed_logprobs"
+            f"the tokens fit the trainer's logprobs, not the engine's (mean ratio {1 + deviation:.3f}): "
+            "it returns them raw, before temperature and penalties, which logprobs_mode=processed_logprobs "
+            f"mends, or it samples at other settings than the trainer assumes; {AUDIT}"
         )
     if m.half_precision:
         return (
