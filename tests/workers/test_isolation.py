@@ -16,8 +16,9 @@ IN_EVERY_ENGINE = {
     "vllm",
     "torch",
     "transformers",
-    "safetensors",
-}  # the last is a requirement of transformers'
+    "safetensors",  # a requirement of transformers'
+    "cloudpickle",  # one of vLLM's, by which it sends functions to its ranks
+}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
