@@ -479,6 +479,26 @@ _ROPE = (
             "from vllm.engine.metrics import StatLoggerBase\n\nkind = StatLoggerBase\n",
             "vllm.v1.metrics.loggers.StatLoggerBase",
         ),
+        (
+            "VM102",
+            "from vllm.entrypoints.openai.serving_embedding import OpenAIServingEmbedding as E\n\nkind = E\n",
+            "ServingEmbedding, up to 0.17 OpenAIServingEmbedding",
+        ),
+        (
+            "VM102",
+            "from vllm.entrypoints.chat_utils import parse_chat_messages_futures as f\n\nparse = f\n",
+            "parse_chat_messages_async",
+        ),
+        (
+            "VM102",
+            "from vllm.multimodal.inputs import MultiModalKwargs\n\nkind = MultiModalKwargs\n",
+            "MultiModalKwargsItems",
+        ),
+        (
+            "VM410",
+            "from vllm.engine.llm_engine import LLMEngine\n\nkind = LLMEngine._get_executor_cls(config)\n",
+            "Executor.get_class(vllm_config)",
+        ),
     ],
 )
 def test_advice_names_what_the_target_has_instead(code: str, text: str, advice: str) -> None:
