@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vllm_migrate.guard import Boundaries, PolicyGuard
+from vllm_migrate.guard import Boundaries, PolicyGuard, project_boundaries
 from vllm_migrate.guard.document import MARK, page
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "guard.md"
@@ -58,7 +58,7 @@ def test_the_code_on_the_page_calls_the_guard_as_it_is():
 def test_the_table_of_the_project_on_the_page_is_taken(tmp_path):
     (table,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
     (tmp_path / "pyproject.toml").write_text(table, encoding="utf-8")
-    found = Boundaries.of_project(tmp_path)
+    found = project_boundaries(tmp_path)
     assert found.warm_up == 20
     assert found["base_kl"].stop == 0.5
     assert found["clip_rate"].stop is None

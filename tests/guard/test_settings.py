@@ -9,6 +9,7 @@ from vllm_migrate.config import load_config
 from vllm_migrate.errors import ConfigError
 from vllm_migrate.guard.boundaries import Boundaries
 from vllm_migrate.guard.policy_guard import PolicyGuard
+from vllm_migrate.guard.project import project_boundaries
 from vllm_migrate.guard.stages import Action
 
 
@@ -27,7 +28,7 @@ def test_a_project_sets_its_boundaries(project, monkeypatch):
         'policy-kl = { warn = 0.03, stop = 0.1, patience = 3, action = "skip_batch" }\n'
         "mismatch_k2 = { stop = false }"
     )
-    found = Boundaries.of_project(folder)
+    found = project_boundaries(folder)
     assert (found.warm_up, found.save_first) == (20, False)
     kl = found["policy_kl"]
     assert (kl.warn, kl.stop, kl.patience, kl.action) == (0.03, 0.1, 3, Action.SKIP_BATCH)
@@ -42,7 +43,7 @@ def test_a_project_sets_its_boundaries(project, monkeypatch):
 
 def test_a_project_without_the_table_has_the_shipped_boundaries(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[tool.vllm-migrate]\ntarget = '0.32.0'\n", encoding="utf-8")
-    assert Boundaries.of_project(tmp_path) is Boundaries.default()
+    assert project_boundaries(tmp_path) is Boundaries.default()
     assert load_config(tmp_path).guard is None
 
 

@@ -15,6 +15,7 @@ from vllm_migrate.guard.boundaries import Boundaries, Boundary
 from vllm_migrate.guard.decision import Crossing, Decision
 from vllm_migrate.guard.measured import Measured
 from vllm_migrate.guard.policy_guard import PolicyGuard
+from vllm_migrate.guard.project import project_boundaries
 from vllm_migrate.guard.stages import Action, Stage
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "Stage",
     "TrainingStopped",
     "attach",
+    "project_boundaries",
 ]

@@ -10,14 +10,17 @@ is the same to the last bit as without.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.guard.boundaries import Boundaries
 from vllm_migrate.guard.policy_guard import PolicyGuard
+from vllm_migrate.guard.project import project_boundaries
 from vllm_migrate.guard.trl import layout
 from vllm_migrate.guard.trl.attached import LOG, Attached
 from vllm_migrate.guard.trl.clip import OF_CLIPPING, clip_of, clips
 from vllm_migrate.guard.trl.rewards import column_of
+
+if TYPE_CHECKING:
+    from vllm_migrate.guard.boundaries import Boundaries
 
 
 def attach(
@@ -50,7 +53,7 @@ def attach(
     """
     found = layout.require(trainer)
     column = column_of(trainer, held_out)
-    boundaries = Boundaries.of_project() if boundaries is None else boundaries
+    boundaries = project_boundaries() if boundaries is None else boundaries
     if not trainer.use_vllm and getattr(trainer, "rollout_func", None) is None:
         # transformers' generate returns no logprobs: that they are missing is no fault here. It is said.
         boundaries = boundaries.without("rollout_missing")

@@ -7,7 +7,6 @@ import sys
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.did_you_mean import did_you_mean
@@ -81,17 +80,6 @@ class Boundaries:
     def default() -> Boundaries:
         """The shipped boundaries."""
         return _shipped()
-
-    @staticmethod
-    def of_project(start: str | Path = ".") -> Boundaries:
-        """The shipped boundaries with what the nearest `[tool.vllm-migrate.guard]` upward of `start` says.
-
-        Raises:
-            ConfigError: that table has an unknown name or a value of the wrong kind.
-        """
-        from vllm_migrate.config import load_config  # noqa: PLC0415 - boundaries set in Python need no file
-
-        return load_config(Path(start)).guard or _shipped()
 
     def __iter__(self) -> Iterator[Boundary]:
         return iter(self.rows.values())

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from vllm_migrate.audit.figures.objective import ClipRange
 from vllm_migrate.errors import BoundaryError
 from vllm_migrate.guard import trend
-from vllm_migrate.guard.boundaries import Boundaries
 from vllm_migrate.guard.judge import decide, judge
 from vllm_migrate.guard.measure import measure
+from vllm_migrate.guard.project import project_boundaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from vllm_migrate.guard.arrays import Array
+    from vllm_migrate.guard.boundaries import Boundaries
     from vllm_migrate.guard.decision import Decision
     from vllm_migrate.guard.judge import InARow
     from vllm_migrate.guard.measured import Measured
@@ -48,7 +49,7 @@ class PolicyGuard:
         warm_up: int | None = None,
         reduce: Callable[[Array], Array] | None = None,
     ) -> None:
-        self.boundaries = Boundaries.of_project() if boundaries is None else boundaries
+        self.boundaries = project_boundaries() if boundaries is None else boundaries
         if warm_up is not None:
             if warm_up < 0:
                 raise BoundaryError(f"warm_up must be 0 steps or more, not {warm_up}")
