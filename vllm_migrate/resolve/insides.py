@@ -138,8 +138,8 @@ class InsideReader:
         if links and isinstance(links[0].value, ast.Name) and not self._is_module(links[0].value):
             own = links[0].value.id in ("self", "cls")
             for index, link in enumerate(links):
-                if own and index == 0 and link.attr == "driver_worker":
-                    break  # an executor's own: it is in the engine's process already
+                if own and index == 0 and (link.attr == "driver_worker" or self._is_built_here(link)):
+                    break  # an executor's own, or an engine's: it is in the engine's process already
                 if link.attr in ("llm_engine", "model_executor", "driver_worker"):
                     return index, "", Certainty.GUESS
         return None, "", Certainty.GUESS
@@ -194,6 +194,14 @@ class InsideReader:
         """Whether the object itself defines the attribute, as a subclass of an engine may."""
         class_ = self._syntax.self_attribute(link)
         return class_ is not None and link.attr in self._syntax.attribute_bindings.get(class_, {})
+
+    def _is_built_here(self, link: ast.Attribute) -> bool:
+        """Whether a class without a base makes its executor itself: an engine that is the project's own."""
+        class_ = self._syntax.self_attribute(link)
+        if class_ is None or link.attr != "model_executor" or class_.bases:
+            return False
+        made = self._syntax.attribute_bindings.get(class_, {}).get(link.attr, [])
+        return bool(made) and all(isinstance(binding.node, ast.Call) for binding in made)
 
     def _call_of(self, node: ast.Attribute) -> ast.Call | None:
         parent = self._syntax.parents[node]

@@ -23,6 +23,10 @@ _UNKNOWN = "the_engine"
 _OF_THE_DRIVER = frozenset({"is_driver_worker", "parallel_worker_tasks", "uses_ray"})
 """What tells V0's driver from its other workers: nothing on V1, where no worker lives beside the engine."""
 _WORKERS = frozenset({"driver_worker", "worker", "workers"})
+_GENERATORS = frozenset(
+    {"named_parameters", "parameters", "named_buffers", "buffers", "named_modules", "modules"}
+)
+"""Methods of a model that give its own tensors and modules one after the other."""
 _ASKED = re.compile(rb"\bgetattr\(\s*$")
 _TESTED = re.compile(rb"\bisinstance\(\s*$")
 _NAMED = re.compile(rb"\s*,\s*[\"'](\w+)[\"']")
@@ -143,12 +147,18 @@ def _of_the_worker(chain: Chain, engine: str, called: str, *, is_async: bool) ->
     if attributes[at + 1 : at + 2] != ("model",):
         return f'{engine}.collective_rpc("method") of {extension}'
     path = "".join(f".{name}" for name in attributes[at + 2 :])
+    call = chain.method_calls[0] if chain.method_calls else None
     opened = next((one.opened for one in chain.method_calls if one.opened), "")
     if opened:
         used = f"; the other uses of {chain.bound_to} belong there too" if chain.escapes else ""
         return (
             f"{extension}, and opens itself what is {opened} here: that can't be sent to the engine's "
             f'process, so hand its path to {engine}.collective_rpc("method", args=(...)){used}'
+        )
+    if call is not None and call.method in _GENERATORS:
+        return (
+            f"{engine}.apply_model(function), or {extension}, with all that is done with them inside: a "
+            "generator can't be sent back, and what is changed in a copy doesn't change the model"
         )
     if path or called:
         return f"{engine}.apply_model(lambda model: model{path}{called}), or {extension}"

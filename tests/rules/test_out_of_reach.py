@@ -1,0 +1,44 @@
+"""What VM501 says of walks to a model's parameters, and of engines that aren't vLLM's."""
+
+from __future__ import annotations
+
+import pytest
+from rule_support import by_code, find
+
+WALK = "llm.llm_engine.model_executor.driver_worker.model_runner.model"
+OWN = (
+    "class LLMEngine{bases}:\n    def __init__(self, executor_class, llm):\n"
+    "        self.model_executor = {value}\n\n"
+    "    def blocks(self):\n        return self.model_executor.determine_num_available_blocks()\n"
+)
+
+
+@pytest.mark.parametrize("method", ["named_parameters", "parameters", "modules"])
+def test_a_generator_is_not_sent_back(method: str) -> None:
+    text = (
+        "from vllm import LLM\n\n\ndef freeze():\n    llm = LLM('m')\n"
+        f"    for one in {WALK}.{method}():\n        print(one)\n"
+    )
+    (found,) = find(by_code("VM501"), text)
+    assert "a generator can't be sent back" in found.advice
+    assert "lambda" not in found.advice
+
+
+def test_a_dictionary_is() -> None:
+    text = f"from vllm import LLM\n\n\ndef read():\n    llm = LLM('m')\n    return {WALK}.state_dict()\n"
+    (found,) = find(by_code("VM501"), text)
+    assert "llm.apply_model(lambda model: model.state_dict())" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("bases", "value", "said"),
+    [
+        ("", "executor_class(model=1)", False),
+        ("(Base)", "executor_class(model=1)", True),
+        ("", "llm.llm_engine.model_executor", True),
+    ],
+)
+def test_an_engine_without_a_base_that_makes_its_executor_is_the_projects_own(
+    bases: str, value: str, *, said: bool
+) -> None:
+    assert bool(find(by_code("VM501"), OWN.format(bases=bases, value=value))) is said
