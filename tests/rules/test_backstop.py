@@ -505,3 +505,23 @@ def test_advice_names_what_the_target_has_instead(code: str, text: str, advice: 
     found = [one for one in find(by_code(code), text) if advice in one.advice]
     assert found
     assert not any("remove" in one.advice for one in found)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "fork"),
+    [
+        ("VM290", "from vllm import LLM\n\nllm = LLM('m', kv_heads=1, kv_bias=0, compress_kv=True)\n", True),
+        ("VM290", "from vllm import LLM\n\nllm = LLM('m', kv_heads=1)\n", False),
+        (
+            "VM390",
+            "from vllm import SamplingParams\n\np = SamplingParams(a_cache=1, b_cache=2, c_cache=3, n=2)\n",
+            True,
+        ),
+        ("VM390", "from vllm import SamplingParams\n\np = SamplingParams(a_cache=1, n=2)\n", False),
+    ],
+)
+def test_several_arguments_that_no_release_had_are_a_forks(code: str, text: str, *, fork: bool) -> None:
+    found = find(by_code(code), text)
+    assert found
+    assert all(("a fork of vLLM" in one.advice) is fork for one in found)
+    assert all(("remove" in one.advice) is not fork for one in found)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.surface.store import load_store, load_surface
 from vllm_migrate.files.located import Form
-from vllm_migrate.rules.backstop.absent import is_expected, level_of, near, sentence
+from vllm_migrate.rules.backstop.absent import is_expected, level_of, sentence
+from vllm_migrate.rules.backstop.of_a_fork import advice
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engine_arguments.lookup import KINDS, changed_arguments, written
 from vllm_migrate.rules.finding import make_finding
@@ -95,14 +96,14 @@ class UnknownEngineArgument(Rule):
             if level is None:
                 continue
             name = written(argument)
-            meant = near(absence, argument.name, context.api.surface.parameters("vllm.AsyncEngineArgs") or ())
+            taken = context.api.surface.parameters("vllm.AsyncEngineArgs") or ()
             yield make_finding(
                 self,
                 file,
                 argument.span,
                 sentence(name, absence, context.api),
                 level=level,
-                advice=f"remove {name}, or write {meant} if that is meant" if meant else f"remove {name}",
+                advice=advice(argument, name, absence, _owners(argument, file), taken, file, context),
                 certainty=argument.certainty,
             )
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import FileKind, Form
-from vllm_migrate.rules.backstop.absent import is_expected, level_of, near, sentence
+from vllm_migrate.rules.backstop.absent import is_expected, level_of, sentence
+from vllm_migrate.rules.backstop.of_a_fork import advice
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 
@@ -66,15 +67,14 @@ class UnknownSamplingArgument(Rule):
                 continue
             level = level_of(absence, argument.certainty, expected=is_expected(file, argument.name))
             if level is not None:
-                meant = near(absence, argument.name, context.api.surface.parameters(callee) or ())
+                taken = context.api.surface.parameters(callee) or ()
                 yield make_finding(
                     self,
                     file,
                     argument.span,
                     sentence(argument.name, absence, context.api),
                     level=level,
-                    advice=f"remove {argument.name}"
-                    + (f", or write {meant} if that is meant" if meant else ""),
+                    advice=advice(argument, argument.name, absence, (callee,), taken, file, context),
                     certainty=argument.certainty,
                 )
 
