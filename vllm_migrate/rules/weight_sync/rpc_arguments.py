@@ -131,6 +131,13 @@ class RpcArguments(Rule):
                 continue
             here.add((sent.method, sent.place))
             message, edits, advice = _judged(file, sent, context, allow)
+            beside = _handles_beside(file, sent, context)
+            if beside:
+                edits = ()
+                advice = (
+                    f'os.environ["{_ALLOW}"] = "1" before vLLM is imported, with which both can be sent: '
+                    f"where {beside} holds handles of CUDA IPC, it can't be either, whatever the dtype is"
+                )
             if sent.kind in ("function", "handle") and edits:
                 allow = None  # once in a file
             yield make_finding(
@@ -162,6 +169,18 @@ class RpcArguments(Rule):
                     advice=f"{_lookup(parameter)}, at the start of {method.name}",
                     precondition="every caller of the worker's method is in this project",
                 )
+
+
+def _handles_beside(file: FileFacts, sent: RpcArgument, context: Context) -> str:
+    """What is sent with a dtype and is made of handles by its name alone, of which nothing is said."""
+    if sent.kind != "dtype":
+        return ""
+    beside = (
+        one
+        for one in file.sent
+        if one.kind == "handle" and one.method == sent.method and not one.dead and _is_plain(one, context)
+    )
+    return next((one_line(one.source) for one in beside), "")
 
 
 def _is_plain(sent: RpcArgument, context: Context) -> bool:
