@@ -50,11 +50,14 @@ class InsideReader:
         return tuple(found)
 
     def attributes(self) -> tuple[Attribute, ...]:
-        """Attributes read from or set on sampling parameters and outputs."""
+        """Attributes read from or set on sampling parameters and outputs, or set on an engine's arguments."""
         found = []
         for node in self._syntax.in_order(ast.Attribute):
             base = self._names.of(node.value)
-            if base is None or base.kind is not Kind.INSTANCE or base.name not in known.RECORDS:
+            if base is None or base.kind is not Kind.INSTANCE:
+                continue
+            is_set = isinstance(node.ctx, ast.Store) and base.name in known.ARGUMENTS
+            if not is_set and base.name not in known.RECORDS:
                 continue
             if self._gates.is_dead(node):
                 continue

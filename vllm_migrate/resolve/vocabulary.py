@@ -49,6 +49,7 @@ MEMBERS: dict[str, tuple[str, str]] = {
 
 # Objects whose attributes are facts.
 RECORDS = frozenset({SAMPLING, "vllm.RequestOutput", "vllm.CompletionOutput"})
+ARGUMENTS = frozenset({"vllm.EngineArgs", "vllm.AsyncEngineArgs"})
 
 # What an engine holds that is not a method: a walk into one of these is a chain.
 INSIDES = frozenset(

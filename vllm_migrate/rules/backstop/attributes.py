@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import Certainty
+from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.rules.backstop.absent import is_expected, is_made, level_of, near, sentence
 from vllm_migrate.rules.backstop.ending import instead_of_ending
 from vllm_migrate.rules.backstop.reached import instead_of_step
@@ -30,8 +31,9 @@ class GoneAttribute(Rule):
     """An attribute of sampling parameters, an output or an engine is used that the target's API doesn't have.
 
     ## What it does
-    Looks up what code reads from and sets on `SamplingParams`, `RequestOutput` and `CompletionOutput`, and
-    what it reaches inside an engine (`llm.llm_engine.scheduler_config`), in the API of the target, as it was
+    Looks up what code reads from and sets on `SamplingParams`, `RequestOutput` and `CompletionOutput`, what
+    it sets on the arguments of an engine (`engine_args.worker_use_ray = True`), and what it reaches inside an
+    engine (`llm.llm_engine.scheduler_config`), in the API of the target, as it was
     extracted from its wheel. What another rule has reported is left out. An engine's `tokenizer` is
     found, too: V0 held a group of tokenizers there. Where the target has by its names what a walk was for, at
     the engine itself or in its configurations, the advice says so.
@@ -51,6 +53,22 @@ class GoneAttribute(Rule):
     safety = Safety.MANUAL
     backstop = True
     examples = (
+        Example(
+            before=(
+                "from vllm import AsyncEngineArgs\n\n\ndef build(ranks):\n"
+                '    engine_args = AsyncEngineArgs("m")\n'
+                "    if ranks > 1:\n        engine_args.worker_use_ray = True\n    return engine_args\n"
+            ),
+        ),
+        Example(
+            before=(
+                "from vllm import AsyncEngineArgs\n\n\ndef build(ranks):\n"
+                '    engine_args = AsyncEngineArgs("m")\n'
+                "    engine_args.tensor_parallel_size = ranks\n    engine_args.note = 1\n"
+                "    return engine_args\n"
+            ),
+            unchanged=True,
+        ),
         Example(before='from vllm import LLM\n\nllm = LLM("m")\nlimit = llm.llm_engine.scheduler_config\n'),
         Example(
             before='from vllm import LLM\n\nllm = LLM("m")\nids = llm.llm_engine.tokenizer.encode("a")\n'
@@ -96,6 +114,9 @@ class GoneAttribute(Rule):
                 continue
             if context.facts.on_target(Subject.SAMPLING_ARGUMENT, attribute.name, context.target):
                 continue
+            if attribute.owner in known.ARGUMENTS:
+                yield from self._assigned_argument(file, attribute, absence, context)
+                continue
             level = _level(attribute, absence, file)
             if level is not None:
                 meant = near(absence, attribute.name, context.api.surface.members(attribute.owner))
@@ -108,6 +129,28 @@ class GoneAttribute(Rule):
                     advice=f"do without it, or use {meant} if that is meant" if meant else "do without it",
                     certainty=attribute.certainty,
                 )
+
+    def _assigned_argument(
+        self, file: FileFacts, attribute: Attribute, absence: Absence, context: Context
+    ) -> Iterator[Finding]:
+        """A field of an engine's arguments that is set on the object, where the target has no such field.
+
+        One that no release had is the code's own mark.
+        """
+        if not absence.last:
+            return
+        found = context.facts.on_target(Subject.ENGINE_ARGUMENT, attribute.name, context.target)
+        name = f"{attribute.owner.removeprefix('vllm.')}.{attribute.name}"
+        advice = found[0].advice or (f"use {found[1].to}" if found[1].to else "") if found else ""
+        yield make_finding(
+            self,
+            file,
+            attribute.span,
+            f"{sentence(name, absence, context.api)}: the assignment has no effect",
+            level=Level.WARNING,
+            advice=advice or "do without it",
+            certainty=attribute.certainty,
+        )
 
     def _tokenizer(self, file: FileFacts, chain: Chain, context: Context) -> Iterator[Finding]:
         """A walk to V0's group of tokenizers, which V1's engine does not have."""
@@ -147,10 +190,21 @@ class GoneAttribute(Rule):
                     context.api,
                 ),
                 level=level,
-                advice=instead_of_ending(file, chain, context)
+                advice=_instead_of_writing(chain, steps)
+                or instead_of_ending(file, chain, context)
                 or instead_of_step(chain, steps, owners, context),
                 certainty=chain.certainty,
             )
+
+
+def _instead_of_writing(chain: Chain, steps: tuple[str, ...]) -> str:
+    """The advice where a setting of a running engine is written; "" where none is."""
+    if not chain.patched or len(steps) == 1 or not steps[0].endswith("_config"):
+        return ""
+    return (
+        f"give the engine {steps[-1]} where it is built: it runs in another process, which nothing that is "
+        "written here reaches"
+    )
 
 
 def _level(attribute: Attribute, absence: Absence, file: FileFacts) -> Level | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.rules.module import parsed_module
 from vllm_migrate.rules.silent.held import held, is_confined
-from vllm_migrate.rules.silent.unset_parameters import REQUESTS, parameters_of, request_of
+from vllm_migrate.rules.silent.unset_parameters import REQUESTS, is_parameter, parameters_of, request_of
 
 if TYPE_CHECKING:
     from vllm_migrate.files.located import Call, FileFacts
@@ -32,10 +32,24 @@ def needs_no_seed(file: FileFacts, call: Call, context: Context) -> bool:
         return False
     _, text = parsed_module(file.path, file.source)
     made = [_made(use, found) for use in requests]
-    return all(
+    if all(
         node is not None and (given := params.get(text.span(node))) is not None and _is_fixed(given)
         for node in made
-    )
+    ):
+        return True
+    return all(map(_is_fixed, params.values())) and _are_all(found, requests, file, context)
+
+
+def _are_all(found: Held, requests: list[ast.Attribute], file: FileFacts, context: Context) -> bool:
+    """Whether what this file makes is all that requests can be given, which take it as a parameter."""
+    if context.mentions is None or any(True for _ in context.mentions.code(b"SamplingParams", file.path)):
+        return False
+    for use in requests:
+        request = request_of(use, found.module)
+        given = parameters_of(request) if request is not None else None
+        if not (isinstance(given, ast.Name) and is_parameter(given, found.module)):
+            return False
+    return True
 
 
 def _made(use: ast.Attribute, found: Held) -> ast.Call | None:

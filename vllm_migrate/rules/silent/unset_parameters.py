@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.files.located import Call, FileFacts
     from vllm_migrate.rules.base import Context
+    from vllm_migrate.rules.silent.held import Held
 
 REQUESTS = ("generate", "chat")
 _DEFAULTS = frozenset({"get_default_sampling_params", "get_diff_sampling_param"})
@@ -58,9 +59,38 @@ def unset_parameters(file: FileFacts, call: Call, context: Context) -> Unset:
         elif use.attr in REQUESTS:
             asked = _asked(use, found.module)
             seen.append(_of_callers(use, found.module, file, context) if asked is None else asked)
-    if found.escapes and max(seen, default=Unset.NEVER) is Unset.NEVER:
+    if found.escapes and max(seen, default=Unset.NEVER) is Unset.NEVER and not _is_handed_on_with(found):
         seen.append(_elsewhere(file, context, default=Unset.NEVER if seen else Unset.UNKNOWN))
     return max(seen, default=Unset.NEVER)
+
+
+def _is_handed_on_with(found: Held) -> bool:
+    """Whether an engine that a local name keeps is only handed on together with sampling parameters.
+
+    `Wrapper(llm, sampling_params=SamplingParams(...))`: whoever takes both gives the engine the parameters.
+    """
+    statement = found.parent(found.node)
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    if not isinstance(target, ast.Name):
+        return False
+    handed = False
+    for node in ast.walk(found.module.scope(found.node)):
+        if not (isinstance(node, ast.Name) and node.id == target.id and isinstance(node.ctx, ast.Load)):
+            continue
+        above = found.parent(node)
+        if isinstance(above, ast.Attribute):
+            continue
+        call = found.parent(above) if isinstance(above, ast.keyword) else above
+        if not (isinstance(call, ast.Call) and node is not call.func and _has_parameters(call)):
+            return False
+        handed = True
+    return handed
+
+
+def _has_parameters(call: ast.Call) -> bool:
+    """Whether a call is given sampling parameters that are made there."""
+    given = (*call.args, *(keyword.value for keyword in call.keywords))
+    return any(isinstance(one, ast.Call) and last_name(one.func) == "SamplingParams" for one in given)
 
 
 def _served(file: FileFacts, call: Call, context: Context) -> Unset:
@@ -82,7 +112,7 @@ def _asked(use: ast.Attribute, module: Module) -> Unset | None:
     given = parameters_of(request)
     if given is None:
         return Unset.SOMETIMES
-    if isinstance(given, ast.Starred) or (isinstance(given, ast.Name) and _is_parameter(given, module)):
+    if isinstance(given, ast.Starred) or (isinstance(given, ast.Name) and is_parameter(given, module)):
         return None
     return _may_be_none(given, module)
 
@@ -113,7 +143,7 @@ def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def _is_parameter(name: ast.Name, module: Module) -> bool:
+def is_parameter(name: ast.Name, module: Module) -> bool:
     """Whether a name is a parameter of the function around it that is not bound again there."""
     scope = module.scope(name)
     if not isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
