@@ -17,8 +17,7 @@ from vllm_migrate.audit.emulated import EMULATED, emulated_plan, is_emulated, st
 from vllm_migrate.audit.figures.metrics import ClipRange
 from vllm_migrate.audit.plan import PARITY_RECIPE
 from vllm_migrate.audit.result import Verdict
-from vllm_migrate.cli.audit_output import render
-from vllm_migrate.cli.report_output import ReportFormat
+from vllm_migrate.cli.report_output import ReportFormat, render
 from vllm_migrate.engines import registry
 from vllm_migrate.errors import UsageError
 from vllm_migrate.trace.parquet import read_trace, write_trace
@@ -79,10 +78,10 @@ def followed(tmp_path, engine, *, trainer):
 def test_every_report_says_that_it_was_not_v0(tmp_path):
     result = followed(tmp_path, "emulated V0 (v1)", trainer=0.0)
     for kind in ReportFormat:
-        assert NOT_V0 in " ".join(render(result, kind).split()), kind
+        assert NOT_V0 in " ".join(render("audit", result, kind).split()), kind
     real = followed(tmp_path, "v0", trainer=0.0)
     for kind in ReportFormat:
-        assert NOT_V0 not in " ".join(render(real, kind).split()), kind
+        assert NOT_V0 not in " ".join(render("audit", real, kind).split()), kind
 
 
 def test_a_stand_in_that_agrees_with_the_trainer_may_clear_a_candidate(tmp_path):

@@ -15,8 +15,7 @@ from vllm_migrate.audit.executors.executor import Scale
 from vllm_migrate.audit.result import Cause, Verdict
 from vllm_migrate.audit.run import concluded
 from vllm_migrate.audit.sync.ways import parse_way
-from vllm_migrate.cli.audit_output import render
-from vllm_migrate.cli.report_output import ReportFormat
+from vllm_migrate.cli.report_output import ReportFormat, render
 from vllm_migrate.errors import UsageError
 from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace
 from vllm_migrate.workers.protocol import Loaded, ReplayRecord, SamplingSettings
@@ -134,7 +133,7 @@ def test_at_temperature_1_its_own_samples_under_the_probe_tell():
 def test_every_report_says_what_was_not_tried():
     result = Server().result()
     for kind in ReportFormat:
-        said = " ".join(html.unescape(render(result, kind)).split())
+        said = " ".join(html.unescape(render("audit", result, kind)).split())
         assert "own tokens against the trainer's forward alone" in said, kind
         assert "already has the parity recipe" not in said, kind
 

@@ -12,8 +12,7 @@ from vllm_migrate.audit.evidence import CANDIDATE, NOISE_FLOOR, Evidence, record
 from vllm_migrate.audit.gather import IncompleteError, without_verdict
 from vllm_migrate.audit.result import Cause
 from vllm_migrate.audit.run import concluded
-from vllm_migrate.cli.audit_output import render
-from vllm_migrate.cli.report_output import ReportFormat
+from vllm_migrate.cli.report_output import ReportFormat, render
 from vllm_migrate.errors import EngineDiedError
 from vllm_migrate.workers.protocol import ReplayRecord
 
@@ -42,4 +41,4 @@ def test_whatever_is_finished_is_reported_without_a_verdict(names):
     for arm in result.arms:
         assert arm.against_reference is not None
     for kind in ReportFormat:
-        assert render(result, kind)
+        assert render("audit", result, kind)

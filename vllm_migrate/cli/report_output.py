@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from vllm_migrate.cli.output import say_error, write_file
 from vllm_migrate.errors import ExitCode, InputError, UsageError
@@ -26,13 +27,6 @@ class ReportFormat(str, Enum):
     HTML = "html"
     MARKDOWN = "markdown"
     JUNIT = "junit"
-
-
-class Render(Protocol):
-    """Makes one report; `colour` is for a terminal."""
-
-    def __call__(self, kind: ReportFormat, *, colour: bool = False) -> str:
-        """The report as text."""
 
 
 Files = Sequence[tuple[Path, ReportFormat]]
@@ -70,13 +64,37 @@ def format_of(path: Path) -> ReportFormat:
     return _SUFFIXES[path.suffix.lower()]
 
 
+def render(command: str, report: object, kind: ReportFormat, *, colour: bool = False) -> str:
+    """A command's report as text, by the module of `report/` that is named after both.
+
+    It is imported when asked for: rich and the plots take their time.
+
+    Args:
+        command: "audit", "reward" or "watch".
+        report: its result.
+        kind: format.
+        colour: for a terminal.
+    """
+    place = "terminal" if kind is ReportFormat.TEXT else kind.value
+    module = importlib.import_module(f"vllm_migrate.report.{command}_{place}")
+    if kind is ReportFormat.TEXT:
+        return str(module.render_text(report, colour=colour))
+    return str(getattr(module, f"render_{kind.value}")(report))
+
+
 def write_reports(
-    render: Render, output_format: ReportFormat, files: Files, *, unjudged: tuple[str, str] | None
+    command: str,
+    report: object,
+    output_format: ReportFormat,
+    files: Files,
+    *,
+    unjudged: tuple[str, str] | None,
 ) -> None:
     """Write every report, then print.
 
     Args:
-        render: makes a report.
+        command: "audit", "reward" or "watch".
+        report: its result.
         output_format: what to print.
         files: what else to write.
         unjudged: message and hint where there is no verdict; they go to stderr, in place of the text.
@@ -87,13 +105,13 @@ def write_reports(
     failed: InputError | None = None
     for path, kind in files:
         try:
-            write_file(path, render(kind).encode("utf-8", "backslashreplace"))
+            write_file(path, render(command, report, kind).encode("utf-8", "backslashreplace"))
         except InputError as error:  # noqa: PERF203 - one file that fails must not keep the others from being written
             failed = error
     if unjudged is not None:
         say_error(*map(safe_lines, unjudged))
     if output_format is not ReportFormat.TEXT or unjudged is None:
-        text = render(output_format, colour=style_for(sys.stdout).enabled)
+        text = render(command, report, output_format, colour=style_for(sys.stdout).enabled)
         encoding = sys.stdout.encoding or "utf-8"
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()

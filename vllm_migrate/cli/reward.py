@@ -15,8 +15,7 @@ from vllm_migrate.cli import live_options
 from vllm_migrate.cli import reward_options as options
 from vllm_migrate.cli.audit_progress import ArmProgress
 from vllm_migrate.cli.output import write_error_line
-from vllm_migrate.cli.report_output import ReportFormat, exit_of, files_of
-from vllm_migrate.cli.reward_output import write_reward_reports
+from vllm_migrate.cli.report_output import ReportFormat, exit_of, files_of, write_reports
 from vllm_migrate.cli.reward_settings import Given, given_or_configured
 from vllm_migrate.errors import UsageError, VllmMigrateError
 from vllm_migrate.reward.calling.function import FunctionScorer
@@ -152,7 +151,8 @@ def reward(
     except KeyboardInterrupt:
         kept = f"continue with --resume {resume}" if resume is not None else ""
         report = _not_examined(name, kind, _INTERRUPTED, "interrupted", kept)
-    write_reward_reports(report, output_format, files)
+    unjudged = (report.message, report.hint) if report.verdict is None else None
+    write_reports("reward", report, output_format, files, unjudged=unjudged)
     raise typer.Exit(exit_of(report.verdict))
 
 

@@ -10,9 +10,8 @@ import typer
 from vllm_migrate.cli import live_options  # noqa: TC001 - typer reads the annotations
 from vllm_migrate.cli import watch_options as options  # noqa: TC001 - same
 from vllm_migrate.cli.output import write_error_line
-from vllm_migrate.cli.report_output import ReportFormat, exit_of, files_of
+from vllm_migrate.cli.report_output import ReportFormat, exit_of, files_of, write_reports
 from vllm_migrate.cli.reward_options import listed
-from vllm_migrate.cli.watch_output import write_watch_reports
 from vllm_migrate.errors import UsageError, VllmMigrateError
 from vllm_migrate.report.watch_words import WORDS, headline
 from vllm_migrate.watch.compare import Settings
@@ -65,7 +64,8 @@ def watch(
         report = WatchReport(None, error.reason, message=error.message, hint=error.hint)
     except KeyboardInterrupt:  # again, or before anything was read: else it ends in the verdict so far
         report = WatchReport(None, "interrupted", message="interrupted")
-    write_watch_reports(report, output_format, files)
+    unjudged = (report.message, report.hint) if report.verdict is None else None
+    write_reports("watch", report, output_format, files, unjudged=unjudged)
     raise typer.Exit(exit_of(report.verdict))
 
 

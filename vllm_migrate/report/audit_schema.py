@@ -26,18 +26,21 @@ _ATTRIBUTE = re.compile(r"(\w+(?:, \w+)*): (.+)")
 
 def schema() -> dict[str, Any]:
     """The schema as plain values. Keys that it does not name may be added in later releases."""
+    about = "verdict is null where the audit could not judge; reason says why."
+    return schema_of(AuditResult, SCHEMA, "audit", about)
+
+
+def schema_of(result: type, name: str, command: str, about: str) -> dict[str, Any]:
+    """The schema of a command's result, a dataclass; `name` is what its key "schema" holds."""
     made = Definitions()
-    root = made.object_of(AuditResult)
-    properties = {"schema": {"const": SCHEMA}, **root["properties"]}
+    root = made.object_of(result)
+    readers = "Figures that are not finite are null. Readers should ignore keys they do not know."
     return {
         "$schema": DIALECT,
-        "title": "Report of vllm-migrate audit",
-        "description": (
-            "verdict is null where the audit could not judge; reason says why. Figures that are not finite "
-            "are null. Readers should ignore keys they do not know."
-        ),
+        "title": f"Report of vllm-migrate {command}",
+        "description": f"{about} {readers}",
         **root,
-        "properties": properties,
+        "properties": {"schema": {"const": name}, **root["properties"]},
         "required": ["schema", *root["required"]],
         "$defs": dict(sorted(made.definitions.items())),
     }
@@ -45,7 +48,12 @@ def schema() -> dict[str, Any]:
 
 def page() -> str:
     """The schema as it is published."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+    return page_of(schema())
+
+
+def page_of(schema: dict[str, Any]) -> str:
+    """A schema as text."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 class Definitions:

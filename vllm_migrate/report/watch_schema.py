@@ -5,38 +5,27 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from vllm_migrate.report.audit_schema import DIALECT, Definitions
+from vllm_migrate.report.audit_schema import page_of, schema_of
 from vllm_migrate.report.watch_json import SCHEMA
 from vllm_migrate.watch.result import WatchReport
 
 
 def schema() -> dict[str, Any]:
     """The schema as plain values. Keys that it does not name may be added in later releases."""
-    made = Definitions()
-    root = made.object_of(WatchReport)
-    return {
-        "$schema": DIALECT,
-        "title": "Report of vllm-migrate watch",
-        "description": (
-            "verdict is PASS where the candidate stayed in the reference's band, FAIL where it left, null "
-            "where nothing could be judged; reason says why. Figures that are not finite are null. Readers "
-            "should ignore keys they do not know."
-        ),
-        **root,
-        "properties": {"schema": {"const": SCHEMA}, **root["properties"]},
-        "required": ["schema", *root["required"]],
-        "$defs": dict(sorted(made.definitions.items())),
-    }
+    about = (
+        "verdict is PASS where the candidate stayed in the reference's band, FAIL where it left, null where "
+        "nothing could be judged; reason says why."
+    )
+    return schema_of(WatchReport, SCHEMA, "watch", about)
 
 
 def page() -> str:
     """The schema as it is published."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+    return page_of(schema())
 
 
 if __name__ == "__main__":
