@@ -98,7 +98,7 @@ def is_tried_out(file: FileFacts, call: Call, context: Context) -> bool:
     Nothing is trained there, nothing is kept of what is drawn, and nobody changes the weights of what ends
     with the block.
     """
-    if context.mentions is None or not file.use.main_guard:
+    if context.mentions is None or call.function or not file.use.main_guard:
         return False
     again = found_again(file, call)
     if again is None:
