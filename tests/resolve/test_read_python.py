@@ -377,6 +377,10 @@ def test_guards():
         ('ok() or version.parse(vllm.__version__) < version.parse("0.7")', ""),
         ('is_version_ge(pkg="vllm", minver="0.7.3")', "second"),
         ('is_version_ge(pkg="torch", minver="0.7.3")', ""),
+        ("is_vllm_version_greater_than_0_5_1()", "second"),
+        ("packages.is_vllm_version_less_than_0_6()", "first"),
+        ("is_vllm_version_greater_than_0_5_1(True)", ""),
+        ("is_torch_version_greater_than_2_1()", ""),
         ('version.parse(torch.__version__) < version.parse("2.0")', ""),
         ('vllm.__version__ >= "0.7.0"', ""),  # an order of strings, not of versions
         ("vllm_version is None", ""),

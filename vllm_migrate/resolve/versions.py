@@ -51,6 +51,8 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 _SYMBOLS: dict[type[ast.cmpop], str] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _PREDICATE = re.compile(r"(?i)version.*_(ge|gte|gt|le|lte|lt)$|^is_vllm_(ge|gte|gt|le|lte|lt)$")
+_SAID = re.compile(r"(?i)^is_vllm_version_(greater|newer|less|older|lower)_than_(\d+(?:_\d+)+)$")
+"""A function that says by its name what it asks, wherever it is: `is_vllm_version_greater_than_0_5_1`."""
 _RELEASE = re.compile(r"^\d+\.\d+(?:\.\d+)*\.?$")
 _PARSERS = {"parse", "Version", "parse_version", "LooseVersion"}
 
@@ -308,10 +310,17 @@ class VersionGates:
     def _predicate(self, test: ast.Call) -> tuple[str, Version] | None:
         """`is_version_ge(pkg="vllm", minver="0.7.3")`, `is_vllm_version_ge("0.7")` and the like.
 
-        Or `self._version_ge("0.7")`, where the function of that name in this file reads vLLM's version.
+        Or `self._version_ge("0.7")`, where the function of that name in this file reads vLLM's version, or
+        `is_vllm_version_greater_than_0_5_1()`.
         """
         func = test.func
         name = last_name(func)
+        said = _SAID.match(name) if not test.args and not test.keywords else None
+        if said is not None:
+            bound = Version(said[2].replace("_", "."))
+            # Whether the bound itself counts the name doesn't say.
+            kind = "gt" if said[1].lower() in ("greater", "newer") else "lt"
+            return (kind, bound) if bound != self._target else None
         match = _PREDICATE.search(name)
         if match is None:
             return None
