@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vllm_migrate.rules.base import Context
 
 _ENOUGH = 2
-"""Other arguments of the call that no release had. One may be a slip, three are somebody's feature."""
+"""Other arguments of the call that no known release had. One may be a slip, three are a feature."""
 
 _LISTED = 3
 
@@ -46,8 +46,8 @@ def advice(  # noqa: PLR0917 (what is known of one argument)
     if len(others) < _ENOUGH:
         return f"remove {name}"
     return (
-        f"no release had {_listed(others)} of this call either, as a fork of vLLM may: what they ask for "
-        "isn't done without them, so keep to the fork there, or do it in another way"
+        f"no known release had {_listed(others)} of this call either: if they are a fork's, which this code is "
+        f"for, keep to the fork here, since what they ask for isn't done without them; else remove {name}"
     )
 
 
