@@ -46,8 +46,8 @@ def advice(  # noqa: PLR0917 (what is known of one argument)
     if len(others) < _ENOUGH:
         return f"remove {name}"
     return (
-        f"no known release had {_listed(others)} of this call either: if they are of a fork that this code is "
-        f"for, keep to the fork here, since what they ask for isn't done without them; else remove {name}"
+        f"no known release had {_listed(others)} of this call either: if they are of a fork that this code "
+        f"is for, keep to the fork here, since what they ask for isn't done without them; else remove {name}"
     )
 
 
