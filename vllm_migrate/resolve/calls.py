@@ -149,7 +149,31 @@ class CallReader:
         receiver = func.value
         name = last_name(receiver)
         told = any(k.arg in _TELLING_KEYWORDS for k in node.keywords)
+        if told and self._is_handed_to_base(receiver):
+            return "vllm.LLM.generate", Certainty.LIKELY
         return ("vllm.LLM.generate" if told and _ENGINE_LIKE.search(name) else ""), Certainty.GUESS
+
+    def _is_handed_to_base(self, receiver: ast.expr) -> bool:
+        """Whether a base class keeps what is asked, and the constructor is given an `LLM` for it.
+
+        `self._model` of a class whose `__init__(self, model: LLM)` hands the model on to `super().__init__`.
+        """
+        class_ = self._syntax.self_attribute(receiver)
+        if class_ is None or not class_.bases or not isinstance(receiver, ast.Attribute):
+            return False
+        if receiver.attr in self._syntax.attribute_bindings.get(class_, {}):
+            return False
+        constructor = next((one for one in class_.body if getattr(one, "name", "") == "__init__"), None)
+        if not isinstance(constructor, ast.FunctionDef):
+            return False
+        every = (*constructor.args.args, *constructor.args.kwonlyargs)
+        given = {
+            one.arg
+            for one in every
+            if one.annotation is not None
+            and known.canonical(self._names.qualified(one.annotation) or "") == "vllm.LLM"
+        }
+        return any(one.strip("_") == receiver.attr.strip("_") for one in given)
 
     # Arguments
 
