@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _PROFILING = "vllm.worker.worker.Worker._assert_memory_footprint_increased_during_profiling"
 _REMOVE = {
     "patch": "remove the patch",
-    "assign": "remove the assignment; a worker's methods go into a class that "
+    "assign": "remove the assignment, and where the code still needs what it changed, see what of V1's does "
+    "that work now and change that in the engine's process; a worker's methods go into a class that "
     'worker_extension_cls="module.Class" names, a scheduler\'s into one that scheduler_cls names',
 }
 _AT_THE_NEW_PLACE = {
