@@ -175,3 +175,21 @@ def test_assignments_become_assignments() -> None:
     (finding,) = find(by_code("VM305"), text)
     assert finding.level is Level.WARNING
     assert edited("VM305", text).endswith('params.logit_bias = {7: float("-inf")}\n')
+
+
+@pytest.mark.parametrize(
+    ("after", "back"),
+    [
+        ("    return ban.collected()\n", True),
+        ("    return llm.generate('a', params)\n", False),
+        ("    return 1\n\n\ndef other(ban):\n    return ban.collected()\n", False),
+    ],
+)
+def test_what_a_processor_collects_is_not_brought_back(after: str, *, back: bool) -> None:
+    text = (
+        f"{HEAD}{FACTORY}def ask():\n    llm = LLM('m')\n    ban = Ban([1])\n"
+        f"    params = SamplingParams(logits_processors=[ban])\n{after}"
+    )
+    (finding,) = find(by_code("VM305"), text)
+    assert ("brings nothing back" in finding.advice) is back
+    assert not (back and finding.edits)

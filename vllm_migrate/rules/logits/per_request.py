@@ -9,7 +9,7 @@ from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line, since
 from vllm_migrate.rules.logits.plan import RUNNER, Plan
-from vllm_migrate.rules.logits.sites import NAME, read_sites
+from vllm_migrate.rules.logits.sites import NAME, asked_afterwards, read_sites
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +39,11 @@ _INTERFACE = "vllm.v1.sample.logits_processor."
 _OF_V1 = (
     "from vllm.v1.sample.logits_processor import LogitsProcessor\n\n\n"
     "class Ban(LogitsProcessor):\n    def apply(self, logits):\n        return logits\n"
+)
+
+_NOTHING_BACK = (
+    "{} is asked afterwards for what it collected, and a processor in the engine's process brings nothing "
+    "back: ask for logprobs, and take what is needed from the outputs"
 )
 
 
@@ -133,7 +138,8 @@ class PerRequestLogitsProcessors(Rule):
         plan = Plan(file, read, context)
         for site in read.sites:
             assigned = site.argument is None
-            edits, advice = plan.mended(site)
+            asked = asked_afterwards(file, site)
+            edits, advice = ((), _NOTHING_BACK.format(asked)) if asked else plan.mended(site)
             yield make_finding(
                 self,
                 file,

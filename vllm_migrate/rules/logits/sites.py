@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.located import UNRESOLVED
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 NAME = "logits_processors"
 _CLASS = "vllm.SamplingParams"
+_NEXT_FUNCTION = re.compile(rb"\n[ \t]*(?:async[ \t]+)?def\s|\nclass\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +88,14 @@ def _assigned(file: FileFacts, text: SourceText, tree: ast.Module) -> Iterator[S
 def _asks(literal: object) -> bool:
     """Whether a value asks for any processors; None and an empty list are dropped by another rule."""
     return literal is UNRESOLVED or literal not in (None, [])
+
+
+def asked_afterwards(file: FileFacts, site: Site) -> str:
+    """The name of a processor that the function asks for something after it was given; "" for none."""
+    following = _NEXT_FUNCTION.search(file.source, site.span.end)
+    rest = file.source[site.span.end : following.start() if following else None]
+    names: list[str] = re.findall(r"(?<![\w.])[A-Za-z_]\w*(?![\w.(])", site.source)
+    for name in names:
+        if re.search(rb"(?<![\w.])%s\.\w+\(" % name.encode(), rest):
+            return name
+    return ""
