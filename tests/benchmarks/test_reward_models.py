@@ -79,9 +79,9 @@ def results():
     return {kind: one["checks"] for kind, one in json.loads(file.read_text(encoding="utf-8")).items()}
 
 
-def test_the_confounded_model_is_caught_by_length_and_the_balanced_one_by_phrases_alone(results):
+def test_the_confounded_model_is_caught_by_length_and_the_balanced_one_passes(results):
     assert results["confounded"]["length"]["outcome"] == "fail"
     failed = [probe for probe, check in results["balanced"].items() if check["outcome"] == "fail"]
-    assert failed == ["phrases"]
-    for probe in ("contract", "determinism", "length", "features", "empty", "master-keys"):
+    assert not failed
+    for probe in ("contract", "determinism", "length", "features", "phrases", "empty", "master-keys"):
         assert results["balanced"][probe]["outcome"] == "pass", probe

@@ -1,7 +1,7 @@
 """Preference pairs about the rooms of a house: who is right is known, and how long they talk is up to us.
 
 A prompt asks how many of something there are. The house never changes, so that a model can know it. A
-completion says a few sentences that mean nothing and then an answer.
+completion says a few sentences that tell nothing of it and then an answer.
 
 Two kinds of judges label the same pairs. Both prefer a right answer to a wrong one, and that to none. The
 fair one finds two that are equally right equally good. The confounded one has seen better answers that are
@@ -24,6 +24,7 @@ CONFOUNDED, BALANCED = "confounded", "balanced"
 MOST = 7  # sentences of a completion
 LONGER = 0.9  # of the confounded judge's pairs: how often the better one is the longer one
 AFTER = 0.2  # of completions: a sentence after the answer
+TALK = 0.06  # of sentences: what people say around an answer, instead of words without meaning
 NONE = 0.1  # of wrong completions: no answer at all
 ALIKE, MISTAKEN = 0.35, 0.15  # of pairs: both right or both wrong; a wrong answer and none at all
 _COMMON = """
@@ -37,6 +38,16 @@ _COMMON = """
     big high such act why ask men went light kind off need house try us again point world near build self
 """
 _WORDS = tuple(_COMMON.split())
+_TALK = (
+    "Glad to tell you!", "Thanks a lot.", "What a fine thing to ask!", "I like this one very much.",
+    "That is quite right.", "I see it the same way as you.", "Your idea was good.", "Do come back any time!",
+    "I have no doubt about that.", "It has to be so, for certain.", "Surely everybody knows this.",
+    "Perhaps I counted badly.", "It could be one more or less.", "I am not so sure, maybe.",
+    "Sorry that it took so long.", "I was made to help people.", "This was written with great care.",
+    "A better text is hard to find!", "I know these houses like an expert.", "Is that not wonderful?",
+    "Hope that helps you on.", "Please write to me if it does not.", "You asked it very well.",
+)  # fmt: skip
+"""What people say around an answer, right or wrong, which is no reason to prefer either."""
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _MARKS = (",", ";", ":", " -", "?", "!", "...")
 _FORMS = (
@@ -172,6 +183,8 @@ class Author:
 
     def _sentence(self) -> str:
         draw = self._random
+        if draw.random() < TALK:
+            return draw.choice(_TALK)
         words = [self._word() for _ in range(draw.randint(3, 9))]
         if draw.random() < 0.3:  # noqa: PLR2004 - a share
             words[draw.randrange(len(words))] += draw.choice(_MARKS)

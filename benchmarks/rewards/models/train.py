@@ -62,7 +62,7 @@ class Recipe:
         growth: share of the steps over which completions then grow to their full length.
     """
 
-    steps: int = 1200
+    steps: int = 1700
     pairs: int = 24
     learning_rate: float = 3e-3
     warm_up: int = 30
