@@ -151,14 +151,29 @@ def test_a_run_in_progress_is_followed_until_a_signal(tmp_path):
     write_lines(tmp_path / "v0.jsonl", rows(1))
     history = rows(2)
     file = write_lines(tmp_path / "v1.jsonl", history[:40])
-    watching = subprocess.Popen(
-        [*COMMAND, "watch", "v0.jsonl", "v1.jsonl", "--follow", "--every", "0.1", "--output-format", "json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-        env=environment(NO_COLOR="1"),
-    )
+    # Where these tests were themselves started with SIGINT ignored, in the background, a child would inherit it.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        watching = subprocess.Popen(
+            [
+                *COMMAND,
+                "watch",
+                "v0.jsonl",
+                "v1.jsonl",
+                "--follow",
+                "--every",
+                "0.1",
+                "--output-format",
+                "json",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env=environment(NO_COLOR="1"),
+        )
+    finally:
+        signal.signal(signal.SIGINT, inherited)
     with watching:
         assert watching.stderr is not None
         first = watching.stderr.readline()
