@@ -151,7 +151,7 @@ def test_a_run_in_progress_is_followed_until_a_signal(tmp_path):
     write_lines(tmp_path / "v0.jsonl", rows(1))
     history = rows(2)
     file = write_lines(tmp_path / "v1.jsonl", history[:40])
-    # Where these tests were themselves started with SIGINT ignored, in the background, a child would inherit it.
+    # A child inherits an ignored SIGINT from tests that run in the background.
     inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         watching = subprocess.Popen(
