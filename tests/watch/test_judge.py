@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from made import noise
 
-from vllm_migrate.watch.compare import holm
 from vllm_migrate.watch.judge import departure, labels, relabelled, simulated
 from vllm_migrate.watch.noise import Layout, NoiseModel, contrast, nulls, smoothed, standardise
 from vllm_migrate.watch.scan import windows
@@ -138,12 +137,6 @@ def test_several_seeds_show_noise_that_one_pair_can_not():
         found = runs(seed, layout) + 3 * generator.standard_normal(5)[:, None]
         alarms += simulated(found, layout).p <= 0.05
     assert alarms <= 2
-
-
-def test_holm_corrects_as_published():
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([]) == []
-    assert holm([0.9, 0.9]) == [1.0, 1.0]
 
 
 def test_the_difference_has_the_noise_of_one_run():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vllm_migrate.statistics.holm import holm_corrected
 from vllm_migrate.statistics.verdict import Verdict
 from vllm_migrate.watch.align import align, unit_mismatch
 from vllm_migrate.watch.judge import departure, labels, relabelled, simulated
@@ -170,7 +171,9 @@ def _results(metrics: list[_Metric], layout: Layout, method: Method, level: floa
     else:
         found = [simulated(one.values, replace(layout, steps=one.layout_steps)) for one in ready]
     judged = {id(one): replace(one, judged=result) for one, result in zip(ready, found, strict=True)}
-    adjusted = [one.p for one in found] if method is Method.LABELS else holm([one.p for one in found])
+    adjusted = (
+        [one.p for one in found] if method is Method.LABELS else holm_corrected([one.p for one in found])
+    )
     p = {id(one): value for one, value in zip(ready, adjusted, strict=True)}
     return [
         _result(judged.get(id(one), one), layout, method, level=level, p=p.get(id(one)), count=len(ready))
@@ -184,16 +187,6 @@ def _within(one: MetricResult, tolerated: float | None) -> MetricResult:
         return one
     said = f"{one.message} by {one.left.size:.3g}, within the {tolerated:g} that are tolerated"
     return replace(one, outcome=Outcome.IN_BAND, left=None, message=said)
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """P-values corrected for their number (S. Holm, 1979)."""
-    order = sorted(range(len(values)), key=values.__getitem__)
-    made, largest = [0.0] * len(values), 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(values) - rank) * values[place]))
-        made[place] = largest
-    return made
 
 
 def _result(
@@ -236,10 +229,14 @@ def _result(
     if told is None:
         return replace(made, outcome=Outcome.IN_BAND, message=_stayed(one))
     at = steps[one.same :]
-    worse = None if not one.word.wanted else (told.size < 0) == (one.word.wanted == "up")
     onset, early, late, seen = (float(at[n]) for n in (told.onset, told.early, told.late, told.seen))
-    left = Left(onset, early, late, seen, told.size, worse)
+    left = Left(onset, early, late, seen, told.size, _worse(one.word, told.size))
     return replace(made, outcome=Outcome.LEFT, left=left, message=_left(one, left))
+
+
+def _worse(word: Word, size: float) -> bool | None:
+    """Whether a difference is to the bad side; None where no side is."""
+    return (size < 0) == (word.wanted == "up") if word.wanted else None
 
 
 def _unjudged(made: MetricResult, one: _Metric, layout: Layout, method: Method) -> MetricResult:
@@ -250,9 +247,8 @@ def _unjudged(made: MetricResult, one: _Metric, layout: Layout, method: Method) 
     if values.size and one.layout_steps >= _LEAST[method]:
         # Nothing moves on any run, and the levels differ.
         size = float(values[layout.references :].mean() - values[: layout.references].mean())
-        worse = None if not one.word.wanted else (size < 0) == (one.word.wanted == "up")
         step = float(steps[one.same])
-        left = Left(step, step, step, step, size, worse)
+        left = Left(step, step, step, step, size, _worse(one.word, size))
         return replace(
             made, outcome=Outcome.LEFT, left=left, message="constant on both sides, and not the same"
         )

@@ -43,6 +43,7 @@ from vllm_migrate.statistics.distributions import (
     normal_quantile,
     student_t_quantile,
 )
+from vllm_migrate.statistics.holm import holm_corrected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -343,13 +344,8 @@ def clopper_pearson_upper(events: float, trials: float, alpha: float) -> float:
 
 def holm(p_values: dict[str, float], alpha: float) -> set[str]:
     """Names whose null hypothesis Holm's step-down procedure rejects at family-wise level `alpha`."""
-    rejected: set[str] = set()
-    ordered = sorted(p_values.items(), key=lambda item: item[1])
-    for rank, (name, p) in enumerate(ordered):
-        if p > alpha / (len(ordered) - rank):
-            break
-        rejected.add(name)
-    return rejected
+    corrected = holm_corrected(list(p_values.values()))
+    return {name for name, p in zip(p_values, corrected, strict=True) if p <= alpha}
 
 
 def benjamini_hochberg(p_values: dict[str, float], rate: float) -> set[str]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vllm_migrate.reward.figures import RESAMPLES, centred
+from vllm_migrate.statistics.holm import holm_corrected
 from vllm_migrate.statistics.verdict import Estimate
 
 if TYPE_CHECKING:
@@ -103,8 +104,8 @@ def scan(
     shares = (design.T @ left) ** 2 / (len(left) * float(left @ left))
     signs = np.sign(design.T @ left)
     found = [
-        Single(name, float(share), int(sign), float(p))
-        for name, share, sign, p in zip(names, shares, signs, _holm(singles), strict=True)
+        Single(name, float(share), int(sign), p)
+        for name, share, sign, p in zip(names, shares, signs, holm_corrected(singles.tolist()), strict=True)
     ]
     return Scan(
         gain=Estimate(float(gain), float(low), float(high)),
@@ -188,15 +189,6 @@ def _ridge(design: Floats, targets: Floats) -> Floats:
         found = v.T @ ((s / (s**2 + penalty * count))[:, None] * turned)
         weights[:, better] = found[:, better]
     return weights
-
-
-def _holm(p: Floats) -> Floats:
-    """Adjusted so that the chance of any false one stays at the level."""
-    order = np.argsort(p)
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    found = np.empty(len(p))
-    found[order] = np.minimum(stepped, 1.0)
-    return found
 
 
 def _scaled(columns: Floats) -> Floats:
