@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.files.python import parse_text
 from vllm_migrate.resolve.syntax import last_name
+from vllm_migrate.rules.trl.own_steps import MADE
 from vllm_migrate.rules.trl.replaced import reads
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ _OWN_TRAINER = ("trl", "trainer", "grpo_trainer.py")
 """The end of the path of a trainer in a copy of TRL that a project ships."""
 _OF_TRANSFORMERS = frozenset({"bf16", "gradient_checkpointing"})
 """Arguments that transformers' own `Trainer` reads."""
-_MADE = re.compile(rb"\b(\w+Trainer)\(")
 
 
 def is_forked(context: Context) -> bool:
@@ -58,7 +58,7 @@ def is_own_default(file: FileFacts, call: Call, argument: str, context: Context)
     inside = callee.startswith("super(")
     name = callee.rpartition(".")[2]
     own = not inside and f"trl.{name}" != call.target
-    if not own and not inside and not _MADE.search(file.source):
+    if not own and not inside and not MADE.search(file.source):
         return False
     tree = _parsed(file.source)
     if own:
@@ -109,7 +109,7 @@ def _made(
 ) -> Iterator[tuple[ast.Module, ast.ClassDef]]:
     """The trainers that a file makes; none where a class of them isn't the project's."""
     found = []
-    for name in sorted(set(_MADE.findall(file.source))):
+    for name in sorted(set(MADE.findall(file.source))):
         places = list(_defined(name.decode(), file, tree, context))
         if not places:
             return

@@ -24,7 +24,8 @@ _DRAWS = frozenset({"_generate_and_score_completions", "_prepare_inputs"})
 _LOSS = frozenset({"compute_loss", "_compute_loss"})
 _RATIO = "importance_sampling_ratio"
 _PROMPTS = "max_prompt_length"
-_MADE = re.compile(rb"\b(\w+Trainer)\(")
+MADE = re.compile(rb"\b(\w+Trainer)\(")
+"""The trainers that a file makes, by name."""
 _DEFINED = re.compile(rb"^[ \t]*class[ \t]+(\w+)", re.MULTILINE)
 _OF_TRL = frozenset({b"GRPOTrainer", b"RLOOTrainer", b"OnlineDPOTrainer"})
 
@@ -65,7 +66,7 @@ def meaning(file: FileFacts, call: Call, argument: str, old: str) -> Meaning | N
 
 def own_trainer(file: FileFacts) -> str:
     """The trainer of the project's own that this file makes, defined elsewhere; "" where TRL's may be."""
-    found = set(_MADE.findall(file.source))
+    found = set(MADE.findall(file.source))
     classes = set(_DEFINED.findall(file.source))
     return "" if len(found) != 1 or found & (_OF_TRL | classes) else found.pop().decode()
 
