@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vllm_migrate.audit.figures.objective import ClipRange
 from vllm_migrate.audit.sync.ways import SyncWay, parse_way
+from vllm_migrate.objective import ClipRange
 from vllm_migrate.workers.protocol import SamplingSettings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,8 +9,8 @@ import pytest
 from guard_steps import grouped, step
 
 from vllm_migrate.audit.figures.metrics import reduce_tokens
-from vllm_migrate.audit.figures.objective import clip_range
 from vllm_migrate.guard.measure import measure
+from vllm_migrate.objective import clip_range
 
 GRPO = clip_range("grpo")
 

@@ -10,9 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hn
 
-from vllm_migrate.audit.figures.objective import DEFAULTS, clip_range
 from vllm_migrate.guard import Boundaries, PolicyGuard
 from vllm_migrate.guard.measure import measure
+from vllm_migrate.objective import DEFAULTS, clip_range
 
 LOGPROBS = st.floats(-30, 0, width=32)
 ANY = st.one_of(st.floats(width=32), st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1e30, -1e30]))

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
-from vllm_migrate.audit.figures.objective import DEFAULTS, clip_range
 from vllm_migrate.errors import BoundaryError
 from vllm_migrate.guard import Boundaries, PolicyGuard
+from vllm_migrate.objective import DEFAULTS, clip_range
 
 SHIPPED = Boundaries.default()
 ODD = (np.nan, np.inf, -np.inf, 0.0, 0.5, -100.0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.audit.figures.objective import PPO, ClipRange, clip_range
 from vllm_migrate.cli.output import write_error_line
+from vllm_migrate.objective import PPO, ClipRange, clip_range
 from vllm_migrate.report.style import terminal_width
 
 if TYPE_CHECKING:

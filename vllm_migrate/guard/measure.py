@@ -13,7 +13,7 @@ from vllm_migrate.guard.measured import Measured
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vllm_migrate.audit.figures.objective import ClipRange
+    from vllm_migrate.objective import ClipRange
 
 
 def measure(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from vllm_migrate.audit.figures.objective import ClipRange
 from vllm_migrate.errors import BoundaryError
 from vllm_migrate.guard import trend
 from vllm_migrate.guard.judge import decide, judge
 from vllm_migrate.guard.measure import measure
 from vllm_migrate.guard.project import project_boundaries
+from vllm_migrate.objective import ClipRange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ class PolicyGuard:
 
     Args:
         boundaries: None for the shipped ones with what the project's `[tool.vllm-migrate.guard]` says.
-        clip: the objective's clip range, as `audit.figures.objective.clip_range("gspo", 3e-4, 4e-4)` makes
+        clip: the objective's clip range, as `objective.clip_range("gspo", 3e-4, 4e-4)` makes
             it; None for PPO's and GRPO's 0.2.
         warm_up: steps at the start in which only broken data count; None for what `boundaries` say.
         reduce: for several ranks that must decide alike: given this rank's vector of sums, shape (K,), on the

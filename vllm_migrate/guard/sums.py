@@ -10,9 +10,9 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vllm_migrate.audit.figures.objective import ClipRange
     from vllm_migrate.guard.arrays import Array, Arrays
     from vllm_migrate.guard.inputs import Batch
+    from vllm_migrate.objective import ClipRange
 
 LOG_2 = math.log(2.0)
 _LARGEST = 30.0  # nats; exp(2 * 30) still fits float32. A ratio of e^30 outweighs any batch by itself.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vllm_migrate.audit.cause.causes import ABOUT
-from vllm_migrate.audit.figures.objective import GSPO
 from vllm_migrate.audit.result import Arm, AuditResult, Cause, Check, Estimate, Metrics, Verdict
+from vllm_migrate.objective import GSPO
 from vllm_migrate.report.numbers import given, in_unit, limit, number, percent
 
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✕", Verdict.INCONCLUSIVE: "?"}

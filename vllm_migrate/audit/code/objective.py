@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from vllm_migrate.audit.code.settings import why_not
 from vllm_migrate.audit.code.taken import Fate, Setting
 from vllm_migrate.audit.code.values import agreed
-from vllm_migrate.audit.figures.objective import CISPO, GRPO, GSPO, PPO
 from vllm_migrate.files.located import UNRESOLVED
+from vllm_migrate.objective import CISPO, GRPO, GSPO, PPO
 from vllm_migrate.resolve.flow.values import Place, Scalar
 
 if TYPE_CHECKING:

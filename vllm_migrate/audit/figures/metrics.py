@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.audit.figures.objective import ClipRange
 from vllm_migrate.errors import EngineError
+from vllm_migrate.objective import ClipRange
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

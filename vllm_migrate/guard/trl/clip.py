@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vllm_migrate.audit.figures.objective import CISPO, GRPO, GSPO, ClipRange
+from vllm_migrate.objective import CISPO, GRPO, GSPO, ClipRange
 
 _CLIPPED = frozenset({"grpo", "bnpo", "dr_grpo", "dapo", "luspo", "cispo"})
 """Loss types of TRL that clip the ratio; the others (sapo, vespo) weigh it by a smooth function."""

@@ -12,7 +12,7 @@ from vllm_migrate.guard.trl.window import Window, sums_of_rows
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vllm_migrate.audit.figures.objective import ClipRange
+    from vllm_migrate.objective import ClipRange
 
 
 class Watcher:

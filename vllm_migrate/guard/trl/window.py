@@ -18,10 +18,10 @@ from vllm_migrate.guard.trl import layout
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vllm_migrate.audit.figures.objective import ClipRange
     from vllm_migrate.guard.arrays import Arrays
     from vllm_migrate.guard.inputs import Batch
     from vllm_migrate.guard.measured import Measured
+    from vllm_migrate.objective import ClipRange
 
 
 class Window:

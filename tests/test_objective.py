@@ -9,8 +9,8 @@ import pytest
 
 from vllm_migrate.audit.decide.judge import Gate, below_noise, compare, judge
 from vllm_migrate.audit.figures import metrics
-from vllm_migrate.audit.figures.objective import DEFAULTS, ClipRange, clip_range
 from vllm_migrate.errors import UsageError
+from vllm_migrate.objective import DEFAULTS, ClipRange, clip_range
 
 
 @pytest.mark.parametrize("objective", DEFAULTS)
