@@ -131,8 +131,12 @@ def settings(
 
 
 def _codes(given: Iterable[str] | None) -> tuple[str, ...] | None:
-    codes = tuple(code.strip().upper() for text in given or () for code in text.split(",") if code.strip())
-    return codes or None
+    return tuple(code.upper() for code in names_in(given)) or None
+
+
+def names_in(given: Iterable[str] | None) -> tuple[str, ...]:
+    """Names given one by one or with commas between."""
+    return tuple(name.strip() for text in given or () for name in text.split(",") if name.strip())
 
 
 def _per_file(given: Iterable[str] | None) -> tuple[tuple[str, tuple[str, ...]], ...] | None:

@@ -14,6 +14,7 @@ from vllm_migrate.audit.arguments import parse_arguments
 from vllm_migrate.cli import live_options
 from vllm_migrate.cli import reward_options as options
 from vllm_migrate.cli.audit_progress import ArmProgress
+from vllm_migrate.cli.options import names_in
 from vllm_migrate.cli.output import write_error_line
 from vllm_migrate.cli.report_output import ReportFormat, exit_of, files_of, write_reports
 from vllm_migrate.cli.reward_settings import Given, given_or_configured
@@ -94,8 +95,8 @@ def reward(
                 answer_column=answer_column,
                 style=None if style is None else style.value,
                 python=python,
-                select=options.listed(select),
-                ignore=options.listed(ignore),
+                select=names_in(select),
+                ignore=names_in(ignore),
             ),
             function=model is None,
         )

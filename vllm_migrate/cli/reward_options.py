@@ -184,11 +184,6 @@ ListProbes = Annotated[
 Explain = Annotated[str | None, typer.Option(metavar="PROBE", help="Say what a probe does.", is_eager=True)]
 
 
-def listed(given: list[str] | None) -> tuple[str, ...]:
-    """Names given one by one or with commas between."""
-    return tuple(name.strip() for text in given or () for name in text.split(",") if name.strip())
-
-
 def bytes_of(text: str) -> int:
     """A size such as 512M, 4G or 4GiB in bytes.
 

@@ -9,9 +9,9 @@ import typer
 
 from vllm_migrate.cli import live_options  # noqa: TC001 - typer reads the annotations
 from vllm_migrate.cli import watch_options as options  # noqa: TC001 - same
+from vllm_migrate.cli.options import names_in
 from vllm_migrate.cli.output import write_error_line
 from vllm_migrate.cli.report_output import ReportFormat, exit_of, files_of, write_reports
-from vllm_migrate.cli.reward_options import listed
 from vllm_migrate.errors import UsageError, VllmMigrateError
 from vllm_migrate.report.watch_words import WORDS, headline
 from vllm_migrate.watch.compare import Settings
@@ -50,7 +50,7 @@ def watch(
         references, candidates = _sides(runs or [], reference or [], candidate or [])
         settings = Settings(
             own=own_names(metric or ()),
-            only=listed(only),
+            only=names_in(only),
             everything=everything,
             first=from_step,
             last=to_step,
