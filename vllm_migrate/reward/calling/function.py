@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 from vllm_migrate.reward.bench import columns_of
 from vllm_migrate.reward.calling.journal import ScoreJournal, reward_key
@@ -13,7 +14,6 @@ from vllm_migrate.reward.calling.load import RewardFunction, Texts
 from vllm_migrate.reward.calling.sandbox import Bounds, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from typing_extensions import Self
@@ -126,13 +126,32 @@ class FunctionScorer:
 
 
 def texts_of(samples: Sequence[Sample]) -> Texts:
-    """Samples as lists."""
-    messages = list(map(attrgetter("messages"), samples))
+    """Samples by field. What can be is taken when it is needed: a process waits for the first of them."""
     return Texts(
-        prompts=list(map(attrgetter("prompt"), samples)),
-        completions=list(map(attrgetter("completion"), samples)),
-        completion_ids=list(map(attrgetter("token_ids"), samples)),
+        prompts=_Field(samples, "prompt"),
+        completions=_Field(samples, "completion"),
+        completion_ids=_Field(samples, "token_ids"),
         columns=columns_of(samples),
-        answers=list(map(attrgetter("answer"), samples)),
-        messages=messages if any(messages) else (),
+        answers=_Field(samples, "answer"),
+        messages=_Field(samples, "messages") if any(map(attrgetter("messages"), samples)) else (),
     )
+
+
+class _Field(Sequence[Any]):
+    """One field of all samples, without a list of them all."""
+
+    def __init__(self, samples: Sequence[Sample], name: str) -> None:
+        self._samples = samples
+        self._of = attrgetter(name)
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    @overload
+    def __getitem__(self, place: int) -> Any: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Any]: ...
+    def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            return list(map(self._of, self._samples[place]))
+        return self._of(self._samples[place])

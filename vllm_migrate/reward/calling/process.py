@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import marshal
-import mmap
 import os
 import select
 import signal
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 import weakref
@@ -22,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.errors import RewardError
 from vllm_migrate.reward.calling import inside
-from vllm_migrate.reward.calling.inside.serve import BOARD
+from vllm_migrate.reward.calling.inside.board import BOARD_BYTES, Board
+from vllm_migrate.reward.calling.inside.serve import JOB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,7 +33,7 @@ PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "
 _ANSWER_BYTES = 16 << 20  # of one answer; those of the process's own are some kilobytes
 _LENGTHS = struct.Struct("<II")
 _ENDING_SECONDS = 15.0
-_PIPE_BYTES = 1 << 20
+_MARSHAL = 4  # the newest that Python 3.8 reads; ASCII text is copied, not encoded, from 4 on
 _READ_BYTES = 1 << 16
 _BEGIN = Path(inside.__file__).with_name("begin.py")
 
@@ -84,10 +84,9 @@ class RewardProcess:
         self._cpu_seconds = start["cpu_seconds"]
         self._ended: EndedError | None = None
         scratch = tempfile.mkdtemp(prefix="vllm-migrate-reward-")
-        board = os.memfd_create("vllm-migrate-reward")
-        os.truncate(board, BOARD.size)
-        self._board = mmap.mmap(board, BOARD.size)
-        BOARD.pack_into(self._board, 0, -1, 0, 0, 0.0)
+        board = _shared()
+        self._board = Board(board)
+        self._board.at(-1, -1, -1)
         job_in, self._job = os.pipe()
         self._answer, answer_out = os.pipe()
         self._status, status_out = os.pipe()
@@ -127,15 +126,17 @@ class RewardProcess:
         )
         for descriptor in (self._job, self._answer):
             os.set_blocking(descriptor, False)
-        _widen(self._job)
         self.send(start)
 
     def place(self) -> Place:
         """The call that was made last; not to be asked after `end`."""
-        return Place(*BOARD.unpack_from(self._board, 0))
+        chunk, start, stop, since = self._board.place()
+        return Place(chunk, start, stop, since / 1e9)
 
     def send(self, frame: dict[str, Any]) -> int:
         """Have a frame written as soon as there is room; `answers` does the writing.
+
+        No more than JOBS_AHEAD frames may be unanswered: the next one takes the place of the oldest.
 
         Returns:
             Its bytes.
@@ -143,8 +144,11 @@ class RewardProcess:
         Raises:
             ValueError: it holds what can't be marshalled.
         """
-        body = marshal.dumps(frame, 2)
-        self._outgoing += [memoryview(len(body).to_bytes(8, "little")), memoryview(body)]
+        body = marshal.dumps(frame, _MARSHAL)
+        place = self._board.put(body)
+        self._outgoing.append(memoryview(JOB.pack(place, len(body))))
+        if place < 0:
+            self._outgoing.append(memoryview(body))
         return len(body)
 
     def answers(self, seconds: float) -> list[Answer]:
@@ -250,17 +254,16 @@ class RewardProcess:
         return f"ended its process ({signal.Signals(-code).name})"
 
 
-def _widen(descriptor: int) -> None:
-    """Fewer and larger steps from process to process; a kernel that does not allow it costs some time."""
-    if sys.platform == "linux":
-        import fcntl  # noqa: PLC0415 - as the platform has it
-
-        with contextlib.suppress(OSError, AttributeError):
-            fcntl.fcntl(descriptor, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE_BYTES)
+def _shared() -> int:
+    """Memory that is shared with the process. It can't be cut short: who reads what is gone is killed."""
+    board = os.memfd_create("vllm-migrate-reward", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.truncate(board, BOARD_BYTES)
+    fcntl.fcntl(board, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    return board
 
 
 def _end(
-    process: subprocess.Popen[bytes], board: mmap.mmap, to_it: tuple[int, int], from_it: tuple[int, int]
+    process: subprocess.Popen[bytes], board: Board, to_it: tuple[int, int], from_it: tuple[int, int]
 ) -> None:
     board.close()
     for descriptor in to_it:

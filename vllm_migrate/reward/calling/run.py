@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vllm_migrate.reward.calling.inside.board import JOBS_AHEAD
 from vllm_migrate.reward.calling.process import EndedError
 from vllm_migrate.reward.sample import Score
 
@@ -29,8 +30,7 @@ NOT_SCORED = "not scored"
 
 _FIRST_CHUNK = 64  # texts; the process is to have something to do while the rest is made ready
 _CHUNK = 1024  # texts at most, towards which chunks grow; a call that has more goes as one
-_CHUNK_BYTES = 400_000  # two of these fit into the pipe
-_AHEAD = 2  # chunks handed over and not answered
+_CHUNK_BYTES = 400_000  # what is not much longer than others fits into a job's place
 _BETWEEN_SECONDS = 120.0  # for what is no call: reading a chunk
 
 
@@ -122,7 +122,7 @@ class Run:
             self._blame(batch)
 
     def _hand_over(self, process: RewardProcess) -> None:
-        while self._waiting and len(self._out) < _AHEAD:
+        while self._waiting and len(self._out) < JOBS_AHEAD:
             chunk = _Chunk(self._sandbox.next_number(), self._next_calls(), since=time.monotonic())
             frame = self._frame(chunk)
             try:
@@ -265,7 +265,7 @@ class Run:
 
     def _spoilt(self, call: _Call, first: int, last: int, how: str) -> list[_Call]:
         """What is still to be asked of a call that did not come back."""
-        guilty = call.places[first:last]
+        guilty = call.places[first:last] or call.places  # a reward can write on the board, too
         if len(guilty) > 1:
             batch = _Batch(call.places, how)
             self._spoiled.append(batch)

@@ -1,17 +1,18 @@
 """Answers jobs about a user's reward until there are no more.
 
-A frame on the job descriptor is a length in eight bytes and a marshalled value: first the start, then chunks
-of texts. A frame on the answer descriptor is two lengths in four bytes each, JSON, and that many doubles: NaN
-where there is no reward. Parents don't unmarshal: what comes from here is not to be trusted.
+A job is a marshalled value: first the start, then chunks of texts. On the job descriptor stand, in eight
+bytes each, its place on the board (`inside.board`) and its length; one that is too long for a place there
+follows on the descriptor itself, its place being -1. A frame on the answer descriptor is two lengths in four
+bytes each, JSON, and that many doubles: NaN where there is no reward. Parents don't unmarshal: what comes
+from here is not to be trusted.
 
-Before each call, chunk, first and last text, and the time stand on the board: whoever finds this process dead
-or hanging knows at which text.
+Before each call, chunk, first and last text, and the time are written on the board: whoever finds this
+process dead or hanging knows at which text.
 """
 
 from __future__ import annotations
 
 import marshal
-import mmap
 import os
 import resource
 import struct
@@ -20,6 +21,7 @@ import time
 from array import array
 
 from .asking import Asker
+from .board import Board
 from .json_text import json_text
 from .loaded import Refused, load
 from .styles import TEXT, style_of
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 FLUSH_SECONDS = 0.25  # a careful chunk's answers are sent call by call
-BOARD = struct.Struct("<qqqd")
+JOB = struct.Struct("<qq")
 _LENGTHS = struct.Struct("<II")
 _NAN = float("nan")
 
@@ -39,11 +41,11 @@ class Server:
 
     Attributes:
         answer: descriptor of the answers.
-        board: shared memory.
+        board: where the calls are written.
         chunk: number of the one that is being answered.
     """
 
-    def __init__(self, answer: int, board: mmap.mmap) -> None:
+    def __init__(self, answer: int, board: Board) -> None:
         self.answer = answer
         self.board = board
         self.chunk = -1
@@ -55,7 +57,7 @@ class Server:
 
     def at(self, start: int, stop: int) -> None:
         """Say which texts are asked about from now on."""
-        BOARD.pack_into(self.board, 0, self.chunk, start, stop, time.monotonic())
+        self.board.at(self.chunk, start, stop)
 
     def start(self, job: dict[str, Any]) -> None:
         """Load the functions, and say how they will be called."""
@@ -184,14 +186,16 @@ class Server:
 
 def main(job: int, answer: int, board: int) -> None:
     """Answer frames from `job`; returns when there are no more."""
-    for descriptor in (job, answer, board):
+    for descriptor in (job, answer):
         os.set_inheritable(descriptor, False)  # noqa: FBT003 - positional only
-    jobs = _Jobs(job)
+    shared = Board(board)
+    os.close(board)
+    jobs = _Jobs(job, shared)
     start = jobs.next()
     if start is None:
         return
     _bound(start)
-    server = Server(answer, mmap.mmap(board, BOARD.size))
+    server = Server(answer, shared)
     if not start["network"] and not server.cut_off(start):
         return
     server.start(start)
@@ -203,27 +207,26 @@ def main(job: int, answer: int, board: int) -> None:
 
 
 class _Jobs:
-    """Frames from a descriptor, read into one buffer: new memory for each costs as much as the reading."""
+    """Jobs, most of them read where they stand: a way through a pipe would copy them twice."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._stream = os.fdopen(descriptor, "rb", 0)
-        self._buffer = bytearray(1 << 16)
+    def __init__(self, job: int, board: Board) -> None:
+        self._job = job
+        self._board = board
 
     def next(self) -> Any:
         """The next job, None after the last."""
-        head = self._read(8)
+        head = self._read(JOB.size)
         if head is None:
             return None
-        body = self._read(int.from_bytes(head, "little"))
+        place, size = JOB.unpack(head)
+        body = self._read(size) if place < 0 else self._board.job(place, size)
         return None if body is None else marshal.loads(body)  # noqa: S302 - from our own process
 
-    def _read(self, size: int) -> memoryview | None:
-        if len(self._buffer) < size:
-            self._buffer = bytearray(size)
-        whole = memoryview(self._buffer)[:size]
-        left = whole
+    def _read(self, size: int) -> bytearray | None:
+        whole = bytearray(size)
+        left = memoryview(whole)
         while left:
-            count = self._stream.readinto(left)
+            count = os.readv(self._job, [left])
             if not count:
                 return None
             left = left[count:]
