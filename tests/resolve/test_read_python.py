@@ -414,15 +414,22 @@ def test_guards():
         ('not hasattr(vllm.LLM, "chat")', "first"),
         ('hasattr(LLM("m").llm_engine, "model_executor")', ""),  # only in one process
         ('hasattr(self, "generate")', ""),
+        ('"tags" in inspect.signature(LLM("m").wake_up).parameters', "second"),
+        ('"tags" not in inspect.signature(vllm.LLM.wake_up).parameters.keys()', "first"),
+        ('"tags" in TAKEN', "second"),
+        ('"tags" in inspect.getfullargspec(LLM.wake_up).args', "second"),
+        ('"no_such_thing" in inspect.signature(LLM.wake_up).parameters', ""),
+        ('"tags" in inspect.signature(wake_up).parameters', ""),
     ],
 )
 def test_branches_the_target_never_takes(test, dead):
     facts = read(
         f"""
-        import vllm, torch, importlib.metadata
+        import inspect, vllm, torch, importlib.metadata
         from packaging import version
         from packaging.version import Version
         from vllm import LLM
+        TAKEN = inspect.signature(LLM.wake_up).parameters
         OLD_ONES = ("0.5.4", "0.6.3")
         PARTS = tuple(map(int, vllm.__version__.split(".")[:2]))
         GROWING = ["0.5.4"]

@@ -59,7 +59,7 @@ def read_python(
         names,
         target.version if target is not None else None,
         mentions_version=b"version" in source.lower(),
-        asks_attributes=b"hasattr(" in source,
+        asks_attributes=any(word in source for word in (b"hasattr(", b"signature(", b"getfullargspec(")),
     )
     reader = CallReader(syntax, names, text, Mappings(syntax), gates)
     calls, arguments = reader.read()

@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 
 from vllm_migrate.files.located import VersionComparison
 from vllm_migrate.resolve.asked_attributes import target_has
+from vllm_migrate.resolve.asked_parameters import target_takes
 from vllm_migrate.resolve.dead_ends import behind_the_end, statements_after
 from vllm_migrate.resolve.fallbacks import falls_back
 from vllm_migrate.resolve.given_up import behind_failing_imports
@@ -243,6 +244,8 @@ class VersionGates:
                     return None
                 part = left.value in _as_text(target)  # "0.7.3" in vllm.__version__
                 return part if isinstance(operator, ast.In) else not part
+            if target_takes(left, right, self._syntax, self._names, target):
+                return isinstance(operator, ast.In)
             members = self._members(right)
             if members is None or not self._is_version(left):
                 return None
