@@ -29,16 +29,16 @@ def project(tmp_path):
 
 
 def test_only_python_files_are_code(project):
-    assert project.code_matches(re.compile(rb"\.llm\b")) == {A, B}
-    assert project.code_matches(re.compile(rb"\.llm\b(?<!\bself\.llm)")) == {B}
-    assert project.code_matches(re.compile(rb"nowhere")) == frozenset()
+    assert project.code_matches(re.compile(rb"\.llm\b"), b"llm") == {A, B}
+    assert project.code_matches(re.compile(rb"\.llm\b(?<!\bself\.llm)"), b"llm") == {B}
+    assert project.code_matches(re.compile(rb"nowhere"), b"nowhere") == frozenset()
 
 
 def test_words_and_patterns_are_found_in_every_kind_of_file(project):
     assert project.any_of("grep", "nowhere")
     assert not project.any_of("nowhere")
-    assert project.matches(re.compile(rb"gr[e]p"))
-    assert not project.matches(re.compile(rb"nowhere"))
+    assert project.matches(re.compile(rb"gr[e]p"), b"nowhere", b"gr")
+    assert not project.matches(re.compile(rb"nowhere"), b"nowhere")
 
 
 class Counted:
@@ -55,6 +55,13 @@ class Counted:
 def test_each_question_goes_through_the_project_once(project):
     anywhere, code = Counted(), Counted()
     for _ in range(3):
-        assert not project.matches(anywhere)
-        assert not project.code_matches(code)
+        assert not project.matches(anywhere, b"llm")
+        assert not project.code_matches(code, b"llm")
     assert (anywhere.times, code.times) == (3, 2)
+
+
+def test_files_without_the_word_are_not_searched(project):
+    pattern = Counted()
+    assert not project.matches(pattern, b"absent", b"missing")
+    assert not project.code_matches(pattern, b"absent")
+    assert pattern.times == 0

@@ -71,6 +71,7 @@ class _Unreached:
         times = Counter(self._names.values())
         self._paths = {name: path for path, name in self._names.items() if times[name] == 1}
         self._named: dict[PurePosixPath, frozenset[str]] = {}
+        self._beside: dict[str, list[PurePosixPath]] = {}
 
     def find(self) -> frozenset[PurePosixPath]:
         never = {name for path in self._given for name in self._never(path)}
@@ -107,18 +108,27 @@ class _Unreached:
         """The other files that name a module in a place the target may come to, or that lie in a package."""
         name = self._names[path]
         parent, _, last = name.rpartition(".")
+        word = last.encode()
         found = {
             other
-            for other, source in self._sources.items()
-            if other != path
-            and last.encode() in source
+            for other in self._near(parent)
             # Only then is it worth reading what the file imports.
-            and (_last(parent) in source or self._lies_in(other, parent))
-            and name in self._alive_in(other)
+            if other != path and word in self._sources[other] and name in self._alive_in(other)
         }
         if path.stem == "__init__":
             found |= {other for other in self._sources if other != path and self._lies_in(other, name)}
         return found
+
+    def _near(self, package: str) -> list[PurePosixPath]:
+        """The files that lie in a package, or have its name in them."""
+        if package not in self._beside:
+            word = _last(package)
+            self._beside[package] = [
+                path
+                for path, source in self._sources.items()
+                if word in source or self._lies_in(path, package)
+            ]
+        return self._beside[package]
 
     def _lies_in(self, path: PurePosixPath, package: str) -> bool:
         return f"{self._packages[path]}.".startswith(f"{package}." if package else "")

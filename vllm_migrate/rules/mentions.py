@@ -53,19 +53,26 @@ class Mentions:
             self._found[words] = any(word in source for _, source in self._sources for word in wanted)
         return self._found[words]
 
-    def matches(self, pattern: re.Pattern[bytes]) -> bool:
-        """Whether a pattern is found anywhere in the project."""
+    def matches(self, pattern: re.Pattern[bytes], *words: bytes) -> bool:
+        """Whether a pattern is found anywhere in the project. It finds nothing without one of the words."""
         if pattern not in self._found:
-            self._found[pattern] = any(pattern.search(source) for _, source in self._sources)
+            self._found[pattern] = any(
+                pattern.search(source)
+                for _, source in self._sources
+                if any(word in source for word in words)  # many times faster than a pattern
+            )
         return self._found[pattern]
 
-    def code_matches(self, pattern: re.Pattern[bytes]) -> frozenset[PurePosixPath]:
-        """The Python files that a pattern is found in; looked for once, however many files ask."""
+    def code_matches(self, pattern: re.Pattern[bytes], word: bytes) -> frozenset[PurePosixPath]:
+        """The Python files that a pattern is found in. It finds nothing without the word.
+
+        They are looked for once, however many files ask.
+        """
         if pattern not in self._found_in:
             self._found_in[pattern] = frozenset(
                 path
                 for path, kind, source in self._files_read
-                if kind is FileKind.PYTHON and pattern.search(source)
+                if kind is FileKind.PYTHON and word in source and pattern.search(source)
             )
         return self._found_in[pattern]
 

@@ -35,7 +35,7 @@ def why_spawned(file: FileFacts, call: Call, context: Context) -> str:
     """What makes vLLM spawn the process of an engine that is built on import; "" where nothing is seen."""
     if any(v.name == _METHOD and v.value.literal == "spawn" for v in file.variables):
         return f"{_METHOD} is spawn"
-    if context.mentions is not None and context.mentions.matches(_SET):
+    if context.mentions is not None and context.mentions.matches(_SET, b"VLLM_WORKER_MULTIPROC_METHOD"):
         return f"the project sets {_METHOD} to spawn"
     module, _ = parsed_module(file.path, file.source)
     line = file.source.count(b"\n", 0, call.span.start) + 1

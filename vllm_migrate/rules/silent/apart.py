@@ -87,8 +87,9 @@ def is_made_to_evaluate(file: FileFacts, call: Call, context: Context) -> bool:
     owner = next((above for above in module.around(node) if isinstance(above, ast.ClassDef)), None)
     if owner is None:
         return False
-    name = re.compile(rb"\b%s\b(?!,|\s*$)" % owner.name.encode(), re.MULTILINE)
-    users = context.mentions.code_matches(name) - {file.path}
+    name = owner.name.encode()
+    named = re.compile(rb"\b%s\b(?!,|\s*$)" % name, re.MULTILINE)
+    users = context.mentions.code_matches(named, name) - {file.path}
     return bool(users) and all(not _words(user).isdisjoint(_EVALUATION) for user in users)
 
 
@@ -116,7 +117,7 @@ def is_tried_out(file: FileFacts, call: Call, context: Context) -> bool:
         rb"^[ \t]*(?:from[ \t]+[\w.]*\b%s[ \t]+import\b|import[ \t]+[\w.]*\b%s\b)" % (stem, stem),
         re.MULTILINE,
     )
-    return bool(context.mentions.code_matches(imported) - {file.path})
+    return bool(context.mentions.code_matches(imported, stem) - {file.path})
 
 
 def is_document(path: PurePosixPath) -> bool:

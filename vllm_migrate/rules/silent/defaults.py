@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import Argument, Call, FileFacts
     from vllm_migrate.rules.base import Context
 
+_PREFIX = b"prefix"
 _TURNED_OFF = re.compile(
     rb"if [^\n]*\benable_prefix_caching\b[^\n]*:\s*\n\s*[\w.]+\.enable_prefix_caching\s*=\s*False\b"
 )
@@ -76,8 +77,8 @@ def cache_turned_off(file: FileFacts, context: Context) -> bool:
     """
     if context.mentions is None:
         return False
-    if not context.mentions.matches(_TURNED_OFF) and (
-        not context.mentions.matches(_FALSE) or context.mentions.matches(_MAY_BE_TRUE)
+    if not context.mentions.matches(_TURNED_OFF, _PREFIX) and (
+        not context.mentions.matches(_FALSE, _PREFIX) or context.mentions.matches(_MAY_BE_TRUE, _PREFIX)
     ):
         return False
     given = [call.argument("enable_prefix_caching") for call in engine_calls(file)]

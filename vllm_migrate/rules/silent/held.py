@@ -93,7 +93,7 @@ def is_confined(found: Held, file: FileFacts, context: Context) -> bool:
         return True
     name = found.attribute.encode()
     taken = re.compile(rb"\.%s\b(?<!\bself\.%s)" % (name, name))  # looks behind only where the name stands
-    return context.mentions.code_matches(taken) <= {file.path}
+    return context.mentions.code_matches(taken, name) <= {file.path}
 
 
 def keeps_weights(file: FileFacts, call: Call, context: Context) -> bool:

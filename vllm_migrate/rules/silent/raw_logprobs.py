@@ -240,8 +240,8 @@ def _takes_texts_alone(file: FileFacts, call: Call, context: Context) -> bool:
         return found is not None and not found.escapes and bool(found.uses)
     if _is_inherited(found, context):
         return False
-    taken = re.compile(rb"\.%s\b" % found.attribute.encode())
-    return context.mentions.code_matches(taken) <= {file.path}
+    name = found.attribute.encode()
+    return context.mentions.code_matches(re.compile(rb"\.%s\b" % name), name) <= {file.path}
 
 
 def _is_inherited(found: Held | None, context: Context) -> bool:
@@ -257,7 +257,7 @@ def _is_inherited(found: Held | None, context: Context) -> bool:
         name = pending.pop()
         seen.add(name)
         derived = re.compile(rb"^class[ \t]+(\w+)\([^)]*\b%s\b" % name, re.MULTILINE)
-        for path in context.mentions.code_matches(derived):
+        for path in context.mentions.code_matches(derived, name):
             source = context.mentions.text(path)
             if _ASKS.search(source):
                 return True

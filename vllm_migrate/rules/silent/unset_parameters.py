@@ -30,6 +30,7 @@ _DEFAULTS = frozenset({"get_default_sampling_params", "get_diff_sampling_param"}
 _SERVER = re.compile(
     rb"vllm\.entrypoints\.(?:openai|serve|api_server|launcher)|OpenAIServing|get_diff_sampling_param"
 )
+_SERVER_WORDS = (b"vllm.entrypoints", b"OpenAIServing", b"get_diff_sampling_param")
 # `engine.generate(...)` and `actor.generate.remote(...)`; a model of Transformers has no such name.
 _ENGINE = re.compile(
     r"(?:llm|vllm|engine)s?(?:_?model|_?actor|\d)?$|^(?:actor|rollout_worker)$", re.IGNORECASE
@@ -99,7 +100,7 @@ def _served(file: FileFacts, call: Call, context: Context) -> Unset:
         return Unset.SOMETIMES
     if call.target == "vllm.AsyncEngineArgs" and context.mentions is not None:
         found = held(file, call)
-        if (found is None or found.escapes) and context.mentions.matches(_SERVER):
+        if (found is None or found.escapes) and context.mentions.matches(_SERVER, *_SERVER_WORDS):
             return Unset.SOMETIMES
     return Unset.NEVER
 

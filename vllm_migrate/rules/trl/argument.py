@@ -128,7 +128,7 @@ class TrlArgument(Rule):
 
 def _has_own_configuration(context: Context) -> bool:
     """Whether the project has a `GRPOConfig` of its own, not TRL's, which its settings may be for."""
-    return context.mentions is not None and context.mentions.matches(_OWN)
+    return context.mentions is not None and context.mentions.matches(_OWN, b"TrainingArguments")
 
 
 def _trains_without_vllm(file: FileFacts, argument: Argument, context: Context) -> bool:

@@ -38,7 +38,9 @@ def is_forked(context: Context) -> bool:
     """Whether the project's TRL is a fork, by what it requires or by a copy that it ships."""
     mentions = context.mentions
     return mentions is not None and (
-        mentions.has_file(_OWN_TRAINER) or mentions.matches(_FORK) or mentions.matches(_INSTALLED_FORK)
+        mentions.has_file(_OWN_TRAINER)
+        or mentions.matches(_FORK, b"trl")
+        or mentions.matches(_INSTALLED_FORK, b"/trl")
     )
 
 
