@@ -76,7 +76,7 @@ class _Unreached:
     def find(self) -> frozenset[PurePosixPath]:
         never = {name for path in self._given for name in self._never(path)}
         candidates = self._grown({path for path, name in self._names.items() if name in never})
-        users = {path: self._users(path) for path in candidates}
+        users = {path: self._users(path, candidates) for path in candidates}
         while True:
             reached = {path for path in candidates if not users[path] <= candidates}
             if not reached:
@@ -104,20 +104,28 @@ class _Unreached:
             }
         return found
 
-    def _users(self, path: PurePosixPath) -> set[PurePosixPath]:
-        """The other files that name a module in a place the target may come to, or that lie in a package."""
+    def _users(self, path: PurePosixPath, candidates: set[PurePosixPath]) -> set[PurePosixPath]:
+        """The other files that name a module in a place the target may come to, or that lie in a package.
+
+        They end with the first that is no candidate: by it the module is reached.
+        """
+        found: set[PurePosixPath] = set()
+        for user in self._all_users(path):
+            found.add(user)
+            if user not in candidates:
+                break
+        return found
+
+    def _all_users(self, path: PurePosixPath) -> Iterator[PurePosixPath]:
         name = self._names[path]
+        if path.stem == "__init__":
+            yield from (other for other in self._sources if other != path and self._lies_in(other, name))
         parent, _, last = name.rpartition(".")
         word = last.encode()
-        found = {
-            other
-            for other in self._near(parent)
+        for other in self._near(parent):
             # Only then is it worth reading what the file imports.
-            if other != path and word in self._sources[other] and name in self._alive_in(other)
-        }
-        if path.stem == "__init__":
-            found |= {other for other in self._sources if other != path and self._lies_in(other, name)}
-        return found
+            if other != path and word in self._sources[other] and name in self._alive_in(other):
+                yield other
 
     def _near(self, package: str) -> list[PurePosixPath]:
         """The files that lie in a package, or have its name in them."""
