@@ -50,3 +50,21 @@ def test_who_streams_gets_what_is_streamed(tmp_path: Path, engine: str) -> None:
 def test_one_sample_and_a_chosen_kind_are_fine(tmp_path: Path, given: str) -> None:
     params = f"from vllm import SamplingParams\n\nparams = SamplingParams({given})\n"
     assert told(tmp_path, FINISHED, params) == []
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        "def draw(engine: LLMEngine, prompts):\n    return engine.generate(prompts, params)\n",
+        "def draw(model, ids):\n    return model.generate(ids, do_sample=False)\n",
+        'def draw(prompts):\n    return LLM("m").chat(prompts, params)\n',
+    ],
+)
+def test_who_draws_by_generate_gets_all_samples(tmp_path: Path, draw: str) -> None:
+    params = "from vllm import LLM, LLMEngine, SamplingParams\n\nparams = SamplingParams(n=2)\n\n\n"
+    assert told(tmp_path, FINISHED, params + draw) == []
+
+
+def test_parameters_of_an_actor_that_drives_an_engine(tmp_path: Path) -> None:
+    draw = "\n\ndef draw(actor, prompts):\n    return actor.generate.remote(prompts, params)\n"
+    assert told(tmp_path, FINISHED, PARAMS + draw) == [True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import AddArgument, AddImport, Level, Safety
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import FileFacts
     from vllm_migrate.rules.base import Context
 
+_DRAWS = re.compile(rb"\.(?:generate|chat)\(")
 _HEAD = "from vllm import LLMEngine, SamplingParams\n"
 _LOOP = (
     "\n\ndef run(args, prompts):\n    engine = LLMEngine.from_engine_args(args)\n"
@@ -38,7 +40,8 @@ class Together(Rule):
     V0's finished output held all `n` samples of a request. V1 streams: each sample comes in outputs of its
     own, and the one that says `finished` holds the sample that ended last. The others are lost without a
     word, and with them the groups that advantages are computed over. `LLM.generate` is not concerned: it
-    asks for final outputs itself.
+    asks for final outputs itself, and so a file that draws its samples by a `generate` or `chat` and drives
+    no engine is left alone, whatever another file of the project does.
 
     ## Fix safety
     Unsafe: who else reads these outputs while they grow gets nothing before the end.
@@ -84,7 +87,7 @@ class Together(Rule):
             number = call.argument("n")
             if number is None or number.value.literal in (1, None) or call.argument("output_kind"):
                 continue
-            if not file.use.waits_for_finished and _asks_llm(file):
+            if not file.use.waits_for_finished and _draws_itself(file):
                 continue
             yield make_finding(
                 self,
@@ -102,6 +105,10 @@ class Together(Rule):
             )
 
 
-def _asks_llm(file: FileFacts) -> bool:
-    """Whether a file draws by `LLM.generate`, which asks for final outputs itself."""
-    return any(call.target in ("vllm.LLM.generate", "vllm.LLM.chat") and not call.dead for call in file.calls)
+def _draws_itself(file: FileFacts) -> bool:
+    """Whether a file calls something's `generate` or `chat`: what it samples by is drawn there.
+
+    `LLM.generate` asks for final outputs itself, however its engine is annotated, and a model of transformers
+    takes no parameters of vLLM's.
+    """
+    return _DRAWS.search(file.source) is not None
