@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
+    from vllm_migrate.facts.model import Fact
     from vllm_migrate.files.located import Argument, FileFacts
     from vllm_migrate.rules.base import Context
 
@@ -30,6 +31,12 @@ _UNREAD = "truncate_prompt_tokens"
 _READ_AGAIN = Version("0.9.0")
 """Up to 0.8.5 only the server read it, from its requests: generate() never cut a prompt by it."""
 _NEVER_CUT = "prompts go on uncut, as generate() let them up to 0.8.5, which never read it"
+_ASYNC = ("vllm.AsyncLLMEngine", "vllm.AsyncEngineArgs")
+_OF_BEAMS = frozenset({"use_beam_search", "length_penalty", "early_stopping"})
+_ONLY_LLM = (
+    "AsyncLLMEngine has no beam search of its own; LLM.beam_search(prompts, BeamSearchParams(...)) has, and "
+    'the server, asked with "use_beam_search": true'
+)
 _ORDER = "the order of a prompt's samples doesn't matter: V0 put the likeliest first"
 
 
@@ -96,6 +103,13 @@ class GoneSamplingArgument(Rule):
             before="from vllm import SamplingParams\n\nparams = SamplingParams(truncate_prompt_tokens=512)\n",
             source="0.10.2",
         ),
+        Example(
+            before=(
+                "from vllm import AsyncLLMEngine, SamplingParams\n\n\ndef ask(args, prompt, beams):\n"
+                "    engine = AsyncLLMEngine.from_engine_args(args)\n"
+                '    return engine.generate(prompt, SamplingParams(use_beam_search=beams), "0")\n'
+            ),
+        ),
         Example(before="from openai import Completions\n\nanswer = Completions(best_of=4)\n", unchanged=True),
         Example(
             before="from vllm import SamplingParams\n\nparams = SamplingParams(truncate_prompt_tokens=512)\n",
@@ -141,7 +155,7 @@ class GoneSamplingArgument(Rule):
                 edits=edits,
                 advice=f"remove {argument.name}"
                 if decided
-                else f"instead of {argument.name}={value}: {fact.advice}",
+                else f"instead of {argument.name}={value}: {_advice(file, argument, fact)}",
                 precondition=_ORDER
                 if same
                 else _NEVER_CUT
@@ -149,6 +163,15 @@ class GoneSamplingArgument(Rule):
                 else fact.precondition or "it asks for what happens anyway",
                 certainty=argument.certainty,
             )
+
+
+def _advice(file: FileFacts, argument: Argument, fact: Fact) -> str:
+    """What to do instead, with the engine that the file has."""
+    if argument.name in _OF_BEAMS:
+        targets = {call.target for call in file.calls if not call.dead}
+        if any(one.startswith(_ASYNC) for one in targets) and "vllm.LLM" not in targets:
+            return _ONLY_LLM
+    return fact.advice
 
 
 def _is_written(file: FileFacts, default: Argument) -> bool:
