@@ -31,6 +31,8 @@ BUILD = 'llm = LLM("m")\n'
         'judge = load().to("cuda:1")\n',
         'device = "cuda" if torch.cuda.is_available() else "cpu"\njudge = load().to(device)\n',
         'judge = Model.from_pretrained("j", device_map="auto")\n',
+        "layers = plan_of_layers(gpus=2)\njudge = Model.from_pretrained(device_map=layers)\n",
+        "if torch.cuda.is_available():\n    judge = load().cuda()\n",
         'x = torch.zeros(2, device="cuda")\n',
         "def prepare():\n    return load().cuda()\n\n\njudge = prepare()\n",
     ],
@@ -52,6 +54,7 @@ def test_what_makes_vllm_spawn(before: str) -> None:
         'judge = load().to("cpu")\n',
         'settings = Settings(device="cuda")\n',
         "def prepare():\n    return load().cuda()\n\n\n",
+        'if OLD:\n    judge = load().to("cuda")\n',
     ],
 )
 def test_what_leaves_it_to_fork(before: str) -> None:
@@ -67,3 +70,28 @@ def test_a_script_of_the_project_that_asks_for_it_counts(tmp_path: Path) -> None
     facts = read((HEAD + BUILD).encode(), "draw.py", "0.32.0")
     (finding,) = by_code("VM801").find(facts, replace(context(facts.use), mentions=mentions))
     assert finding.level is Level.WARNING
+
+
+@pytest.mark.parametrize(
+    ("after", "advice"),
+    [
+        ("print(llm.generate([]))\n", ""),
+        ("\n\ndef draw(prompt):\n    return llm.generate([prompt])\n", "stays the global"),
+        ('\nif __name__ == "__main__":\n    print(llm)\n', "stays the global"),
+    ],
+)
+def test_what_functions_read_stays_global(after: str, advice: str) -> None:
+    (finding,) = find(by_code("VM801"), f"{HEAD}{BUILD}{after}")
+    assert bool(finding.edits) is not bool(advice)
+    assert advice in finding.advice
+
+
+def test_a_module_that_others_import_is_no_script(tmp_path: Path) -> None:
+    other = tmp_path / "run.py"
+    other.write_text("from lib.draw import sample\n")
+    mentions = Mentions((SourceFile(other, PurePosixPath("run.py"), FileKind.PYTHON),))
+    source = f"{HEAD}{BUILD}\n\ndef sample(prompt):\n    return llm.generate([prompt])\n"
+    facts = read(source.encode(), "lib/draw.py", "0.32.0")
+    (finding,) = by_code("VM801").find(facts, replace(context(facts.use), mentions=mentions))
+    assert "other modules import this one" in finding.advice
+    assert not finding.edits

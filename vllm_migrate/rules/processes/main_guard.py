@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety, WrapInMain
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from vllm_migrate.rules.base import Context
 
 _STARTS = frozenset({"vllm.LLM", "vllm.AsyncLLMEngine.from_engine_args", "vllm.LLMEngine.from_engine_args"})
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _PROCESS = "V1 starts the engine in a process of its own, which"
 
 
@@ -27,6 +30,8 @@ class MissingMainGuard(Rule):
 
     ## What it does
     Moves the top-level code from the engine on into `main()` and calls it under `if __name__ == "__main__":`.
+    Where functions read the engine as a global, or follow it, or other modules import the file, it is said
+    where to build it.
 
     It is a warning where the file, or the project, shows that the engine's process is spawned:
     `VLLM_WORKER_MULTIPROC_METHOD=spawn`, or CUDA that is used above the engine. Else it is a note: on GPUs
@@ -75,6 +80,12 @@ class MissingMainGuard(Rule):
             ),
             unchanged=True,
         ),
+        Example(
+            before=(
+                'from vllm import LLM\n\nllm = LLM("m")\n\n\ndef answer(prompt):\n'
+                "    return llm.generate([prompt])\n"
+            ),
+        ),
         Example(before='from vllm import LLM\n\n\ndef build():\n    return LLM("m")\n', unchanged=True),
         Example(
             before="from functools import partial\n\nfrom vllm import LLM\n\nbuild = partial(LLM, seed=1)\n",
@@ -103,17 +114,58 @@ class MissingMainGuard(Rule):
                     f"{file.text(call.callee)}(...) runs when the module is imported: {_PROCESS} {again}",
                     fact=change.fact,
                     level=Level.WARNING if why else Level.NOTE,
-                    edits=() if file.use.main_guard else _wrap(file, call.span),
+                    edits=_wrap(file, call.span),
+                    advice=_advice(file, context),
                     certainty=call.certainty,
                 )
                 return
 
 
 def _wrap(file: FileFacts, span: Span) -> tuple[Edit, ...]:
-    """The edit that wraps from the top-level statement around the span on."""
+    """The edit that wraps from the top-level statement around the span on, where nothing keeps it from that.
+
+    What moves into `main()` is no global any more: no function may read it, and none may be defined there.
+    """
+    if file.use.main_guard:
+        return ()
     module, text = parsed_module(file.path, file.source)
-    for statement in module.tree.body:
+    body = module.tree.body
+    for index, statement in enumerate(body):
         place = text.span(statement)
         if place.start <= span.start and span.end <= place.end:
-            return (WrapInMain(place),)
+            moved = body[index:]
+            if any(isinstance(one, _DEFINITIONS) for one in moved):
+                return ()
+            bound = _names(moved, ast.Store)
+            read = _names([one for one in body[:index] if isinstance(one, _DEFINITIONS)], ast.Load)
+            return () if bound & read else (WrapInMain(place),)
     return ()
+
+
+def _names(statements: list[ast.stmt], context: type[ast.expr_context]) -> set[str]:
+    return {
+        node.id
+        for statement in statements
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, context)
+    }
+
+
+def _advice(file: FileFacts, context: Context) -> str:
+    """What to write where the code can't be moved into a function as it is."""
+    name = file.path.stem
+    imports = re.compile(
+        rb"^[ \t]*(?:from[ \t]+(?:[\w.]*\.)?%s[ \t]+import\b|import[ \t]+(?:[\w.]*\.)?%s\b"
+        rb"|from[ \t]+[\w.]+[ \t]+import[ \t]+%s\b)" % ((name.encode(),) * 3),
+        re.MULTILINE,
+    )
+    others = context.mentions.code(name.encode(), file.path) if context.mentions is not None else ()
+    if any(imports.search(source) for _, source in others):
+        return (
+            "other modules import this one: build the engine in a function that they call when they need it, "
+            'from a script whose own code stands under `if __name__ == "__main__":`'
+        )
+    return (
+        'build it under `if __name__ == "__main__":` with all that runs after it; assigned there, not in a '
+        "function, its name stays the global that functions read"
+    )

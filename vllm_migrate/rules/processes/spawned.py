@@ -41,12 +41,26 @@ def why_spawned(file: FileFacts, call: Call, context: Context) -> str:
     line = file.source.count(b"\n", 0, call.span.start) + 1
     run = _called_before(module, line)
     for node in module.all(ast.Call):
-        if not _uses_cuda(node, module):
+        if not _uses_cuda(node, module) or not _is_certain(node, module, line):
             continue
         scope = module.scope(node)
         if node.lineno < line if scope is module.tree else getattr(scope, "name", "") in run:
             return f"line {node.lineno} uses CUDA before"
     return ""
+
+
+def _is_certain(node: ast.Call, module: Module, line: int) -> bool:
+    """Whether no branch stands around a call but those that ask for CUDA, or hold the line of the engine."""
+    inner: ast.AST = node
+    for above in module.around(node):
+        if isinstance(above, (ast.If, ast.ExceptHandler)) and not (
+            above.lineno <= line <= (above.end_lineno or line)
+        ):
+            asks = isinstance(above, ast.If) and (inner is above.test or "cuda" in ast.unparse(above.test))
+            if not asks:
+                return False
+        inner = above
+    return True
 
 
 def _called_before(module: Module, line: int) -> set[str]:
@@ -68,9 +82,17 @@ def _uses_cuda(call: ast.Call, module: Module) -> bool:
     places = ["device_map"]
     if name == "pipeline" or (holder == "torch" and name != "device"):  # `torch.device("cuda")` is but a name
         places.append("device")
+    if any(k.arg == "device_map" and _is_computed(k.value, module) for k in call.keywords):
+        return True
     given = [k.value for k in call.keywords if k.arg in places or (name == "to" and k.arg == "device")]
     given += call.args if name == "to" else []
     return any(_is_device(value, module) for value in given)
+
+
+def _is_computed(value: ast.expr, module: Module) -> bool:
+    """Whether a device map is what a function gives: layers by GPU, which nobody works out for a CPU."""
+    named = module.value(value) if isinstance(value, ast.Name) else value
+    return isinstance(named, ast.Call)
 
 
 def _is_device(value: ast.expr, module: Module) -> bool:
