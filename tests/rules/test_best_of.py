@@ -79,7 +79,7 @@ def test_beams_of_an_engine_that_searches_none() -> None:
     """`LLM` has a beam search, the asynchronous engine has none."""
     head = "from vllm import AsyncLLMEngine, LLM, SamplingParams\n\n\ndef ask(args, beams):\n"
     params = "    return engine, SamplingParams(use_beam_search=beams)\n"
-    (plain,) = find("VM301", f'{head}    engine = LLM("m")\n{params}')
-    (awaited,) = find("VM301", f"{head}    engine = AsyncLLMEngine.from_engine_args(args)\n{params}")
+    (plain,) = find(by_code("VM301"), f'{head}    engine = LLM("m")\n{params}')
+    (awaited,) = find(by_code("VM301"), f"{head}    engine = AsyncLLMEngine.from_engine_args(args)\n{params}")
     assert "llm.beam_search(" in plain.advice
     assert "no beam search of its own" in awaited.advice
