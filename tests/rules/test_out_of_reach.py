@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from rule_support import by_code, find
 
+from vllm_migrate.edits.model import Level
+
 WALK = "llm.llm_engine.model_executor.driver_worker.model_runner.model"
 OWN = (
     "class LLMEngine{bases}:\n    def __init__(self, executor_class, llm):\n"
@@ -22,6 +24,26 @@ def test_a_generator_is_not_sent_back(method: str) -> None:
     (found,) = find(by_code("VM501"), text)
     assert "a generator can't be sent back" in found.advice
     assert "lambda" not in found.advice
+
+
+def test_a_parameter_is_changed_where_it_is() -> None:
+    text = f"from vllm import LLM\n\n\ndef load(llm: LLM, new):\n    {WALK}.get_parameter('a').copy_(new)\n"
+    (found,) = find(by_code("VM501"), text)
+    assert "what comes back is a copy" in found.advice
+    assert "the walk works as it is" in found.advice
+
+
+@pytest.mark.parametrize("kept", ["", 'os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"\n'])
+def test_an_engine_of_v1_has_no_driver_worker_itself(kept: str) -> None:
+    text = (
+        f"import os\n\n{kept}from vllm import LLM\n\n\ndef head(llm: LLM):\n"
+        "    return llm.llm_engine.driver_worker.model_runner.model.lm_head\n"
+    )
+    (found,) = find(by_code("VM501"), text)
+    assert found.level is Level.ERROR
+    assert "as it is" not in found.advice
+    assert "works as llm.llm_engine.model_executor.driver_worker.model_runner.model.lm_head" in found.advice
+    assert ("works on no V1 engine" in found.message) is bool(kept)
 
 
 def test_a_dictionary_is() -> None:

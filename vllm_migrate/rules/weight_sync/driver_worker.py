@@ -10,7 +10,7 @@ from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, engine_calls
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.weight_sync.out_of_reach import advice, is_never_here
+from vllm_migrate.rules.weight_sync.out_of_reach import advice, is_never_here, past_executor
 from vllm_migrate.rules.weight_sync.rpc import PRIVATE_CALLS
 from vllm_migrate.rules.weight_sync.switch import switch
 from vllm_migrate.rules.weight_sync.walk_edits import load_edits, rpc_edits
@@ -215,7 +215,7 @@ class DriverWorkerChain(Rule):
             if not any(name in chain.attributes for name in _INSIDES) or _is_private_call(chain):
                 continue
             in_process = kept and not is_never_here(chain)
-            if in_process and own_process_kept:
+            if in_process and own_process_kept and not past_executor(chain):
                 continue
             rpc = rpc_edits(file, chain)
             edits = () if in_process else rpc or load_edits(file, chain, context)
@@ -227,13 +227,15 @@ class DriverWorkerChain(Rule):
                 message = f"{walk} works only with an engine in this process, as elsewhere in the project"
                 if ("model_executor", "worker") in pairwise(chain.attributes):
                     message = f"{walk} works on no V1 engine: its executor has driver_worker.worker"
+                elif past_executor(chain):
+                    message = f"{walk} works on no V1 engine: only its model_executor has a driver_worker"
             yield make_finding(
                 self,
                 file,
                 chain.span,
                 message,
                 fact=change.fact,
-                level=Level.NOTE if in_process else None,
+                level=Level.NOTE if in_process and not past_executor(chain) else None,
                 edits=edits,
                 advice=advice(file, chain),
                 precondition=_RPC_PRECONDITION if rpc else "",

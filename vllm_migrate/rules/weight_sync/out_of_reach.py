@@ -19,6 +19,10 @@ _SOME_STAY = (
     "; a synchronous engine stays in this process with VLLM_ENABLE_V1_MULTIPROCESSING=0 or "
     "external_launcher, and the walk then works as it is; an asynchronous one never does"
 )
+_ELSEWHERE = (
+    "; with VLLM_ENABLE_V1_MULTIPROCESSING=0 or external_launcher the engine stays in this process, and the "
+    "walk works as {}"
+)
 _UNKNOWN = "the_engine"
 _OF_THE_DRIVER = frozenset({"is_driver_worker", "parallel_worker_tasks", "uses_ray"})
 """What tells V0's driver from its other workers: nothing on V1, where no worker lives beside the engine."""
@@ -27,6 +31,8 @@ _GENERATORS = frozenset(
     {"named_parameters", "parameters", "named_buffers", "buffers", "named_modules", "modules"}
 )
 """Methods of a model that give its own tensors and modules one after the other."""
+_SINGLE = frozenset({"get_parameter", "get_buffer", "get_submodule"})
+"""Methods that give one of them."""
 _ASKED = re.compile(rb"\bgetattr\(\s*$")
 _TESTED = re.compile(rb"\bisinstance\(\s*$")
 _NAMED = re.compile(rb"\s*,\s*[\"'](\w+)[\"']")
@@ -46,6 +52,8 @@ def advice(file: FileFacts, chain: Chain) -> str:
     engine, is_async = _engine(chain)
     awaited = "await " if is_async else ""
     stays = "" if is_async else _SOME_STAY if engine == _UNKNOWN else _STAYS
+    if stays and past_executor(chain):
+        stays = _ELSEWHERE.format(".".join((chain.root, attributes[0], "model_executor", *attributes[1:])))
     call = chain.method_calls[0] if chain.method_calls else None
     called = f".{call.method}({one_line(file.text(call.arguments_span), 80)})" if call else ""
     if "collective_rpc" in (attributes[-1], call.method if call else ""):
@@ -98,6 +106,14 @@ def _engine(chain: Chain) -> tuple[str, bool]:
     if chain.owner or chain.attributes[0] in ("llm_engine", "model_executor", "engine"):
         return root, known_async
     return _UNKNOWN, False
+
+
+def past_executor(chain: Chain) -> bool:
+    """Whether a walk goes from the engine to its worker directly, as V0's first releases had it.
+
+    V1's engine has none of these attributes, wherever it lives: only its executor has a `driver_worker`.
+    """
+    return chain.attributes[0] == "llm_engine" and chain.attributes[1:2] in (("driver_worker",), ("workers",))
 
 
 def is_never_here(chain: Chain) -> bool:
@@ -159,6 +175,11 @@ def _of_the_worker(chain: Chain, engine: str, called: str, *, is_async: bool) ->
         return (
             f"{engine}.apply_model(function), or {extension}, with all that is done with them inside: a "
             "generator can't be sent back, and what is changed in a copy doesn't change the model"
+        )
+    if call is not None and call.method in _SINGLE:
+        return (
+            f"{engine}.apply_model(function), or {extension}, with all that is done with it inside: what "
+            "comes back is a copy, and what is changed in that doesn't change the model"
         )
     if path or called:
         return f"{engine}.apply_model(lambda model: model{path}{called}), or {extension}"
