@@ -14,7 +14,7 @@ from vllm_migrate.facts.surface.alike import same_work
 from vllm_migrate.facts.surface.compare import comparison
 from vllm_migrate.files.located import FileKind
 from vllm_migrate.rules.backstop.absent import is_expected, is_made
-from vllm_migrate.rules.backstop.instead import NOTHING, one_step_on
+from vllm_migrate.rules.backstop.instead import nothing_known, one_step_on
 from vllm_migrate.rules.registry import all_rules
 from vllm_migrate.rules.scan import Judge
 
@@ -23,6 +23,7 @@ LACKING = "vllm.model_executor.layers.rejection_sampler"
 LLM = 'from vllm import LLM\n\nllm = LLM("m")\n'
 ASYNC = "from vllm import AsyncLLMEngine\n\n\nasync def ask(engine: AsyncLLMEngine):\n"
 SURFACE = comparison("vllm", Version("0.32.0")).surface
+NOTHING = nothing_known(None).partition(":")[0]
 
 
 def judge(text: str, file_name: str = "train.py", target: str = "0.32.0") -> list[tuple[str, Level]]:
@@ -183,14 +184,26 @@ def test_an_import_that_is_gone_is_told_what_fits_the_name(text: str, said: str,
 @pytest.mark.parametrize(
     ("code", "text"),
     [
-        ("VM102", "from vllm.utils import Device\n"),
-        ("VM190", "from vllm.inputs import ProcessorInputs\n"),
+        ("VM102", "from vllm.utils import Device\n\nkind = Device.GPU\n"),
+        ("VM190", "from vllm.inputs import ProcessorInputs\n\nx: ProcessorInputs\n"),
     ],
 )
 def test_another_thing_of_the_same_name_is_not_denied(code: str, text: str) -> None:
     (found,) = find(by_code(code), text)
-    assert found.advice == NOTHING
+    assert found.advice.startswith(NOTHING)
     assert "of that name" not in found.advice
+
+
+def test_an_import_that_nothing_uses_can_go() -> None:
+    unused = "from vllm.utils import Device\nfrom vllm.core.scheduler import SchedulingBudget\n"
+    first, second = find(by_code("VM102"), unused)
+    assert "nothing in this file uses Device: remove the import" in first.advice
+    assert NOTHING not in first.advice
+    assert "else: " in second.advice
+    (used,) = find(by_code("VM102"), "from vllm.utils import Device\n\n\ndef f(x: 'Device'):\n    pass\n")
+    assert "remove the import" not in used.advice
+    (listed,) = find(by_code("VM102"), "from vllm.utils import Device\n\n__all__ = []\n")
+    assert "remove the import" not in listed.advice
 
 
 @pytest.mark.parametrize(
@@ -218,7 +231,8 @@ def test_names_with_the_same_words_but_for_how_it_is_asked_speak_of_the_same() -
     [
         (f"from {LACKING} import RejectionSampler\n", Level.ERROR),
         (f"def f():\n    from {LACKING} import RejectionSampler\n", Level.ERROR),
-        ("from vllm import SamplingParamz\n", Level.WARNING),
+        ("from vllm import SamplingParamz\n", Level.ERROR),
+        ("import vllm\n\nparams = vllm.SamplingParamz()\n", Level.WARNING),
         (
             f"try:\n    from {LACKING} import RejectionSampler as R\nexcept ImportError:\n    R = None\n",
             Level.NOTE,

@@ -44,12 +44,14 @@ class Comparison:
         package: "vllm" or "trl".
         target: the version gone to.
         surface: the API of the extracted release nearest to it.
+        first: the oldest release whose API is known; what older ones had isn't.
     """
 
     def __init__(self, package: str, target: Version) -> None:
         self.package = package
         self.target = target
         known = known_versions(package)
+        self.first = known[0].base_version
         self._before = tuple(v for v in known if v < target)
         self._after = tuple(v for v in known if v > target)
         exact = target if target in known else None

@@ -44,7 +44,7 @@ def sentence(what: str, absence: Absence, context: Comparison) -> str:
         return f"{what} is gone: vLLM {absence.last} had it, {target} does not"
     if absence.later:
         return f"vLLM {target} has no {what}, which comes with {absence.later}"
-    return f"no known release up to vLLM {target} has {what}"
+    return f"vLLM {target} has no {what}, nor has any known release from {context.first} on"
 
 
 def successors(found: Iterable[str]) -> str:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import Call
     from vllm_migrate.rules.base import Context
 
-NOTHING = "nothing is known to have taken its place: see what does its work, copy it, or do without"
 
 _LISTED = 8
 """Parameters named in advice. More would be a signature, not a hint."""
@@ -53,6 +52,16 @@ def of_name(qualified: str, context: Context) -> str:
     return ""
 
 
+def nothing_known(absence: Absence | None) -> str:
+    """The advice where neither the facts nor the names in the API say what does a thing's work now."""
+    last = absence.last if absence is not None else ""
+    copied = f"copy it from vLLM {last}" if last else "write it yourself"
+    return (
+        "no fact here and no name like it says what does its work now: "
+        f"look for that in the target's sources, else {copied} or do without"
+    )
+
+
 def of_method(owner: str, method: str, absence: Absence, context: Context) -> str:
     """What to do about a method that is gone.
 
@@ -78,6 +87,8 @@ def of_method(owner: str, method: str, absence: Absence, context: Context) -> st
         if surface.parameters(f"{owner}.{bare}") is not None:
             return f"{short} has {bare}(): see if that gives the same"
         return f"{short} has {bare}, which is neither called nor awaited: see if that is the same"
+    if bare != method and "vllm_config" in members and bare in surface.members("vllm.config.VllmConfig"):
+        return f"{short}.vllm_config has {bare}, which is neither called nor awaited: see if that is the same"
     working = [one for one in same_work(method, sorted(surface.methods(owner))) if one not in beside]
     if working:
         return f"{short} has {working[0]}(), by its name for the same: see what it gives"

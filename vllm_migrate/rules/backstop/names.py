@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
-from vllm_migrate.files.located import Certainty
+from vllm_migrate.files.located import Certainty, Import
 from vllm_migrate.rules.backstop.absent import is_expected, is_made, level_of, sentence
-from vllm_migrate.rules.backstop.instead import NOTHING, of_name
+from vllm_migrate.rules.backstop.instead import nothing_known, of_name
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.imports.lookup import is_reported_elsewhere
+from vllm_migrate.rules.imports.lookup import is_reported_elsewhere, where_unused
 from vllm_migrate.rules.weight_sync.extension import is_worker
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.surface.compare import Absence
-    from vllm_migrate.files.located import FileFacts, Import, Reference
+    from vllm_migrate.files.located import FileFacts, Reference
     from vllm_migrate.rules.base import Context
 
 _RELATIVE = re.compile(r"from\s*\.")
@@ -35,8 +35,8 @@ class GoneName(Rule):
 
     ## Why it matters
     The import fails. A guarded one is a note: the code runs on, without what it wanted. So is a name in
-    any other string. A name that no release before the target had is a warning: probably a slip, or code for
-    another version.
+    any other string. A use of a name that no known release before the target had is a warning: probably a
+    slip, or code for another version. Its import is an error all the same.
 
     ## Fix safety
     Left to a person: that a name is elsewhere doesn't say that it means the same there.
@@ -94,9 +94,10 @@ class GoneName(Rule):
             twin = _has_twin(name, file, context)
             if name.dead or (name.guarded and twin) or context.import_state(name.qualified):
                 continue
-            level = level_of(absence, Certainty.CERTAIN, expected=name.guarded or twin)
-            if level is not None:
-                yield self._finding(file, name, absence, level, context)
+            expected = name.guarded or twin
+            level = level_of(absence, Certainty.CERTAIN, expected=expected)
+            if level is not None:  # an import fails whatever releases that aren't known had
+                yield self._finding(file, name, absence, level if expected else Level.ERROR, context)
         for reference in file.references:
             if not _is_ours(reference.qualified) or reference.dead or _hangs_on(reference, lacking, file):
                 continue
@@ -112,13 +113,16 @@ class GoneName(Rule):
     def _finding(
         self, file: FileFacts, use: Import | Reference, absence: Absence, level: Level, context: Context
     ) -> Finding:
+        advice = _of_variable(use.qualified, context) or of_name(use.qualified, context)
+        if isinstance(use, Import):
+            advice = where_unused(use, file, advice)
         return make_finding(
             self,
             file,
             use.span,
             sentence(use.qualified, absence, context.api),
             level=level,
-            advice=_of_variable(use.qualified, context) or of_name(use.qualified, context) or NOTHING,
+            advice=advice or nothing_known(absence),
         )
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Remedy
 from vllm_migrate.rules.backstop.absent import successors
-from vllm_migrate.rules.backstop.instead import NOTHING, of_name
+from vllm_migrate.rules.backstop.instead import nothing_known, of_name
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, since
-from vllm_migrate.rules.imports.lookup import broken_imports, broken_references
+from vllm_migrate.rules.imports.lookup import broken_imports, broken_references, where_unused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ class GoneImport(Rule):
 
     ## What it does
     Reports imports of modules and names that went with the V0 engine, and says what does their work now
-    where something does.
+    where something does, and that the import can go where nothing in the file uses it.
 
     ## Why it matters
     The module fails when it is imported, or, where the import is guarded, runs on without what it wanted.
@@ -50,6 +50,7 @@ class GoneImport(Rule):
                 "answer = vllm.entrypoints.openai.protocol.ChatCompletionResponse\n"
             )
         ),
+        Example(before="from vllm.sequence import SequenceGroup\n\nprint(1)\n"),
         Example(before="from vllm.utils import random_uuid\n\nname = random_uuid()\n", unchanged=True),
         Example(
             before="from vllm.sequence import SequenceGroup\n\ngroups: list[SequenceGroup] = []\n",
@@ -70,9 +71,14 @@ class GoneImport(Rule):
                     fact=fact,
                     level=Level.NOTE if name.never_run else None,
                     safety=Safety.MANUAL,
-                    advice=_moved_names(file, name, context)
-                    or _only_patched(file, name, fact)
-                    or _advice(name.qualified, fact, state, context),
+                    advice=where_unused(
+                        name,
+                        file,
+                        _moved_names(file, name, context)
+                        or _only_patched(file, name, fact)
+                        or _advice(name.qualified, fact, state, context),
+                    )
+                    or nothing_known(context.api.name(name.qualified)),
                 )
         for reference, fact, state in broken_references(file, context):
             if state.remedy is not Remedy.MOVE or fact.name != reference.qualified:
@@ -84,7 +90,8 @@ class GoneImport(Rule):
                     fact=fact,
                     level=Level.NOTE if reference.never_run else None,
                     safety=Safety.MANUAL,
-                    advice=_advice(reference.qualified, fact, state, context),
+                    advice=_advice(reference.qualified, fact, state, context)
+                    or nothing_known(context.api.name(reference.qualified)),
                     certainty=reference.certainty,
                 )
 
@@ -123,7 +130,10 @@ def _only_patched(file: FileFacts, name: Import, fact: Fact) -> str:
 
 
 def _advice(qualified: str, fact: Fact, state: State, context: Context) -> str:
-    """What the fact says; where that is about a whole module, also what the target has like this name."""
+    """What the fact says; where that is about a whole module, also what the target has like this name.
+
+    "" where neither says anything.
+    """
     if fact.advice and fact.name == qualified:
         return fact.advice
     alike = of_name(qualified, context)
@@ -134,4 +144,4 @@ def _advice(qualified: str, fact: Fact, state: State, context: Context) -> str:
         return "; ".join(part for part in (alike, fact.advice) if part)
     if state.to:
         return f"it went with {fact.name}; the successor of that is {state.to}"
-    return alike or NOTHING
+    return alike

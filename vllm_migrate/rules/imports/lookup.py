@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.files.located import Certainty
@@ -67,6 +68,23 @@ def broken_references(file: FileFacts, context: Context) -> Iterator[tuple[Refer
         found = context.import_state(reference.qualified)
         if found and found[0].id not in _ELSEWHERE and not _is_worker_string(reference):
             yield reference, *found
+
+
+def where_unused(name: Import, file: FileFacts, advice: str) -> str:
+    """The advice about an import that can go because the file says its name nowhere else; else as given.
+
+    A package's own module brings names for others, and so does one that lists what it exports.
+    """
+    if name.name in ("", "*") or file.path.stem == "__init__" or b"__all__" in file.source:
+        return advice
+    word = re.compile(rf"(?<!\w){re.escape(name.alias)}(?!\w)".encode(file.encoding))
+    around = (file.source[: name.statement.start], file.source[name.statement.end :])
+    if any(word.search(part) for part in around):
+        return advice
+    unused = (
+        f"nothing in this file uses {name.alias}: remove the import, unless another module takes it from here"
+    )
+    return f"{unused}; else: {advice}" if advice else unused
 
 
 def is_reported_elsewhere(reference: Reference, context: Context) -> bool:
