@@ -39,8 +39,9 @@ class ColocationPatch(Rule):
 
     ## What it does
     Takes `patch("vllm.worker.worker.Worker...")` out of the `with` statement, and the statement that bound
-    it. The patch of `torch.distributed.get_world_size` is reported with what V1 offers instead, and so is a
-    method that is assigned to a class which is gone.
+    it. The patch of `torch.distributed.get_world_size` is a note with what it depends on: it does its work
+    where the engine is kept in this process, and none is to be done where it has one of its own. A method
+    that is assigned to a class which is gone is reported, too.
 
     ## Why it matters
     The target of the patch is gone, so entering the block raises; and a patch in the trainer's process
@@ -49,8 +50,7 @@ class ColocationPatch(Rule):
 
     ## Fix safety
     Unsafe: the patched check is gone with its class, but whether the GPU's memory suffices for both has to
-    be seen. Placing the engine is left to a person: `distributed_executor_backend="external_launcher"` runs
-    it in the trainer's processes.
+    be seen. Where the engine lives is left to a person.
     """
 
     code = "VM504"
@@ -84,6 +84,15 @@ class ColocationPatch(Rule):
                 '    with patch("torch.distributed.get_world_size", return_value=1):\n'
                 '        return LLM("m")\n'
             ),
+        ),
+        Example(
+            before=(
+                "import os\nfrom unittest.mock import patch\n\n"
+                'os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"\nfrom vllm import LLM\n\n\ndef build():\n'
+                '    with patch("torch.distributed.get_world_size", return_value=1):\n'
+                '        return LLM("m")\n'
+            ),
+            unchanged=True,
         ),
         Example(
             before=(
@@ -155,19 +164,24 @@ class ColocationPatch(Rule):
                 precondition="the trainer leaves the engine the memory it asks for",
                 advice="remove the patch",
             )
-        elif item.target in _WORLD and any(
-            call.target in ENGINE_CALLS and block.body.start <= call.span.start < block.body.end
-            for call in file.calls
+        elif (
+            item.target in _WORLD
+            and not file.use.engine_in_process
+            and any(
+                call.target in ENGINE_CALLS and block.body.start <= call.span.start < block.body.end
+                for call in file.calls
+            )
         ):
             yield make_finding(
                 self,
                 file,
                 item.binding or item.span,
-                f"the patch of {item.target} doesn't reach a V1 engine, which runs in a process of its own",
-                level=Level.WARNING,
+                f"the patch of {item.target} reaches a V1 engine only in this process; by default it runs in "
+                "one of its own, and needs no patch there",
+                level=Level.NOTE,
                 safety=Safety.MANUAL,
-                advice='remove the patch and pass distributed_executor_backend="external_launcher", '
-                "which runs the engine in the trainer's processes",
+                advice="keep the patch where VLLM_ENABLE_V1_MULTIPROCESSING=0 keeps the engine in this "
+                "process; else remove it: the engine's own process has a group of its own",
             )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
-from vllm_migrate.facts.model import Subject
+from vllm_migrate.facts.model import Engine, Subject
 from vllm_migrate.rules.base import Example, Rule
+from vllm_migrate.rules.engines import engine_calls
 from vllm_migrate.rules.finding import make_finding, since
 from vllm_migrate.rules.weight_sync.idle import is_idle
 
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import Call, FileFacts, WeightUpdate
+    from vllm_migrate.files.located import Argument, Call, FileFacts, WeightUpdate
     from vllm_migrate.rules.base import Context
 
+_DISCARDS = 2
+"""The level at which vLLM throws the weights away."""
 _HEAD = "from vllm import LLM\n\n\n"
 _SYNC = '    llm.collective_rpc("load_weights", args=(path,))\n'
 
@@ -28,7 +31,8 @@ class SleepOrder(Rule):
     Reports weights that are loaded while the engine sleeps; a sleep at level 2, which throws the weights
     away, in a project that never loads any; an asynchronous engine's `sleep()`, which ends the requests that
     are running since vLLM 0.17.0; and a `wake_up()` before a weight update that wakes the KV cache, too. What
-    to write is given with the names of the code.
+    to write is given with the names of the code. Of engines that are built without `enable_sleep_mode` in the
+    same file nothing of this is said: their `sleep()` is a note.
 
     ## Why it matters
     Loading into a sleeping engine writes to memory it has given back. After level 2 the engine answers from
@@ -68,6 +72,13 @@ class SleepOrder(Rule):
         ),
         Example(
             before=(
+                f'{_HEAD}class Judge:\n    def __init__(self):\n        self.llm = LLM("m")\n'
+                "        self.llm.sleep(2)\n\n    def judge(self, prompts):\n        self.llm.wake_up()\n"
+                "        return self.llm.generate(prompts)\n"
+            ),
+        ),
+        Example(
+            before=(
                 f"{_HEAD}def sync(llm: LLM, path):\n"
                 '    llm.wake_up(tags=["weights"])\n'
                 f'{_SYNC}    llm.wake_up(tags=["kv_cache"])\n'
@@ -95,11 +106,32 @@ class SleepOrder(Rule):
         """Yield sleeps and wake-ups in a wrong order."""
         sleeps = [call for call in file.calls if _is(call, "sleep")]
         wakes = [call for call in file.calls if _is(call, "wake_up")]
+        if sleeps and _never_sleeps(file):
+            yield from self._awake(file, sleeps, context)
+            return
         for update in file.updates:
             if not update.dead:
                 yield from self._update(file, update, sleeps, wakes)
         for call in sleeps:
             yield from self._sleep(file, call, context)
+
+    def _awake(self, file: FileFacts, sleeps: list[Call], context: Context) -> Iterator[Finding]:
+        """The sleeps of an engine that can't: V0 refuses them, V1 gives no memory back and says nothing."""
+        if context.source.engine is Engine.V1:
+            return
+        for call in sleeps:
+            loses = _level(call) == _DISCARDS and not context.project.syncs_weights
+            yield make_finding(
+                self,
+                file,
+                call.span,
+                f"{call.receiver}.sleep() frees no memory on V1: the engine is built without "
+                "enable_sleep_mode, which V0 refuses",
+                level=Level.NOTE,
+                advice="enable_sleep_mode=True where it is built"
+                + (", and level=1 here: nothing loads the weights again" if loses else ""),
+                certainty=call.certainty,
+            )
 
     def _update(
         self, file: FileFacts, update: WeightUpdate, sleeps: list[Call], wakes: list[Call]
@@ -132,10 +164,9 @@ class SleepOrder(Rule):
             )
 
     def _sleep(self, file: FileFacts, call: Call, context: Context) -> Iterator[Finding]:
-        level = call.argument("level")
-        value = level.value.literal if level else call.positional[0][0].literal if call.positional else 1
+        value = _level(call)
         engine = call.receiver
-        if value == 2 and not context.project.syncs_weights:  # noqa: PLR2004 (vLLM's own number)
+        if value == _DISCARDS and not context.project.syncs_weights:
             yield make_finding(
                 self,
                 file,
@@ -165,6 +196,24 @@ class SleepOrder(Rule):
 
 def _is(call: Call, method: str) -> bool:
     return call.target.startswith("vllm.") and call.target.endswith(f".{method}") and not call.dead
+
+
+def _level(call: Call) -> object:
+    """The level of a `sleep()` as far as it is written; 1 where it is left out."""
+    level = call.argument("level")
+    return level.value.literal if level else call.positional[0][0].literal if call.positional else 1
+
+
+def _never_sleeps(file: FileFacts) -> bool:
+    """Whether all engines of a file are seen to be built without sleep mode, which is off by default."""
+    engines = list(engine_calls(file))
+    return bool(engines) and not any(
+        call.open_ended or _may_be_on(call.argument("enable_sleep_mode")) for call in engines
+    )
+
+
+def _may_be_on(written: Argument | None) -> bool:
+    return written is not None and written.value.literal is not False
 
 
 def _last_before(calls: list[Call], update: WeightUpdate) -> Call | None:
