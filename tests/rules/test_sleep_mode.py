@@ -1,4 +1,4 @@
-"""VM508 says of an engine that can't sleep only that; VM504's patch is needed where the engine is in process."""
+"""VM508 says of an engine that can't sleep only that; VM504, where a patched world size is still needed."""
 
 from __future__ import annotations
 
