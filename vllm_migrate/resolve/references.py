@@ -183,6 +183,8 @@ class ReferenceReader:
         return tuple(found)
 
     def _base(self, node: ast.expr) -> str:
+        if isinstance(node, ast.Subscript):  # Base[Item]
+            node = node.value
         meaning = self._names.of(node)
         if meaning is not None and meaning.kind is Kind.NAME:
             return meaning.name

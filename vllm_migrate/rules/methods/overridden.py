@@ -11,6 +11,7 @@ from vllm_migrate.facts.model import Subject
 from vllm_migrate.resolve.syntax import FUNCTIONS, last_name
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, since
+from vllm_migrate.rules.methods.model_interface import may_have_old_names, old_names
 from vllm_migrate.rules.module import parsed_module
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ _COMPUTE = "compute_logits"
 _METADATA = "sampling_metadata"
 _LAYER = "from vllm.model_executor.layers.logits_processor import LogitsProcessor\n\n\n"
 _MODEL = "from torch import nn\nfrom vllm.config import VllmConfig\n\n\nclass Policy(nn.Module):\n"
+_OWN = (
+    f"{_MODEL}    def __init__(self, *, vllm_config: VllmConfig, prefix: str = ''):\n"
+    "        super().__init__()\n\n"
+    "    def forward(self, input_ids, positions):\n        return self.body(input_ids, positions)\n\n"
+    "    def compute_logits(self, hidden_states):\n        return self.head(hidden_states)\n\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,9 @@ class OverriddenMethod(Rule):
     ## What it does
     Compares the parameters of methods in classes that derive from vLLM's, and of functions that are assigned
     over vLLM's methods, with those that the method has on the target. `compute_logits` with sampling metadata
-    is found in every class of code that uses vLLM, and where it is called.
+    is found in every class of code that uses vLLM, and where it is called. Of models that the engine loads,
+    built from `vllm_config`, `get_input_embeddings` and `get_multimodal_embeddings` are found, which have
+    other names.
 
     ## Why it matters
     It is vLLM that calls such a method: a parameter that is needed and no longer given, or given and not
@@ -85,6 +94,31 @@ class OverriddenMethod(Rule):
         ),
         Example(
             before=(
+                f"{_OWN}    def get_input_embeddings(self, input_ids):\n"
+                "        return self.embed(input_ids)\n\n"
+                "    def get_multimodal_embeddings(self, **given):\n"
+                "        return self.see(**given)\n"
+            )
+        ),
+        Example(
+            before=(
+                f"{_OWN}    def embed_input_ids(self, input_ids):\n"
+                "        return self.embed(input_ids)\n\n"
+                "    def get_input_embeddings(self, input_ids):\n"
+                "        return self.embed_input_ids(input_ids)\n"
+            ),
+            unchanged=True,
+        ),
+        Example(
+            before=(
+                "from vllm.multimodal.processing import BaseMultiModalProcessor, BaseProcessingInfo\n\n\n"
+                "class Voice(BaseMultiModalProcessor[BaseProcessingInfo]):\n"
+                "    def _call_hf_processor(self, prompt, mm_data, mm_kwargs):\n"
+                "        return self.info.get_tokenizer()(prompt)\n"
+            ),
+        ),
+        Example(
+            before=(
                 f"{_LAYER}def in_float32(self, hidden_states, lm_head, *others, **more):\n"
                 "    return hidden_states.float() @ lm_head.weight.float().t()\n\n\n"
                 "LogitsProcessor._get_logits = in_float32\n"
@@ -104,7 +138,8 @@ class OverriddenMethod(Rule):
         """Yield the methods whose parameters don't fit, and calls of `compute_logits` with one too many."""
         replaced = [r for r in file.references if r.context == "assign" and not r.dead]
         computes = _COMPUTE.encode() in file.source and _METADATA.encode() in file.source
-        if not (file.classes or replaced or computes):
+        renamed = may_have_old_names(file)
+        if not (file.classes or replaced or computes or renamed):
             return
         module, text = parsed_module(file.path, file.source)
         told: set[Span] = set()
@@ -118,6 +153,17 @@ class OverriddenMethod(Rule):
             for finding in self._with_metadata(file, module, text, *found):
                 if finding.span not in told:
                     yield finding
+        for function in old_names(module) if renamed else ():
+            asked = context.facts.on_target(Subject.BEHAVIOUR, function.name, context.target)
+            if asked is not None:
+                yield make_finding(
+                    self,
+                    file,
+                    _head(file, text, function),
+                    f"{function.name}: {asked[0].because}",
+                    fact=asked[0],
+                    advice=asked[0].advice,
+                )
 
     def _compared(
         self, file: FileFacts, text: SourceText, qualified: str, function: Function, context: Context
