@@ -34,7 +34,8 @@ class RequestReader:
 
     A dictionary that is filled is a request where it is written out in the file, is passed as a body, or says
     by its name that it is one; otherwise it is whatever it was taken from, such as the arguments of a
-    function or a request that a server of the project's own has received. With several fields that neither
+    function or a request that a server of the project's own has received. One that an object of a class is
+    made of, `PredictRequest(args=fields)`, goes to that class. With several fields that neither
     OpenAI's API nor vLLM's has it is sent to another server.
     """
 
@@ -90,7 +91,7 @@ class RequestReader:
         called = last_name(filled)
         given = self._given(filled)
         written = {_text(key) for value in given for key in _keys(value)} | self._put(filled)
-        if is_of_another_server(written - {""}):
+        if is_of_another_server(written - {""}) or self._is_wrapped(filled):
             return False
         return (
             called.endswith(_NAMED)
@@ -145,6 +146,20 @@ class RequestReader:
                     return True
         return False
 
+    def _is_wrapped(self, filled: ast.expr) -> bool:
+        """Whether a dictionary is an argument of an object that is made of it, and is sent nowhere here.
+
+        `PredictRequest(args=fields)` is a message in a form of the project's own: whoever takes it does with
+        the fields what it likes, such as making `SamplingParams` of them.
+        """
+        text = ast.unparse(filled)
+        makes = any(
+            last_name(call.func)[:1].isupper()
+            and any(ast.unparse(value) == text for value in (*call.args, *_by_name(call)))
+            for call in self._syntax.all(ast.Call)
+        )
+        return makes and not self._is_sent(filled)
+
     def _passed_as(self, literal: ast.Dict) -> str:
         parent = self._syntax.parents[literal]
         return (parent.arg or "") if isinstance(parent, ast.keyword) else ""
@@ -167,6 +182,10 @@ class RequestReader:
 
 def _text(node: ast.expr) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _by_name(call: ast.Call) -> list[ast.expr]:
+    return [keyword.value for keyword in call.keywords if keyword.arg is not None]
 
 
 def _keys(value: ast.expr) -> list[ast.expr]:

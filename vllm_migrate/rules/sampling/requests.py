@@ -31,8 +31,9 @@ class GuidedRequest(Rule):
     `guided_choice` and `guided_grammar`) in the `extra_body=` of the OpenAI client, the `json=` of an HTTP
     client, and dictionaries that are written out as bodies. `guided_decoding_backend` goes: the server
     chooses its backend when it starts. A dictionary with several fields that neither OpenAI's API nor vLLM's
-    has is sent to another server, or is no request, as are the arguments of a project's own function or a
-    request that its own server has received: they are left alone.
+    has is sent to another server, or is no request, as are the arguments of a project's own function, a
+    request that its own server has received, and a dictionary that an object of a class is made of,
+    `PredictRequest(args=fields)`: they are left alone.
 
     ## Why it matters
     The server accepts fields it doesn't know and ignores them. The request succeeds, and its text is of any
@@ -98,6 +99,15 @@ class GuidedRequest(Rule):
             before=(
                 f'{_CLIENT}body = {{"guided_json": {{}}, "collection": "papers", "rerank": True}}\n'
                 "answer = client.completions.create(extra_body=body)\n"
+            ),
+            unchanged=True,
+        ),
+        Example(
+            before=(
+                "from server import PredictRequest\n\n\nasync def complete(request, endpoint):\n"
+                '    fields = {"prompt": request.prompt, "max_tokens": request.max_new_tokens}\n'
+                '    fields["guided_json"] = request.guided_json\n'
+                "    return await endpoint.predict(PredictRequest(args=fields))\n"
             ),
             unchanged=True,
         ),
