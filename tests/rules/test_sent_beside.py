@@ -25,3 +25,33 @@ def test_a_dtype_beside_handles_goes_with_them(tmp_path: Path, more: str, *, bot
     (found,) = scan([tmp_path], Config(target="0.32.0", select=("VM507",))).findings
     assert (f"where {more} holds handles of CUDA IPC" in found.advice) is both
     assert ("VLLM_ALLOW_INSECURE_SERIALIZATION" in found.advice) is both
+
+
+SERVER = (
+    "import torch\nfrom pydantic import BaseModel\nfrom vllm import LLM\n\n\nclass Update(BaseModel):\n"
+    "    name: str\n    dtype: str\n\n\nclass Sync:\n    def update(self, name, dtype):\n"
+    "        self.model_runner.model.load_weights([(name, torch.empty(1, dtype=dtype))])\n\n\n"
+    "def worker(connection):\n    llm = LLM('m', worker_extension_cls='server.Sync')\n"
+    "    command = connection.recv()\n    getattr(llm, command['method'])(**command['kwargs'])\n\n\n"
+    "def serve(connection, request: Update):\n    dtype = getattr(torch, request.dtype)\n"
+    "    kwargs = {{'method': 'update', 'args': (request.name, {sent})}}\n"
+    "    connection.send({{'type': 'call', 'method': '{method}', 'kwargs': kwargs}})\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("sent", "method", "said"),
+    [
+        ("dtype", "collective_rpc", True),
+        ("request.dtype", "collective_rpc", False),
+        ("dtype", "apply", False),
+    ],
+)
+def test_what_a_message_asks_the_engine_to_send_is_sent(
+    tmp_path: Path, sent: str, method: str, *, said: bool
+) -> None:
+    (tmp_path / "server.py").write_text(SERVER.format(sent=sent, method=method), encoding="utf-8")
+    found = scan([tmp_path], Config(target="0.32.0", select=("VM507",))).findings
+    assert [finding.message for finding in found] == (
+        ["dtype is a torch.dtype, which V1 can't send to update"] if said else []
+    )

@@ -12,13 +12,14 @@ from vllm_migrate.resolve.meaning import Kind
 from vllm_migrate.resolve.syntax import FUNCTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from vllm_migrate.files.positions import SourceText
     from vllm_migrate.resolve.names import Names
     from vllm_migrate.resolve.syntax import Binding, Syntax
     from vllm_migrate.resolve.versions import VersionGates
 
+_AS_TEXT = re.compile(rb"[\"']collective_rpc[\"']")
 _SENDERS = frozenset({"collective_rpc", "apply_model"})
 _DTYPE = re.compile(r"^torch\.(?:b?float\d*\w*|half|double|u?int\d+|short|long|bool|complex\w*|q?u?int\d+)$")
 _HANDLE = re.compile(r"^(?:\w+_)?ipc_handles?$")
@@ -51,7 +52,31 @@ class RpcArgumentReader:
                 handed_on = self._sender(call.args[0])  # add_task(llm.collective_rpc, "method", args=...)
                 if handed_on is not None:
                     found += self._sent(call, call.args[1:], *handed_on)
-        return tuple(found)
+        if _AS_TEXT.search(self._text.source):
+            found += self._in_messages()
+        return tuple(sorted(found, key=lambda one: one.span))
+
+    def _in_messages(self) -> Iterator[RpcArgument]:
+        """`{"method": "collective_rpc", "kwargs": {...}}`, as it is sent to the process with the engine."""
+        for message in self._syntax.in_order(ast.Dict):
+            entries = _entries(message)
+            asked = entries.get("method")
+            if not (isinstance(asked, ast.Constant) and asked.value == "collective_rpc"):
+                continue
+            keywords = self._written_out(entries.get("kwargs"))
+            what = keywords.get("method")
+            if not (isinstance(what, ast.Constant) and isinstance(what.value, str)):
+                continue
+            yield from self._listed(message, what.value, keywords, None, Certainty.CERTAIN)
+
+    def _written_out(self, node: ast.expr | None) -> dict[str, ast.expr]:
+        """The entries of a dictionary that is written out, or that a name stands for."""
+        if isinstance(node, ast.Name):
+            found = self._syntax.lookup(node.id, node)
+            bound = found[1] if found is not None else []
+            near = bound[0].node if len(bound) == 1 and bound[0].kind == "value" else None
+            return self._written_out(near) if isinstance(near, ast.Dict) else {}
+        return _entries(node) if isinstance(node, ast.Dict) else {}
 
     def _sender(self, node: ast.expr) -> tuple[str, Certainty] | None:
         """The method of an engine that an expression is, where it sends something to the workers."""
@@ -78,7 +103,19 @@ class RpcArgumentReader:
                 yield self._argument(call, what, "function", ("", ""), certainty)
             if sender == "apply_model":
                 return
-        arguments = keywords.get("args", positional[2] if len(positional) > 2 else None)  # noqa: PLR2004 (method, timeout, args)
+        third = positional[2] if len(positional) > 2 else None  # noqa: PLR2004 (method, timeout, args)
+        yield from self._listed(call, method, keywords, third, certainty)
+
+    def _listed(
+        self,
+        call: ast.expr,
+        method: str,
+        keywords: Mapping[str, ast.expr],
+        third: ast.expr | None,
+        certainty: Certainty,
+    ) -> Iterator[RpcArgument]:
+        """What stands in `args` and `kwargs`."""
+        arguments = keywords.get("args", third)
         if isinstance(arguments, (ast.Tuple, ast.List)):
             for index, node in enumerate(arguments.elts):
                 yield from self._classified(call, node, method, str(index), certainty)
@@ -89,7 +126,7 @@ class RpcArgumentReader:
                     yield from self._classified(call, node, method, str(key.value), certainty)
 
     def _classified(
-        self, call: ast.Call, node: ast.expr, method: str, place: str, certainty: Certainty
+        self, call: ast.expr, node: ast.expr, method: str, place: str, certainty: Certainty
     ) -> Iterator[RpcArgument]:
         dtype = self._is_dtype(node)
         if dtype is not None:
@@ -103,7 +140,7 @@ class RpcArgumentReader:
             yield self._argument(call, node, "function", (method, place), certainty)
 
     def _argument(
-        self, call: ast.Call, node: ast.expr, kind: str, place: tuple[str, str], certainty: Certainty
+        self, call: ast.expr, node: ast.expr, kind: str, place: tuple[str, str], certainty: Certainty
     ) -> RpcArgument:
         return RpcArgument(
             kind=kind,
@@ -127,7 +164,7 @@ class RpcArgumentReader:
         if isinstance(node, ast.Attribute):
             if _DTYPE.match(self._names.qualified(node)):
                 return Certainty.CERTAIN
-            return Certainty.CERTAIN if node.attr == "dtype" else None
+            return Certainty.CERTAIN if node.attr == "dtype" and not self._is_text_field(node) else None
         if isinstance(node, ast.Call):
             return self._looked_up(node)
         if not isinstance(node, ast.Name) or depth:
@@ -139,6 +176,21 @@ class RpcArgumentReader:
         if any(one is None for one in sure):
             return None
         return Certainty.CERTAIN if all(one is Certainty.CERTAIN for one in sure) else Certainty.LIKELY
+
+    def _is_text_field(self, node: ast.Attribute) -> bool:
+        """Whether it is the field of a class in this file that says it is text, as a request's is."""
+        owner = node.value
+        found = self._syntax.lookup(owner.id, owner) if isinstance(owner, ast.Name) else None
+        kinds = {ast.unparse(b.annotation) for b in found[1] if b.annotation} if found is not None else set()
+        return any(
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and field.target.id == node.attr
+            and "str" in ast.unparse(field.annotation)
+            for written in (self._syntax.all(ast.ClassDef) if kinds else ())
+            if written.name in kinds
+            for field in written.body
+        )
 
     def _dtype_bound(self, binding: Binding, name: str) -> Certainty | None:
         if binding.kind == "parameter":
@@ -172,6 +224,15 @@ class RpcArgumentReader:
             binding.kind == "element" and binding.path == (1,) and _gives_parameters(binding.node)
             for binding in found[1]
         )
+
+
+def _entries(node: ast.Dict) -> dict[str, ast.expr]:
+    """The entries of a dictionary whose keys are text."""
+    return {
+        key.value: value
+        for key, value in zip(node.keys, node.values, strict=True)
+        if isinstance(key, ast.Constant) and isinstance(key.value, str)
+    }
 
 
 def _last(node: ast.Name | ast.Attribute) -> str:

@@ -39,7 +39,8 @@ class RpcArguments(Rule):
     Sends a dtype by its name, `str(dtype).split(".")[-1]`, and has the worker's method look it up again with
     `getattr(torch, dtype)`. A function, or a handle of CUDA IPC, which holds functions, is allowed by setting
     `VLLM_ALLOW_INSECURE_SERIALIZATION=1` before vLLM is imported, where the engine is built. A tensor is
-    reported with what to do instead.
+    reported with what to do instead. A message that asks another process for a call counts as the call:
+    `{"method": "collective_rpc", "kwargs": {"method": "update_weight", "args": (name, dtype, shape)}}`.
 
     ## Why it matters
     V0 handed the objects over, or pickled them. V1's engine lives in another process and takes plain data: a
