@@ -91,3 +91,20 @@ def test_a_subclass_of_trls_trainer_reads_all(tmp_path: Path) -> None:
 def test_training_without_vllm_stays_with_its_trl(tmp_path: Path, others: str, *, expected: bool) -> None:
     train = 'from trl import GRPOConfig\n\nconfig = GRPOConfig("out", max_prompt_length=9)\n'
     assert bool(said(tmp_path, {"train.py": train, "other.py": others}, "VM601")) is expected
+
+
+@pytest.mark.parametrize(
+    ("bases", "field", "left"),
+    [
+        ("(TrainingArguments)", "vllm_device", True),
+        ("(trl.GRPOConfig)", "vllm_device", True),
+        ("(TrainingArguments)", "vllm_dtype", False),
+        ("", "vllm_device", False),
+    ],
+)
+def test_settings_of_an_own_field_are_left_alone(
+    tmp_path: Path, bases: str, field: str, *, left: bool
+) -> None:
+    own = f'import trl\n\n\nclass OurConfig{bases}:\n    {field}: str = "auto"\n'
+    files = {"own.py": own, "grpo.yaml": "model_name_or_path: m\nuse_vllm: true\nvllm_device: auto\n"}
+    assert bool(said(tmp_path, files, "VM601")) is not left

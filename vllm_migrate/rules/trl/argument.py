@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
@@ -24,6 +25,8 @@ _OWN = re.compile(
     rb"^class[ \t]+(?:GRPO|RLOO|OnlineDPO)Config\([ \t]*(?:transformers\.)?TrainingArguments\b", re.MULTILINE
 )
 
+_CONFIGURES = re.compile(rb"^class[ \t]+\w+\([^)\n]*\b(?:TrainingArguments|\w+Config)\b", re.MULTILINE)
+
 
 class TrlArgument(Rule):
     """A TRL configuration takes an argument that the releases of TRL for this vLLM don't have.
@@ -31,7 +34,8 @@ class TrlArgument(Rule):
     ## What it does
     Finds `vllm_device`, `vllm_dtype`, `vllm_max_model_len` and others in calls of configurations, in their
     YAML and TOML files and on command lines, and renames those that only have another name. Left alone are a
-    fork of TRL, and a configuration in a project that never turns `use_vllm` on.
+    fork of TRL, a configuration in a project that never turns `use_vllm` on, and settings that a
+    configuration class of the project's own has as fields.
 
     ## Why it matters
     A TRL that supports the V1 engine raises a TypeError for them.
@@ -105,6 +109,7 @@ class TrlArgument(Rule):
                 found is not None
                 and not _is_foreign_to_trainer(argument)
                 and not _trains_without_vllm(file, argument, context)
+                and not (file.kind is not FileKind.PYTHON and _is_own_field(argument.name, context))
             ):
                 fact, state = found
                 replacement = replace_argument(file, argument, state)
@@ -129,6 +134,17 @@ class TrlArgument(Rule):
 def _has_own_configuration(context: Context) -> bool:
     """Whether the project has a `GRPOConfig` of its own, not TRL's, which its settings may be for."""
     return context.mentions is not None and context.mentions.matches(_OWN, b"TrainingArguments")
+
+
+def _is_own_field(name: str, context: Context) -> bool:
+    """Whether a configuration class of the project's own has a field of that name for settings to fill."""
+    if context.mentions is None:
+        return False
+    field = re.compile(rb"^[ \t]+%s[ \t]*:" % name.encode(), re.MULTILINE)
+    return any(
+        _CONFIGURES.search(source) and field.search(source)
+        for _, source in context.mentions.code(name.encode(), PurePosixPath())
+    )
 
 
 def _trains_without_vllm(file: FileFacts, argument: Argument, context: Context) -> bool:
