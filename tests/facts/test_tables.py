@@ -16,7 +16,8 @@ from vllm_migrate.errors import FactsError
 from vllm_migrate.facts import loader
 from vllm_migrate.facts.loader import load_facts
 from vllm_migrate.facts.model import Engine, Fact, Remedy, Subject, Target
-from vllm_migrate.facts.rows import parse_fact, parse_gone, parse_move
+from vllm_migrate.facts.rows import check_instead, parse_fact, parse_gone, parse_move
+from vllm_migrate.facts.surface.compare import comparison
 
 _TABLE = load_facts()
 _SHIPPED_BYTES = 3_000_000  # what the API surfaces and the tables may take in the package
@@ -221,3 +222,25 @@ def test_what_is_shipped_stays_small() -> None:
     sizes = [path.stat().st_size for folder in data for path in folder.rglob("*") if path.is_file()]
     assert len(sizes) > 15
     assert 1_000_000 < sum(sizes) <= _SHIPPED_BYTES
+
+
+def test_what_is_used_instead_is_there_and_what_it_stands_for_is_not() -> None:
+    surface = comparison("vllm", Version("0.32.0")).surface
+    for name, advice in _TABLE.instead.items():
+        assert not surface.has(name), name
+        assert "\n" not in advice, name
+        assert not advice.endswith("."), name
+        for successor in re.findall(r"\bvllm(?:\.\w+)+", advice):
+            assert surface.has(successor), f"{name}: {successor}"
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([{"of": ["vllm.a"], "advice": "b"}, {"of": ["vllm.a"], "advice": "c"}], "two rows"),
+        ([{"of": ["vllm.a"]}], "other keys"),
+    ],
+)
+def test_rows_about_successors_are_checked(rows: list[dict[str, object]], said: str) -> None:
+    with pytest.raises(FactsError, match=said):
+        check_instead({"instead": rows})

@@ -158,6 +158,16 @@ def test_a_private_method_of_the_core_is_not_proposed_at_its_client() -> None:
         ),
         ("from vllm.sequence import ExecuteModelRequest\n", "SchedulerOutput", "RequestOutput"),
         (
+            "from vllm.executor.gpu_executor import GPUExecutor\n\nprint(GPUExecutor)\n",
+            "vllm.v1.executor.uniproc_executor.UniProcExecutor",
+            "V1's executors are in",
+        ),
+        (
+            "from vllm.model_executor.parallel_utils.parallel_state import destroy_model_parallel\n",
+            "vllm.distributed.parallel_state.destroy_model_parallel",
+            NOTHING,
+        ),
+        (
             (
                 "import vllm.transformers_utils.tokenizer_group.tokenizer_group\n\n"
                 "vllm.transformers_utils.tokenizer_group.tokenizer_group.get_lora_tokenizer = None\n"
@@ -182,16 +192,29 @@ def test_an_import_that_is_gone_is_told_what_fits_the_name(text: str, said: str,
 
 
 @pytest.mark.parametrize(
-    ("code", "text"),
+    ("code", "text", "said"),
     [
-        ("VM102", "from vllm.utils import Device\n\nkind = Device.GPU\n"),
-        ("VM190", "from vllm.inputs import ProcessorInputs\n\nx: ProcessorInputs\n"),
+        ("VM102", "from vllm.utils import Device\n\nkind = Device.GPU\n", NOTHING),
+        (
+            "VM190",
+            "from vllm.inputs import ProcessorInputs\n\nx: ProcessorInputs\n",
+            "vllm.inputs.EngineInput",
+        ),
     ],
 )
-def test_another_thing_of_the_same_name_is_not_denied(code: str, text: str) -> None:
+def test_another_thing_of_the_same_name_is_not_denied(code: str, text: str, said: str) -> None:
     (found,) = find(by_code(code), text)
-    assert found.advice.startswith(NOTHING)
+    assert found.advice.startswith(said)
     assert "of that name" not in found.advice
+
+
+def test_a_successor_is_named_only_where_the_target_has_it() -> None:
+    text = (
+        "from vllm.entrypoints.openai.serving_score import OpenAIServingScores as Scores\n\nprint(Scores)\n"
+    )
+    (now,) = find(by_code("VM102"), text)
+    assert now.advice.startswith("vllm.entrypoints.pooling.scoring.serving.ServingScores")
+    assert "scoring" not in " ".join(one.advice for one in find(by_code("VM102"), text, target="0.12.0"))
 
 
 def test_an_import_that_nothing_uses_can_go() -> None:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.errors import FactsError
 from vllm_migrate.facts.model import Change, Engine, Fact, Remedy, Source, State, Subject, Target
-from vllm_migrate.facts.rows import facts_in, parse_fact, parse_gone, parse_move
+from vllm_migrate.facts.rows import check_instead, facts_in, instead_in, parse_fact, parse_gone, parse_move
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -38,6 +38,7 @@ class FactTable:
     def __init__(self, rows: Rows) -> None:
         self._makers: dict[tuple[str, str], list[Callable[[], Fact]]] = {}
         self._made: dict[tuple[str, str], tuple[Fact, ...]] = {}
+        self._rows = rows
         for subject, name, make in facts_in(rows):
             self._makers.setdefault((subject, name), []).append(make)
 
@@ -78,6 +79,11 @@ class FactTable:
             if state is not None and state.remedy is not Remedy.NONE:
                 return fact, state
         return None
+
+    @cached_property
+    def instead(self) -> Mapping[str, str]:
+        """What does the work now of names and modules that went, where nothing is named like them."""
+        return instead_in(self._rows)
 
     def import_state(self, qualified: str, target: Target) -> tuple[Fact, State] | None:
         """What became of an importable name on the target.
@@ -149,6 +155,7 @@ def _parsed(tables: Iterable[bytes]) -> Rows:
     for table in tables:
         for form, found in tomllib.loads(table.decode()).items():
             rows.setdefault(form, []).extend(found)
+    check_instead(rows)
     seen: set[str] = set()
     for fact in _made(rows):
         if fact.id in seen:

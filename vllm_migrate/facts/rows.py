@@ -1,8 +1,8 @@
 """From a row of a fact table to `Fact`s.
 
-A table holds rows of three forms: `[[fact]]`, a fact with its states written out; `[[import]]`, names that
-moved from one module to others, and `[[gone]]`, modules and names that went; the last two are shorthand for
-many facts at once.
+A table holds rows of four forms: `[[fact]]`, a fact with its states written out; `[[import]]`, names that
+moved from one module to others, and `[[gone]]`, modules and names that went; these two are shorthand for
+many facts at once. `[[instead]]` is no fact but advice about names that went, whichever row says so.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _FACT_KEYS = {
 }
 _MOVE_KEYS = {"from", "until", "to", "safety", "names", "advice"}
 _GONE_KEYS = {"from", "until", "names", "modules", "advice"}
+_INSTEAD_KEYS = {"of", "advice"}
 _MOVES = {
     "safe": "the new place accepts what the old one accepted",
     "unsafe": "the code uses nothing of it that is different in the new place",
@@ -60,6 +61,27 @@ def facts_in(rows: dict[str, list[dict[str, Any]]]) -> Iterator[tuple[str, str, 
                 yield "import", name, partial(_gone, row, name)
     except KeyError as missing:
         raise FactsError(f"a row has no {missing.args[0]}") from None
+
+
+def instead_in(rows: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
+    """What `[[instead]]` rows say, by the name or the module they say it of."""
+    return {name: row["advice"] for row in rows.get("instead", ()) for name in row["of"]}
+
+
+def check_instead(rows: dict[str, list[dict[str, Any]]]) -> None:
+    """Look whether all `[[instead]]` rows are well-formed, each about names of its own.
+
+    Raises:
+        FactsError: on an unknown or missing key, or a name in two rows.
+    """
+    seen: set[str] = set()
+    for row in rows.get("instead", ()):
+        if set(row) != _INSTEAD_KEYS:
+            raise FactsError(f"a row about {row.get('of', '?')} has other keys than of and advice")
+        for name in row["of"]:
+            if name in seen:
+                raise FactsError(f"two rows say what is used in place of {name}")
+            seen.add(name)
 
 
 def parse_fact(row: dict[str, Any]) -> Fact:

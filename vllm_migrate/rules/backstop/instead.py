@@ -6,6 +6,7 @@ here that rests on likeness is called a guess.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.facts.surface.alike import plain, same_spelling, same_work, words
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from vllm_migrate.rules.base import Context
 
 
+_OURS = re.compile(r"\bvllm(?:\.\w+)+")
+"""Names of vLLM's in advice."""
+
 _LISTED = 8
 """Parameters named in advice. More would be a signature, not a hint."""
 
@@ -28,6 +32,21 @@ _USUAL = {"nn": "torch.nn", "F": "torch.nn.functional", "np": "numpy"}
 
 _CLIENTS = {"engine_core": "engine_core_client"}
 """Attributes of the target's engines that hold a client of what they are named after (core_client.py)."""
+
+
+def known_successor(qualified: str, context: Context) -> str:
+    """What the facts say does the work of a name; "" where they don't.
+
+    Nothing is said that names something the target doesn't have.
+    """
+    advice = context.facts.instead.get(qualified, "")
+    return advice if all(context.api.surface.has(one) for one in _OURS.findall(advice)) else ""
+
+
+def known_of_module(qualified: str, context: Context) -> str:
+    """What the facts say does the work of the module that a name went with, or of a package above it."""
+    parent = qualified.rpartition(".")[0]
+    return (known_successor(parent, context) or known_of_module(parent, context)) if parent else ""
 
 
 def of_name(qualified: str, context: Context) -> str:

@@ -9,7 +9,7 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import Certainty, Import
 from vllm_migrate.rules.backstop.absent import is_expected, is_made, level_of, sentence
-from vllm_migrate.rules.backstop.instead import nothing_known, of_name
+from vllm_migrate.rules.backstop.instead import known_of_module, known_successor, nothing_known, of_name
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.imports.lookup import is_reported_elsewhere, where_unused
@@ -113,7 +113,12 @@ class GoneName(Rule):
     def _finding(
         self, file: FileFacts, use: Import | Reference, absence: Absence, level: Level, context: Context
     ) -> Finding:
-        advice = _of_variable(use.qualified, context) or of_name(use.qualified, context)
+        advice = (
+            _of_variable(use.qualified, context)
+            or known_successor(use.qualified, context)
+            or of_name(use.qualified, context)
+            or known_of_module(use.qualified, context)
+        )
         if isinstance(use, Import):
             advice = where_unused(use, file, advice)
         return make_finding(

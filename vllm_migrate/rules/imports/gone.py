@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Remedy
 from vllm_migrate.rules.backstop.absent import successors
-from vllm_migrate.rules.backstop.instead import nothing_known, of_name
+from vllm_migrate.rules.backstop.instead import known_of_module, known_successor, nothing_known, of_name
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, since
 from vllm_migrate.rules.imports.lookup import broken_imports, broken_references, where_unused
@@ -136,12 +136,16 @@ def _advice(qualified: str, fact: Fact, state: State, context: Context) -> str:
     """
     if fact.advice and fact.name == qualified:
         return fact.advice
+    known = known_successor(qualified, context)
+    if known:
+        return known
     alike = of_name(qualified, context)
     surface = context.api.surface
     if surface.module_behind(qualified) or surface.was_foreign(qualified):
         return alike  # what the module was for says nothing of what it had imported
-    if fact.advice:
-        return "; ".join(part for part in (alike, fact.advice) if part)
+    of_module = known_of_module(qualified, context) or fact.advice
+    if of_module:
+        return "; ".join(part for part in (alike, of_module) if part)
     if state.to:
         return f"it went with {fact.name}; the successor of that is {state.to}"
     return alike
