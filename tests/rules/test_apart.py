@@ -33,6 +33,7 @@ SCORE = (
     [
         ("train.py", True),
         ("data/draw.py", True),
+        ("test_time_rl.py", True),  # no test
         ("eval/math/run_eval.py", False),
         ("src/eval_bench.py", False),
         ("evaluation/online.py", False),
@@ -168,12 +169,67 @@ WRAPPER = "from vllm import LLM\n\n\nclass Wrapper:\n    def __init__(self):\n  
 
 
 def test_a_wrapper_that_only_evaluation_makes_is_apart(tmp_path: Path) -> None:
-    facts = read(WRAPPER.encode(), "agents/proxy.py", "0.32.0")
-    use = "from agents.proxy import Wrapper\n\nWrapper()\n"
+    facts = read(WRAPPER.encode(), "actors/proxy.py", "0.32.0")
+    use = "from actors.proxy import Wrapper\n\nWrapper()\n"
     (tmp_path / "eval").mkdir()
     assert not list(by_code("VM703").find(facts, project(tmp_path, "eval/run.py", use)))
     assert list(by_code("VM703").find(facts, project(tmp_path, "run.py", use)))
     assert list(by_code("VM703").find(facts, project(tmp_path, "other.py", "pass\n")))
+
+
+CHAT = (
+    "from vllm import LLM\n\n\ndef answer(prompts, params):\n    return LLM('m').generate(prompts, params)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "importer", "said"),
+    [
+        ("train.py", "from lib.chat_engine import answer\n\n\ndef f(loss):\n    loss.backward()\n", True),
+        ("lib/train.py", "from . import chat_engine\n\n\ndef f(loss):\n    loss.backward()\n", True),
+        ("lib/train.py", "from .chat_engine import (\n    answer,\n)\nloss.backward()\n", True),
+        ("train.py", "from other.chat_engine import answer\nloss.backward()\n", False),  # another module
+        ("tests/test_chat.py", "from lib.chat_engine import answer\nloss.backward()\n", False),
+        ("app.py", "from lib.chat_engine import answer\n", False),
+    ],
+)
+def test_something_has_to_lead_from_an_engine_to_the_training(
+    tmp_path: Path, name: str, importer: str, *, said: bool
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    around = project(tmp_path, name, importer)
+    facts = read(CHAT.encode(), "lib/chat_engine.py", "0.32.0")
+    assert bool(list(by_code("VM703").find(facts, around))) is said
+    assert bool(list(by_code("VM702").find(read(ESCAPES, "lib/chat_engine.py", "0.32.0"), around))) is said
+
+
+def test_what_imports_a_trainer_of_the_project_draws_for_it(tmp_path: Path) -> None:
+    trainer = project(tmp_path, "tuned.py", "def tune(loss):\n    loss.backward()\n")
+    for more, said in (("from tuned import tune\n", True), ("from other.tuned import tune\n", False)):
+        facts = read(f"{more}{CHAT}".encode(), "few.py", "0.32.0")
+        assert bool(list(by_code("VM703").find(facts, trainer))) is said
+
+
+ESCAPES = b"from vllm import LLM\n\n\ndef build():\n    return LLM('m')\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("gen/draw.py", "json.dump(answers, file)", True),
+        ("gen/draw.py", "print(answers)", False),  # nobody gets what was drawn
+        ("tools/draw.py", "json.dump(answers, file)", False),
+        ("tools/draw.py", "json.dump(rewards(answers), file)", True),
+        ("tools/draw.py", "json.dump(answers, file)  # for GRPO", False),
+        ("tools/draw.py", "json.dump(answers, open('rollouts'))", False),
+    ],
+)
+def test_what_is_drawn_for_training_says_so_and_is_kept(
+    tmp_path: Path, name: str, code: str, *, said: bool
+) -> None:
+    text = f"{CHAT}\n\nanswers = answer(p, q)\n{code}\n"
+    facts = read(text.encode(), name, "0.32.0")
+    assert bool(list(by_code("VM703").find(facts, project(tmp_path, "a.py", "pass\n")))) is said
 
 
 HANDED = (

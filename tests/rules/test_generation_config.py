@@ -69,7 +69,21 @@ def test_a_parameter_that_may_be_none_is_a_note() -> None:
 
 
 def test_an_engine_out_of_sight_is_a_note() -> None:
-    assert levels(f"{HEAD}def build():\n    return LLM('m')\n") == [Level.NOTE]
+    build = "def build():\n    return LLM('m')\n"
+    assert levels(f"from vllm import LLM\n\n\n{build}") == [Level.NOTE]
+    assert levels(HEAD + build) == []  # who makes sampling parameters gives them to it
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from vllm import LLM\n\n\ndef f(p):\n    LLM('m', override_generation_config=c).generate(p)\n",
+        "import vllm.v1.engine\nfrom vllm import LLM\n\n\ndef f(p):\n    return LLM('m').generate(p)\n",
+    ],
+)
+def test_who_knows_of_the_new_default_is_left_alone(text: str) -> None:
+    assert levels(text) == []
+    assert levels(text.replace("vllm.v1.engine", "vllm.v0").replace("override_generation_config=c", "seed=1"))
 
 
 def test_arguments_of_an_engine_matter_where_vllms_server_answers() -> None:

@@ -16,7 +16,7 @@ BUILD = (
     "import vllm\nfrom wrapper import Wrapper\n\n\ndef build():\n    model = vllm.LLM('m')\n"
     "    model.get_tokenizer()\n    return {handed}\n"
 )
-OTHERS = "def ask(vllm_model, requests):\n    return vllm_model.generate(requests)\n"
+OTHERS = "def ask(vllm_model, requests):\n    return vllm_model.generate(requests, use_tqdm=False)\n"
 PREDICT = (
     "from vllm import LLM, SamplingParams\n\n\nclass Predictor:\n"
     "    def __init__(self):\n        self.llm = LLM('m')\n\n"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.files.python import parse_text
 from vllm_migrate.resolve.syntax import last_name
+from vllm_migrate.rules.importers import imported, imports, module_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +34,7 @@ class Mentions:
         self._files = files
         self._found: dict[re.Pattern[bytes] | tuple[str, ...], bool] = {}
         self._found_in: dict[re.Pattern[bytes], frozenset[PurePosixPath]] = {}
+        self._importers: dict[PurePosixPath, dict[PurePosixPath, bytes]] = {}
 
     def is_declared_alone(self, name: str, declaration: Declaration) -> bool:
         """Whether nothing but its declaration knows a field or an option.
@@ -89,6 +91,22 @@ class Mentions:
         for path, kind, source in self._files_read:
             if kind is FileKind.PYTHON and path != without and word in source:
                 yield path, source
+
+    def importers(self, path: PurePosixPath) -> dict[PurePosixPath, bytes]:
+        """The project's Python files that import one of them, each with its bytes."""
+        if path not in self._importers:
+            module = module_of(path)
+            self._importers[path] = {
+                other: source
+                for other, source in (self.code(module[-1].encode(), path) if module else ())
+                if imports(source, other, module)
+            }
+        return self._importers[path]
+
+    def imported(self, path: PurePosixPath, source: bytes) -> Iterator[bytes]:
+        """The bytes of the project's Python files that one of them imports."""
+        code = {other: text for other, kind, text in self._files_read if kind is FileKind.PYTHON}
+        return (code[other] for other in imported(source, path, code))
 
     def _positional(self, name: str) -> int:
         """With how many arguments by place a class is called at most; a star counts as any number."""

@@ -11,7 +11,8 @@ from vllm_migrate.files.located import Span
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, engine_calls
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.silent.apart import is_test, may_train
+from vllm_migrate.rules.silent.apart import may_train
+from vllm_migrate.rules.silent.fed import is_test
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

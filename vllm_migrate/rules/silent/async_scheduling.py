@@ -27,10 +27,10 @@ class AsyncScheduling(Rule):
     """An RL project builds an engine that schedules asynchronously by default.
 
     ## What it does
-    Adds `async_scheduling=False` where an engine is built in a project that trains or changes weights, as
-    V0 had it. Silent with `--recipe fast`, and in code that only evaluates, tries or serves a model: called
-    so, without training of its own, and imported by nothing that trains, or a class that only such code
-    makes.
+    Adds `async_scheduling=False` where an engine is built whose samples are trained on, as V0 had it: the
+    file trains or changes weights, a file that does imports it or is imported by it, or its place or its code
+    speaks of training data, rollouts or rewards, and what is drawn is kept. Silent with `--recipe fast`, in
+    tests, in code that only evaluates, tries or serves a model, and in a class that only such code makes.
 
     ## Why it matters
     The scheduler plans a step before the model has finished the last one. The distribution is the same, but

@@ -28,8 +28,9 @@ class GenerationConfig(Rule):
     ## What it does
     Adds `generation_config="vllm"`, which keeps vLLM's own sampling defaults for requests that don't name
     theirs: `generate()` and `chat()` of an `LLM` without sampling parameters or with None, and requests to
-    vLLM's own server that leave fields unset. Where the parameters may be None, or the requests are out of
-    sight, it is a note.
+    vLLM's own server that leave fields unset. Where the parameters may be None, it is a note, and so it is
+    where nothing of the project asks the engine or makes sampling parameters. Left alone is whoever writes
+    `override_generation_config` or imports `vllm.v1`: that is code of today's defaults.
 
     ## Why it matters
     Since 0.8 the defaults come from the model's generation_config.json: a request without sampling

@@ -17,6 +17,7 @@ from vllm_migrate.rules.silent.defaults import (
     is_passed_on,
     setting,
 )
+from vllm_migrate.rules.silent.fed import updates_reach
 from vllm_migrate.rules.silent.held import keeps_weights
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class PrefixCacheOverWeightUpdate(Rule):
     reset behind each weight update it can locate; where there is none, the reset is written out here.
 
     Silent for an engine that keeps the weights it was built with: it stays in the function or class that
-    builds it, which only sends it requests, or it belongs to code that only evaluates a model.
+    builds it, which only sends it requests, or it belongs to code that only tests or evaluates a model. So it
+    is where nothing leads from the engine to a trainer: the file doesn't train or change weights, its place
+    doesn't say so, and nothing that does imports it.
 
     ## Why it matters
     V1 caches by default and no weight update clears the cache. GRPO repeats its prompts, so the next
@@ -83,6 +86,8 @@ class PrefixCacheOverWeightUpdate(Rule):
         change = default_change("prefix-caching", context)
         use = context.project
         if change is None or not use.syncs_weights or is_apart(file, context):
+            return
+        if not updates_reach(file, context):
             return
         fast = context.recipe == "fast"
         if fast and (use.updates_located or use.resets_cache):

@@ -13,7 +13,9 @@ from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import answers_requests, built, is_rl
 from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.silent.apart import is_apart, is_tried_out
+from vllm_migrate.rules.silent.asked_servers import are_asked_for_logprobs
 from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, is_passed_on, setting
+from vllm_migrate.rules.silent.fed import feeds_training
 from vllm_migrate.rules.silent.held import held
 
 if TYPE_CHECKING:
@@ -143,11 +145,12 @@ class RawLogprobs(Rule):
         use = context.project
         if change is None or not use.takes_logprobs:
             return
-        if file.servers and is_rl(use):
+        if file.servers and is_rl(use) and are_asked_for_logprobs(context):
             yield from self._served(file, change)
         if not use.reads_logprobs:
             return
-        if not is_rl(use) and not file.use.reads_logprobs:
+        rl = is_rl(use) and feeds_training(file, context)
+        if not rl and not file.use.reads_logprobs:
             return
         if is_apart(file, context) and (not file.use.takes_logprobs or _asks_at_one(file)):
             return
@@ -172,9 +175,9 @@ class RawLogprobs(Rule):
                 )
             if both:
                 message += "; min_p and top_p are used together, which V1 applies in another order"
-            if not is_rl(use) and _draws_nothing(file):
+            if not rl and _draws_nothing(file):
                 continue
-            if not is_rl(use) or answers_requests(call, use):
+            if not rl or answers_requests(call, use):
                 yield make_finding(
                     self,
                     file,

@@ -33,8 +33,8 @@ class Seed(Rule):
     are divided by its size.
 
     Silent where all of an engine's requests are in sight and each has a seed of its own or is decoded
-    greedily, or where all sampling parameters of the project are so, and in code that
-    only evaluates, tries or serves a model.
+    greedily, or where all sampling parameters of the project are so, in code that only tests, evaluates,
+    tries or serves a model, and where nothing says that the engine's samples are trained on.
 
     ## Why it matters
     V0 left the seed alone. V1 seeds every engine with 0: replicas draw the same rollouts for the same

@@ -16,6 +16,7 @@ from vllm_migrate.files.python import parse_text
 from vllm_migrate.resolve.calls import is_main_guard
 from vllm_migrate.resolve.syntax import last_name
 from vllm_migrate.rules.module import Module
+from vllm_migrate.rules.silent.fed import is_document
 from vllm_migrate.rules.silent.held import held
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ _ENGINE = re.compile(
     r"(?:llm|vllm|engine)s?(?:_?model|_?actor|\d)?$|^(?:actor|rollout_worker)$", re.IGNORECASE
 )
 _TELLING = frozenset({"sampling_params", "prompt_token_ids", "use_tqdm", "lora_request"})
+_OF_A_MODEL = frozenset({"attention_mask", "do_sample", "input_ids", "max_length", "max_new_tokens"})
+"""Arguments of `generate()` of a model of Transformers."""
+_CURRENT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+vllm\.v1\b", re.MULTILINE)
+"""Imports of what has been in use since 0.8, where the defaults are those of the target."""
 
 
 class Unset(IntEnum):
@@ -47,12 +52,19 @@ class Unset(IntEnum):
 
 
 def unset_parameters(file: FileFacts, call: Call, context: Context) -> Unset:
-    """Whether requests to the engine that a call builds may leave their sampling parameters unset."""
+    """Whether requests to the engine that a call builds may leave their sampling parameters unset.
+
+    Whoever overrides the defaults knows them, and a document only shows how to ask.
+    """
+    if call.argument("override_generation_config") is not None or is_document(file.path):
+        return Unset.NEVER
+    if b"vllm.v1" in file.source and _CURRENT.search(file.source):
+        return Unset.NEVER
     if call.target != "vllm.LLM":
         return _served(file, call, context)
     found = held(file, call)
     if found is None:
-        return Unset.UNKNOWN
+        return _out_of_sight(file, context)
     seen: list[Unset] = []
     for use in found.uses:
         if use.attr in _DEFAULTS:
@@ -61,7 +73,7 @@ def unset_parameters(file: FileFacts, call: Call, context: Context) -> Unset:
             asked = _asked(use, found.module)
             seen.append(_of_callers(use, found.module, file, context) if asked is None else asked)
     if found.escapes and max(seen, default=Unset.NEVER) is Unset.NEVER and not _is_handed_on_with(found):
-        seen.append(_elsewhere(file, context, default=Unset.NEVER if seen else Unset.UNKNOWN))
+        seen.append(_elsewhere(file, context, default=Unset.NEVER if seen else _out_of_sight(file, context)))
     return max(seen, default=Unset.NEVER)
 
 
@@ -178,7 +190,7 @@ def _of_callers(use: ast.Attribute, module: Module, file: FileFacts, context: Co
             return Unset.NEVER
     name = getattr(scope, "name", "")
     if name in REQUESTS:
-        return _elsewhere(file, context, default=Unset.UNKNOWN)
+        return _elsewhere(file, context, default=_out_of_sight(file, context))
     return Unset.UNKNOWN
 
 
@@ -213,9 +225,23 @@ def _elsewhere(file: FileFacts, context: Context, default: Unset) -> Unset:
     return max(seen, default=default)
 
 
+def _out_of_sight(file: FileFacts, context: Context) -> Unset:
+    """What is said of requests that nobody sees: who makes sampling parameters gives them to its engines."""
+    made = b"SamplingParams" in file.source or (
+        context.mentions is not None and context.mentions.any_of("SamplingParams", "sampling_params")
+    )
+    return Unset.NEVER if made else Unset.UNKNOWN
+
+
 def _guess(request: ast.Call) -> Unset:
-    given = parameters_of(request)
-    return Unset.UNKNOWN if given is None else Unset.NEVER
+    """What a request says that may be one of an engine.
+
+    An object of the project's own may have an engine's name, and add parameters itself.
+    """
+    if parameters_of(request) is not None:
+        return Unset.NEVER
+    remote = isinstance(request.func, ast.Attribute) and request.func.attr == "remote"
+    return Unset.UNKNOWN if remote or any(k.arg in _TELLING for k in request.keywords) else Unset.NEVER
 
 
 def _by_name(source: bytes) -> Iterator[ast.Call]:
@@ -232,7 +258,7 @@ def _by_name(source: bytes) -> Iterator[ast.Call]:
             request = request_of(node, module)
             if request is None or isinstance(parameters_of(request), ast.Starred):
                 continue  # what hands on what it is given is judged by its callers
-            if _is_guarded(module.around(node)):
+            if _is_guarded(module.around(node)) or any(k.arg in _OF_A_MODEL for k in request.keywords):
                 continue
             remote = isinstance(request.func, ast.Attribute) and request.func.attr == "remote"
             told = any(keyword.arg in _TELLING for keyword in request.keywords)
