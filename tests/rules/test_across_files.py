@@ -349,3 +349,37 @@ def test_log_probabilities_that_a_derived_class_asks_for(tmp_path):
         "        self.params.logprobs = 1\n        return self.draw(p)[0].outputs[0].logprobs\n"
     )
     assert "VM701" in rewritten(tmp_path, **files)[1]
+
+
+SETTINGS = """
+    from dataclasses import dataclass
+
+    @dataclass
+    class Settings:
+        model: str
+        device: str = "cuda"
+"""
+TAKER = """
+    from vllm import LLM
+    from settings import Settings
+
+    def build(settings: Settings):
+        return LLM(settings.model, device=settings.device)
+"""
+USER = """
+    def place(module, settings):
+        return module.to(settings.device)
+"""
+
+
+@pytest.mark.parametrize(("more", "places"), [("", ["build.py", "settings.py"]), (USER, ["build.py"])])
+def test_a_setting_that_others_read_too_stays(tmp_path: Path, more: str, places: list[str]) -> None:
+    """The keyword goes in either case; the field only where the engine alone was given it."""
+    for name, text in {"settings.py": SETTINGS, "build.py": TAKER, "place.py": more}.items():
+        (tmp_path / name).write_text(dedent(text))
+    told = [
+        f.path.name
+        for f in scan([tmp_path], Config(target="0.32.0")).findings
+        if f.code in ("VM201", "VM290")
+    ]
+    assert sorted(told) == places

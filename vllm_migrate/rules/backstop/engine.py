@@ -10,7 +10,7 @@ from vllm_migrate.files.located import Form
 from vllm_migrate.rules.backstop.absent import is_expected, level_of, sentence
 from vllm_migrate.rules.backstop.of_a_fork import advice
 from vllm_migrate.rules.base import Example, Rule
-from vllm_migrate.rules.engine_arguments.lookup import KINDS, changed_arguments, written
+from vllm_migrate.rules.engine_arguments.lookup import KINDS, changed_arguments, is_of_others_too, written
 from vllm_migrate.rules.finding import make_finding
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class UnknownEngineArgument(Rule):
             if argument.owner != "engine" or argument.dead or argument.span in told:
                 continue
             absence = _absence(argument, file, context)
-            if absence is None:
+            if absence is None or is_of_others_too(file, argument, context):
                 continue
             level = _level(argument, absence, file)
             if level is None:

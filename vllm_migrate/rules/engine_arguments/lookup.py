@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from vllm_migrate.facts.model import Remedy, Subject
@@ -25,8 +27,25 @@ def changed_arguments(file: FileFacts, context: Context) -> Iterator[tuple[Argum
         is_flag = argument.form is Form.FLAG and context.facts.knows(Subject.FLAG, argument.name)
         subject = Subject.FLAG if is_flag else Subject.ENGINE_ARGUMENT
         found = context.facts.on_target(subject, argument.name, context.target)
-        if found is not None:
+        if found is not None and not is_of_others_too(file, argument, context):
             yield argument, *found
+
+
+def is_of_others_too(file: FileFacts, argument: Argument, context: Context) -> bool:
+    """Whether a place is the project's own setting, of which the engine's argument is one use of several.
+
+    With `LLM(device=config.device)` and `model.to(config.device)` the field `device` stays, and only the
+    keyword goes, which is told where it stands. A field that reaches the engine as a part of its object has
+    no other place.
+    """
+    if file.kind is not FileKind.PYTHON or argument.form is not Form.KEY or context.mentions is None:
+        return False
+    name = argument.name.encode()
+    read = re.compile(rb"\." + name + rb"\b")
+    handed = re.compile(rb"\b" + name + rb"\s*=\s*[\w.]*\." + name + rb"\b")
+    sources = [source for _, source in context.mentions.code(b"." + name, PurePosixPath())]
+    as_keyword = sum(len(handed.findall(source)) for source in sources)
+    return 0 < as_keyword < sum(len(read.findall(source)) for source in sources)
 
 
 def has_successor(state: State) -> bool:
