@@ -60,3 +60,9 @@ def test_server_nobody_trains_on_is_left_alone(tmp_path: Path) -> None:
     client = CLIENT.replace("    loss.backward()\n    optimizer.step()\n", "    return loss\n")
     script = "vllm serve m\n"
     assert rewritten(tmp_path, script, client) == script
+
+
+def test_server_nobody_asks_for_them_is_left_alone(tmp_path: Path) -> None:
+    script = "vllm serve judge\n"
+    local = CLIENT.replace('client.completions.create(model="m", prompt=[1], logprobs=1)', "client(1)")
+    assert rewritten(tmp_path, script, local) == script
