@@ -420,6 +420,9 @@ def test_guards():
         ('"tags" in inspect.getfullargspec(LLM.wake_up).args', "second"),
         ('"no_such_thing" in inspect.signature(LLM.wake_up).parameters', ""),
         ('"tags" in inspect.signature(wake_up).parameters', ""),
+        ('"max_model_len" in inspect.signature(RayPrometheusStatLogger.__init__).parameters', "first"),
+        ('"vllm_config" in inspect.signature(RayPrometheusStatLogger.__init__).parameters', "second"),
+        ('"no_such_thing" in inspect.signature(EngineArgs.__init__).parameters', ""),  # to be told
     ],
 )
 def test_branches_the_target_never_takes(test, dead):
@@ -428,7 +431,8 @@ def test_branches_the_target_never_takes(test, dead):
         import inspect, vllm, torch, importlib.metadata
         from packaging import version
         from packaging.version import Version
-        from vllm import LLM
+        from vllm import EngineArgs, LLM
+        from vllm.engine.metrics import RayPrometheusStatLogger
         TAKEN = inspect.signature(LLM.wake_up).parameters
         OLD_ONES = ("0.5.4", "0.6.3")
         PARTS = tuple(map(int, vllm.__version__.split(".")[:2]))

@@ -244,8 +244,9 @@ class VersionGates:
                     return None
                 part = left.value in _as_text(target)  # "0.7.3" in vllm.__version__
                 return part if isinstance(operator, ast.In) else not part
-            if target_takes(left, right, self._syntax, self._names, target):
-                return isinstance(operator, ast.In)
+            taken = target_takes(left, right, self._syntax, self._names, target)
+            if taken is not None:
+                return taken is isinstance(operator, ast.In)
             members = self._members(right)
             if members is None or not self._is_version(left):
                 return None

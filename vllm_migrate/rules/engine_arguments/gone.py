@@ -25,9 +25,9 @@ class GoneEngineArgument(Rule):
 
     ## What it does
     Finds arguments of `LLM`, `EngineArgs` and the server that are gone, as keywords, dictionary entries,
-    YAML and TOML keys and flags, and drops those that have no effect on the V1 engine. A field or an option of
-    the project's own that hands one over by keyword is left alone where other code reads it, too: there only
-    the keyword goes.
+    YAML and TOML keys and flags, and drops those that have no effect on the V1 engine. A field or an option
+    of the project's own that is handed over by keyword is left alone where other code reads it, too: there
+    only the keyword goes.
 
     ## Why it matters
     `LLM(...)` raises a TypeError and `vllm serve` refuses to start.
