@@ -28,7 +28,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))  # where the package i
 import cheap_reward
 
 from vllm_migrate.reward.calling.function import FunctionScorer
-from vllm_migrate.reward.calling.load import RewardFunction
+from vllm_migrate.reward.calling.named_reward import RewardFunction
 from vllm_migrate.reward.sample import Sample
 
 TEXTS, PAIRS, MOST = 10_000, 11, 1.20

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from shares import interval
 from vllm_migrate.errors import VllmMigrateError
 from vllm_migrate.reward.calling.function import FunctionScorer
-from vllm_migrate.reward.calling.load import parse_weighted
+from vllm_migrate.reward.calling.named_reward import parse_weighted
 from vllm_migrate.reward.calling.sandbox import Bounds
 from vllm_migrate.reward.examine import examine
 from vllm_migrate.reward.outcome import Outcome

@@ -13,7 +13,7 @@ from vllm_migrate.audit.redact import redacted_result
 from vllm_migrate.audit.result import Cause, Verdict
 from vllm_migrate.errors import UsageError
 from vllm_migrate.report.audit_json import render_json
-from vllm_migrate.reward.calling.load import RewardFunction
+from vllm_migrate.reward.calling.named_reward import RewardFunction
 from vllm_migrate.trace.digest import tokens_digest
 from vllm_migrate.trace.parquet import read_trace, write_trace
 from vllm_migrate.trace.redact import NO_TOKEN, redacted

@@ -16,7 +16,7 @@ from vllm_migrate.audit.evidence import EngineRun, Evidence
 from vllm_migrate.audit.result import Cause, Verdict
 from vllm_migrate.report.audit_json import render_json
 from vllm_migrate.report.audit_terminal import render_text
-from vllm_migrate.reward.calling.load import RewardFunction
+from vllm_migrate.reward.calling.named_reward import RewardFunction
 from vllm_migrate.trace.model import Prompt, Provenance, Rollout, Trace
 from vllm_migrate.workers.protocol import Loaded, ReplayRecord, SamplingSettings
 

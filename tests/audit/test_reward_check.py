@@ -18,7 +18,7 @@ from vllm_migrate.report.audit_json import render_json
 from vllm_migrate.report.audit_junit import render_junit
 from vllm_migrate.report.audit_markdown import render_markdown
 from vllm_migrate.report.audit_terminal import render_text
-from vllm_migrate.reward.calling.load import RewardFunction
+from vllm_migrate.reward.calling.named_reward import RewardFunction
 from vllm_migrate.reward.outcome import Outcome
 from vllm_migrate.reward.registry import all_probes
 from vllm_migrate.trace.parquet import write_trace

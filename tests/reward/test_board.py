@@ -14,7 +14,7 @@ import pytest
 from vllm_migrate.reward.calling.function import FunctionScorer
 from vllm_migrate.reward.calling.inside import board as module
 from vllm_migrate.reward.calling.inside.board import BOARD_BYTES, JOB_BYTES, JOBS_AHEAD, Board
-from vllm_migrate.reward.calling.load import RewardFunction
+from vllm_migrate.reward.calling.named_reward import RewardFunction
 from vllm_migrate.reward.sample import Sample
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 
 from vllm_migrate.errors import RewardError
 from vllm_migrate.reward.calling.function import FunctionScorer
-from vllm_migrate.reward.calling.load import RewardFunction
+from vllm_migrate.reward.calling.named_reward import RewardFunction
 from vllm_migrate.reward.calling.sandbox import Bounds
 from vllm_migrate.reward.sample import Sample, Score
 

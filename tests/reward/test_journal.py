@@ -14,7 +14,7 @@ import pytest
 
 from vllm_migrate.errors import InputError, UsageError
 from vllm_migrate.reward.calling.function import FunctionScorer
-from vllm_migrate.reward.calling.load import RewardFunction
+from vllm_migrate.reward.calling.named_reward import RewardFunction
 from vllm_migrate.reward.calling.sandbox import Bounds
 from vllm_migrate.reward.sample import Sample, Score
 
@@ -114,7 +114,7 @@ def test_killed_and_run_again_it_says_the_same(reward, tmp_path, asked):
 import sys
 from pathlib import Path
 from vllm_migrate.reward.calling.function import FunctionScorer
-from vllm_migrate.reward.calling.load import RewardFunction
+from vllm_migrate.reward.calling.named_reward import RewardFunction
 from vllm_migrate.reward.sample import Sample
 reward = RewardFunction(Path({str(reward.file)!r}), "reward")
 with FunctionScorer(reward, batch=2, resume=Path({str(tmp_path / "kept")!r})) as s:

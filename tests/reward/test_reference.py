@@ -4,7 +4,7 @@ import pytest
 from benches import bench, exact, sums
 
 from vllm_migrate.reward.answers.find import same_answer
-from vllm_migrate.reward.answers.reference import held_against_others
+from vllm_migrate.reward.answers.reference import held_against_others, reads_answer
 from vllm_migrate.reward.figures import judged
 from vllm_migrate.reward.outcome import Limits, Outcome
 from vllm_migrate.statistics.verdict import Estimate
@@ -17,7 +17,7 @@ def by_column(sample) -> float:
 
 def test_a_verifier_reads_the_reference() -> None:
     made = bench(by_column)
-    assert made.reads_answer
+    assert reads_answer(made)
     for index, changed in held_against_others(made):
         sample = made.samples[index]
         assert changed.completion == sample.completion
@@ -33,21 +33,21 @@ def test_a_verifier_reads_the_reference() -> None:
     ],
 )
 def test_a_reward_for_form_or_length_does_not(function) -> None:
-    assert not bench(function).reads_answer
+    assert not reads_answer(bench(function))
 
 
 def test_a_verifier_that_found_nothing_right_yet_still_reads_it() -> None:
     wrong = [sample for sample in sums() if not exact(sample)]
     made = bench(by_column, wrong)
     assert len(made.levels) == 1
-    assert made.reads_answer
+    assert reads_answer(made)
 
 
 def test_without_a_column_that_holds_it_nothing_can_be_read() -> None:
     made = bench(exact, [sample.with_completion(sample.completion) for sample in sums()])
     for sample in made.samples:
         sample.columns.clear()
-    assert not made.reads_answer
+    assert not reads_answer(made)
 
 
 def test_a_failure_needs_the_whole_interval_beyond_the_limit() -> None:

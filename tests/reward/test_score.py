@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from vllm_migrate.errors import RewardError, UsageError
-from vllm_migrate.reward.calling import load as module
-from vllm_migrate.reward.calling.load import RewardFunction, Texts, parse_reward, score
+from vllm_migrate.reward.calling import score as module
+from vllm_migrate.reward.calling.named_reward import RewardFunction, parse_reward
 from vllm_migrate.reward.calling.rollouts import score_rollouts
+from vllm_migrate.reward.calling.score import score
+from vllm_migrate.reward.calling.texts import Texts
 from vllm_migrate.trace.model import Prompt, Rollout
 
 

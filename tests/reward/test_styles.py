@@ -13,7 +13,7 @@ from vllm_migrate.errors import RewardError, UsageError
 from vllm_migrate.reward.calling.function import FunctionScorer
 from vllm_migrate.reward.calling.inside.loaded import Refused
 from vllm_migrate.reward.calling.inside.styles import style_of
-from vllm_migrate.reward.calling.load import RewardFunction, parse_weighted
+from vllm_migrate.reward.calling.named_reward import RewardFunction, parse_weighted
 from vllm_migrate.reward.sample import Sample, Score
 
 SAMPLES = [

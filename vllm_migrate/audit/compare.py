@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from vllm_migrate.audit.figures.metrics import ClipRange
     from vllm_migrate.audit.plan import AuditPlan
     from vllm_migrate.audit.result import AuditResult
-    from vllm_migrate.reward.calling.load import RewardFunction
+    from vllm_migrate.reward.calling.named_reward import RewardFunction
     from vllm_migrate.trace.model import Rollout, Trace
 
 _FOLLOW = "record it with `vllm-migrate record --follow {}`"

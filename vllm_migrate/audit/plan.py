@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from vllm_migrate.audit.figures.metrics import ClipRange
     from vllm_migrate.audit.sync.ways import SyncWay
     from vllm_migrate.prompts.files import PromptLine
-    from vllm_migrate.reward.calling.load import RewardFunction
+    from vllm_migrate.reward.calling.named_reward import RewardFunction
     from vllm_migrate.workers.protocol import SamplingSettings
 
 # What V1 needs to report and compute as V0 did. All three exist in every V1-only release (0.11 and later).

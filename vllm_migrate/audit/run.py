@@ -26,7 +26,8 @@ from vllm_migrate.audit.sync.head_invariant import apply_head
 from vllm_migrate.audit.sync.invariants import apply_findings, conclude_sync
 from vllm_migrate.engines.endpoint.seeds import with_seeds
 from vllm_migrate.errors import InputError, UsageError, VllmMigrateError
-from vllm_migrate.reward.calling.load import Texts, score
+from vllm_migrate.reward.calling.score import score
+from vllm_migrate.reward.calling.texts import Texts
 from vllm_migrate.trace.checkpoint import read_vocabulary
 from vllm_migrate.trace.parquet import read_trace, write_trace
 from vllm_migrate.trace.redact import redacted

@@ -26,7 +26,7 @@ from vllm_migrate.cli.audit_progress import ArmProgress
 from vllm_migrate.cli.report_output import ReportFormat, exit_of, files_of
 from vllm_migrate.errors import UsageError, VllmMigrateError
 from vllm_migrate.prompts.files import read_prompts
-from vllm_migrate.reward.calling.load import parse_reward
+from vllm_migrate.reward.calling.named_reward import parse_reward
 from vllm_migrate.trace.expiry import DEFAULT_DAYS
 from vllm_migrate.workers.protocol import SamplingSettings
 

@@ -15,7 +15,7 @@ from vllm_migrate.cli import live_options  # noqa: TC001 - typer reads the annot
 from vllm_migrate.cli.audit_output import write_audit_reports
 from vllm_migrate.cli.report_output import ReportFormat, exit_of, files_of
 from vllm_migrate.errors import UsageError, VllmMigrateError
-from vllm_migrate.reward.calling.load import parse_reward
+from vllm_migrate.reward.calling.named_reward import parse_reward
 
 
 def compare(

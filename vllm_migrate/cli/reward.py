@@ -20,7 +20,7 @@ from vllm_migrate.cli.report_output import ReportFormat, exit_of, files_of, writ
 from vllm_migrate.cli.reward_settings import Given, given_or_configured
 from vllm_migrate.errors import UsageError, VllmMigrateError
 from vllm_migrate.reward.calling.function import FunctionScorer
-from vllm_migrate.reward.calling.load import parse_weighted
+from vllm_migrate.reward.calling.named_reward import parse_weighted
 from vllm_migrate.reward.calling.sandbox import Bounds
 from vllm_migrate.reward.examine import examine
 from vllm_migrate.reward.model import model_scorer
@@ -29,9 +29,9 @@ from vllm_migrate.reward.read import read_any, read_prompts_only
 from vllm_migrate.reward.registry import selected
 
 if TYPE_CHECKING:
-    from vllm_migrate.reward.bench import Scorer
     from vllm_migrate.reward.model import ModelScorer
     from vllm_migrate.reward.sample import Sample
+    from vllm_migrate.reward.scorer import Scorer
 
 _INTERRUPTED = "interrupted"
 _BOUNDS = Bounds()

@@ -6,63 +6,23 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from vllm_migrate.reward.outcome import Limits
+from vllm_migrate.reward.sample import TIE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from vllm_migrate.reward.answers.second import Opinion
-    from vllm_migrate.reward.changes.stakes import Stakes
-    from vllm_migrate.reward.outcome import Check, ScoredBy
+    from vllm_migrate.reward.outcome import Check
     from vllm_migrate.reward.sample import Sample, Score
-    from vllm_migrate.reward.served import Served
+    from vllm_migrate.reward.scorer import Scorer
 
-TIE = 1e-8
-"""Rewards closer than this are one reward: TRL's bound for a group without variance."""
-
-
-class Scorer(Protocol):
-    """A reward that can be asked. What a reward does wrong is a `Score.fault`, never an exception."""
-
-    def score(
-        self, samples: Sequence[Sample], *, batch: int | None = None, fresh: bool = False
-    ) -> list[Score]:
-        """One score a sample, in their order.
-
-        Args:
-            samples: asked about in this order.
-            batch: samples a call; None for the size the trainer would use.
-            fresh: ask a new process, and remember nothing of what was answered before.
-
-        Raises:
-            RewardError: the reward can't be asked at all: it does not import, its checkpoint does not load.
-        """
-
-
-@runtime_checkable
-class ServedScorer(Protocol):
-    """A scorer whose model several engines serve."""
-
-    def served(self, samples: Sequence[Sample]) -> tuple[Served, ...]:
-        """What each server says to the samples; nothing where no engine was named."""
-
-    def scored_by(self) -> tuple[ScoredBy, ...]:
-        """What `served` found, for the reports."""
-
-
-@runtime_checkable
-class BoundedScorer(Protocol):
-    """A scorer that stops asking after some time."""
-
-    @property
-    def exhausted(self) -> str:
-        """Why nothing more is asked, "" as long as something is."""
+_Found = TypeVar("_Found")
 
 
 @dataclass
@@ -88,6 +48,7 @@ class Bench:
     most: int = 64
     model: bool = False
     ignored: frozenset[str] = frozenset()
+    _found: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def random(self, probe: str) -> random.Random:
         """A generator of this probe's own: what one draws does not depend on which others ran."""
@@ -145,35 +106,12 @@ class Bench:
         has_answers = any(sample.answer is not None for sample in self.samples)
         return not self.model and has_answers and 0 < len(self.levels) <= 3  # noqa: PLR2004 - right, wrong, unreadable
 
-    @cached_property
-    def reads_answer(self) -> bool:
-        """Whether the reward looks at the reference: a reward changes where another one stands in its place.
-
-        A reward for form or length does not, whatever columns the data have. Samples are held against
-        another prompt's reference, and against what they give as their answer.
-        """
-        from vllm_migrate.reward.answers.reference import held_against_others  # noqa: PLC0415 - most probes don't ask
-
-        pairs = held_against_others(self)
-        scores = self.score([sample for _, sample in pairs])
-        return any(
-            score.value is not None and abs(score.value - self.values[index]) > TIE
-            for (index, _), score in zip(pairs, scores, strict=True)
-        )
-
-    @cached_property
-    def opinions(self) -> dict[int, Opinion]:
-        """What a verifier of our own says to the samples, by index; nothing for those it can't judge."""
-        from vllm_migrate.reward.answers.second import opinions  # noqa: PLC0415 - most probes don't ask
-
-        return opinions(self.samples)
-
-    @cached_property
-    def stakes(self) -> Stakes:
-        """What right and wrong completions earn here."""
-        from vllm_migrate.reward.changes.stakes import measured  # noqa: PLC0415 - most probes don't ask
-
-        return measured(self)
+    def once(self, find: Callable[[Bench], _Found]) -> _Found:
+        """What a function finds out about this bench: it is called once, however many probes want to know."""
+        if find not in self._found:
+            self._found[find] = find(self)
+        found: _Found = self._found[find]
+        return found
 
     def accepted(self, value: float | None) -> bool:
         """Whether a verifier's reward says "right": nearer to the top than to the bottom."""
@@ -239,9 +177,3 @@ class Probe:
 def limits_of(bench: Bench, probe: str) -> Limits:
     """The limits of a probe, or none at all where the bench was given none for it."""
     return bench.limits.get(probe, Limits(None, None, above=True, source=""))
-
-
-def columns_of(samples: Sequence[Sample]) -> dict[str, list[Any]]:
-    """The samples' columns, one list a column; None where a sample lacks it."""
-    rows = [sample.columns for sample in samples]
-    return {name: [row.get(name) for row in rows] for name in sorted(set().union(*rows))}

@@ -6,20 +6,22 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vllm_migrate.reward.bench import Bench, BoundedScorer, ServedScorer
+from vllm_migrate.reward.bench import Bench
 from vllm_migrate.reward.explain.curve import length_curve
 from vllm_migrate.reward.limits import shipped_limits
 from vllm_migrate.reward.outcome import Check, Outcome, RewardReport
 from vllm_migrate.reward.probes.determinism import is_relative
 from vllm_migrate.reward.registry import all_probes, selected
+from vllm_migrate.reward.scorer import BoundedScorer, ServedScorer
 from vllm_migrate.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vllm_migrate.reward.bench import Probe, Scorer
+    from vllm_migrate.reward.bench import Probe
     from vllm_migrate.reward.outcome import Limits
     from vllm_migrate.reward.sample import Sample
+    from vllm_migrate.reward.scorer import Scorer
 
     Progress = Callable[[str, int, int], None]
 

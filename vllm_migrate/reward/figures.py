@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.reward.bench import TIE
 from vllm_migrate.reward.outcome import Outcome
+from vllm_migrate.reward.sample import TIE
 from vllm_migrate.statistics.distributions import beta_quantile
 from vllm_migrate.statistics.verdict import Estimate
 

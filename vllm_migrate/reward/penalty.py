@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vllm_migrate.reward.bench import TIE
+from vllm_migrate.reward.answers.reference import reads_answer
+from vllm_migrate.reward.sample import TIE
 
 if TYPE_CHECKING:
     from vllm_migrate.reward.bench import Bench
@@ -19,7 +20,7 @@ def is_penalty(bench: Bench) -> bool:
 
     Where every sample earns 0, that some text earns less is seen by one of 60,000 tokens that repeats itself.
     """
-    if not len(bench.levels) or abs(bench.top) > TIE or bench.reads_answer:
+    if not len(bench.levels) or abs(bench.top) > TIE or reads_answer(bench):
         return False
     if bench.bottom < -TIE:
         return True

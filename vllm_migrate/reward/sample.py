@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TIE = 1e-8
+"""Rewards closer than this are one reward: TRL's bound for a group without variance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +62,9 @@ class Score:
     def number(self) -> float:
         """The reward, NaN where there is none."""
         return float("nan") if self.value is None else self.value
+
+
+def columns_of(samples: Sequence[Sample]) -> dict[str, list[Any]]:
+    """The samples' columns, one list a column; None where a sample lacks it."""
+    rows = [sample.columns for sample in samples]
+    return {name: [row.get(name) for row in rows] for name in sorted(set().union(*rows))}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vllm_migrate.reward.bench import TIE
 from vllm_migrate.reward.figures import clustered_mean
+from vllm_migrate.reward.sample import TIE
 from vllm_migrate.statistics.verdict import Estimate
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from benches import bench, sums
 
+from vllm_migrate.reward.answers.second import opinions_of
 from vllm_migrate.reward.outcome import Outcome
 from vllm_migrate.reward.probes.second_verifier import PROBE, table_of
 
@@ -114,6 +115,6 @@ def test_numbers_on_the_way_are_no_wrong_answer() -> None:
         replace(s, completion=re.sub(r"Answer: (\d+)", r"It is \1 in 3 steps", s.completion)) for s in sums()
     ]
     made = bench(lambda s: float(f"is {s.columns['answer']} in" in s.completion), samples)
-    assert made.opinions
-    assert not any(opinion.right for opinion in made.opinions.values())
-    assert all(s.answer not in s.completion for i, s in enumerate(made.samples) if i in made.opinions)
+    assert opinions_of(made)
+    assert not any(opinion.right for opinion in opinions_of(made).values())
+    assert all(s.answer not in s.completion for i, s in enumerate(made.samples) if i in opinions_of(made))

@@ -18,8 +18,8 @@ from vllm_migrate.reward.answers.same import compare, final_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vllm_migrate.reward.bench import Scorer
     from vllm_migrate.reward.sample import Sample, Score
+    from vllm_migrate.reward.scorer import Scorer
 
 PER_PROMPT = 4
 _TRIED = 12

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.reward.answers.find import given_answer, with_reference
 from vllm_migrate.reward.answers.same import compare
-from vllm_migrate.reward.bench import TIE
+from vllm_migrate.reward.sample import TIE
 
 if TYPE_CHECKING:
     from vllm_migrate.reward.bench import Bench
@@ -48,3 +48,21 @@ def _other(others: list[tuple[int, str]], sample: Sample) -> str | None:
 def _own(sample: Sample) -> str | None:
     given = given_answer(sample.completion, like=sample.answer or "")
     return given.text if given is not None and given.text != sample.answer else None
+
+
+def reads_answer(bench: Bench) -> bool:
+    """Whether the reward looks at the reference: a reward changes where another one stands in its place.
+
+    A reward for form or length does not, whatever columns the data have. Samples are held against another
+    prompt's reference, and against what they give as their answer.
+    """
+    return bench.once(_reads_answer)
+
+
+def _reads_answer(bench: Bench) -> bool:
+    pairs = held_against_others(bench)
+    scores = bench.score([sample for _, sample in pairs])
+    return any(
+        score.value is not None and abs(score.value - bench.values[index]) > TIE
+        for (index, _), score in zip(pairs, scores, strict=True)
+    )

@@ -22,6 +22,7 @@ from vllm_migrate.reward.answers.same import compare, final_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vllm_migrate.reward.bench import Bench
     from vllm_migrate.reward.sample import Sample
 
 _MATHEMATICAL = frozenset({"number", "formula", "list"})
@@ -46,6 +47,15 @@ class Opinion:
     given: str
     form: str
     both: bool = False
+
+
+def opinions_of(bench: Bench) -> dict[int, Opinion]:
+    """What a verifier of our own says to a bench's samples, by index; nothing for those it can't judge."""
+    return bench.once(_opinions_of)
+
+
+def _opinions_of(bench: Bench) -> dict[int, Opinion]:
+    return opinions(bench.samples)
 
 
 def opinions(samples: Sequence[Sample], *, mathematics: bool = True) -> dict[int, Opinion]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING
 
-from vllm_migrate.reward.bench import columns_of
 from vllm_migrate.reward.calling.journal import ScoreJournal, reward_key
-from vllm_migrate.reward.calling.load import RewardFunction, Texts
+from vllm_migrate.reward.calling.named_reward import RewardFunction
 from vllm_migrate.reward.calling.sandbox import Bounds, Sandbox
+from vllm_migrate.reward.calling.texts import texts_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from typing_extensions import Self
@@ -123,35 +122,3 @@ class FunctionScorer:
         bounds = replace(self.bounds, lost_seconds=0.0, total_seconds=None)  # more time makes no other reward
         settings = (functions, self.style, self.python, bounds, self.passed, self.home, self.network)
         return reward_key(settings, files.union(sandbox.open().modules))
-
-
-def texts_of(samples: Sequence[Sample]) -> Texts:
-    """Samples by field. What can be is taken when it is needed: a process waits for the first of them."""
-    return Texts(
-        prompts=_Field(samples, "prompt"),
-        completions=_Field(samples, "completion"),
-        completion_ids=_Field(samples, "token_ids"),
-        columns=columns_of(samples),
-        answers=_Field(samples, "answer"),
-        messages=_Field(samples, "messages") if any(map(attrgetter("messages"), samples)) else (),
-    )
-
-
-class _Field(Sequence[Any]):
-    """One field of all samples, without a list of them all."""
-
-    def __init__(self, samples: Sequence[Sample], name: str) -> None:
-        self._samples = samples
-        self._of = attrgetter(name)
-
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    @overload
-    def __getitem__(self, place: int) -> Any: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Any]: ...
-    def __getitem__(self, place: int | slice) -> Any:
-        if isinstance(place, slice):
-            return list(map(self._of, self._samples[place]))
-        return self._of(self._samples[place])

@@ -23,7 +23,7 @@ from vllm_migrate.reward.sample import Score
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from vllm_migrate.reward.calling.load import Texts
+    from vllm_migrate.reward.calling.texts import Texts
 
 
 class ScoreJournal:

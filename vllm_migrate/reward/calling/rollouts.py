@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from vllm_migrate.reward.calling.load import RewardFunction, Texts, score
+from vllm_migrate.reward.calling.score import score
+from vllm_migrate.reward.calling.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vllm_migrate.reward.calling.named_reward import RewardFunction
     from vllm_migrate.trace.model import Prompt, Rollout
 
 
@@ -21,7 +23,7 @@ def score_rollouts(
     A column that a prompt lacks is None for it.
 
     Raises:
-        RewardError: as `calling.load.score`.
+        RewardError: as `calling.score.score`.
     """
     asked = [prompts[rollout.prompt] for rollout in rollouts]
     names = sorted({name for prompt in prompts for name in prompt.columns})

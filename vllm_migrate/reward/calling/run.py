@@ -20,9 +20,9 @@ from vllm_migrate.reward.sample import Score
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from vllm_migrate.reward.calling.load import Texts
     from vllm_migrate.reward.calling.process import Answer, RewardProcess
     from vllm_migrate.reward.calling.sandbox import Sandbox
+    from vllm_migrate.reward.calling.texts import Texts
 
     Told = Callable[[Sequence[int], Sequence[Score]], None]
 

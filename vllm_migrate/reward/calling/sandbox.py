@@ -23,8 +23,9 @@ from vllm_migrate.reward.sample import Score
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vllm_migrate.reward.calling.load import RewardFunction, Texts
+    from vllm_migrate.reward.calling.named_reward import RewardFunction
     from vllm_migrate.reward.calling.run import Told
+    from vllm_migrate.reward.calling.texts import Texts
 
 STYLES = ("auto", "trl", "verl", "text", "prompt-text", "text-answer", "prompt-text-answer")
 

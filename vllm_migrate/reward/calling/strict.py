@@ -13,9 +13,9 @@ from vllm_migrate.reward.calling.run import Run
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vllm_migrate.reward.calling.load import Texts
     from vllm_migrate.reward.calling.process import RewardProcess
     from vllm_migrate.reward.calling.sandbox import Sandbox
+    from vllm_migrate.reward.calling.texts import Texts
     from vllm_migrate.reward.sample import Score
 
 

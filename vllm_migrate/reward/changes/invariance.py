@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.reward.bench import TIE, Bench, limits_of
+from vllm_migrate.reward.bench import Bench, limits_of
 from vllm_migrate.reward.changes.twins import length_twin
 from vllm_migrate.reward.figures import clustered_mean, judged, share
 from vllm_migrate.reward.outcome import Check, Example, Outcome
 from vllm_migrate.reward.penalty import is_penalty
+from vllm_migrate.reward.sample import TIE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

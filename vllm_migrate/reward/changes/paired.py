@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.reward.bench import TIE, Bench
 from vllm_migrate.reward.changes.invariance import Asked
 from vllm_migrate.reward.figures import clustered_mean, unsigned
+from vllm_migrate.reward.sample import TIE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from vllm_migrate.reward.bench import Bench
     from vllm_migrate.reward.changes.invariance import Change
     from vllm_migrate.reward.sample import Sample
     from vllm_migrate.statistics.verdict import Estimate

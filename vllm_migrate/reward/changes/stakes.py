@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vllm_migrate.reward.answers.find import compare, find_answer, given_answer, replace_answer
+from vllm_migrate.reward.answers.reference import reads_answer
 from vllm_migrate.reward.answers.same import final_of
-from vllm_migrate.reward.bench import TIE
 from vllm_migrate.reward.changes.corruptions import far_off
 from vllm_migrate.reward.changes.invariance import STAYS
 from vllm_migrate.reward.figures import SEPARATES, auc_of
+from vllm_migrate.reward.sample import TIE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,11 +81,16 @@ class Stakes:
         return value > ((bar + self.right) / 2 if apart else bar + self.slack)
 
 
-def measured(bench: Bench) -> Stakes:
+def stakes_of(bench: Bench) -> Stakes:
+    """What right and wrong completions earn there."""
+    return bench.once(_measured)
+
+
+def _measured(bench: Bench) -> Stakes:
     """The stakes of a bench; asks the reward some dozen texts where it reads the reference."""
     slack = max(STAYS * bench.spread, TIE)
     says = [_says(sample) for sample in bench.samples]
-    if not bench.model and bench.reads_answer:
+    if not bench.model and reads_answer(bench):
         return _of_reference(bench, says, slack)
     judges = bench.model or _separates(bench, says) or reads_prompt(bench)
     reads = Reads.PROMPT if judges else Reads.NOTHING

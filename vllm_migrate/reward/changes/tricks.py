@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vllm_migrate.reward.answers.same import final_of
-from vllm_migrate.reward.bench import TIE, Bench, limits_of
+from vllm_migrate.reward.bench import Bench, limits_of
 from vllm_migrate.reward.changes.cases import SHOWN, each_kind_first, listed, shortened
 from vllm_migrate.reward.changes.corruptions import far_off
-from vllm_migrate.reward.changes.stakes import Reads, other_answers, says_answer
+from vllm_migrate.reward.changes.stakes import Reads, other_answers, says_answer, stakes_of
 from vllm_migrate.reward.figures import judged, share
 from vllm_migrate.reward.outcome import Check, Example, Limits, Outcome
 from vllm_migrate.reward.penalty import is_penalty
+from vllm_migrate.reward.sample import TIE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,7 +90,7 @@ def fixed(text: str) -> Callable[[Sample], str]:
 def one_a_prompt(bench: Bench, most: int) -> list[Sample]:
     """A sample of every prompt with a reward, a right one where there is one; at most `most` prompts."""
     by_group: dict[int, Sample] = {}
-    for index in [*bench.stakes.right_samples, *bench.right, *bench.some]:
+    for index in [*stakes_of(bench).right_samples, *bench.right, *bench.some]:
         by_group.setdefault(bench.samples[index].group, bench.samples[index])
     found = [by_group[group] for group in sorted(by_group)]
     return found if len(found) <= most else bench.random("prompts").sample(found, most)
@@ -97,7 +98,7 @@ def one_a_prompt(bench: Bench, most: int) -> list[Sample]:
 
 def put(bench: Bench, tricks: Sequence[Trick], samples: Sequence[Sample]) -> list[Tried]:
     """Every text after every prompt."""
-    stakes = bench.stakes
+    stakes = stakes_of(bench)
     others = other_answers(bench)
     asked: list[tuple[Trick, Sample, Sample | None]] = []
     for sample in samples:
@@ -142,7 +143,7 @@ def examine_tricks(bench: Bench, name: str, tricks: Sequence[Trick], *, most: in
     The outcome goes by the worst family. Texts that earn more than wrong ones, yet less than half way to what
     right ones do, are a warning.
     """
-    stakes = bench.stakes
+    stakes = stakes_of(bench)
     if not len(bench.levels):
         return Check(name, Outcome.NOT_JUDGED, "no sample has a reward")
     if stakes.reads is Reads.NOTHING and is_penalty(bench):
@@ -221,16 +222,18 @@ def _message(
     bench: Bench, caught: Sequence[str], figure: Estimate, above: Sequence[Tried], total: int
 ) -> str:
     than = "a wrong answer"
-    if bench.stakes.reads is not Reads.REFERENCE:
+    if stakes_of(bench).reads is not Reads.REFERENCE:
         than = (
-            "the prompt's median wrong sample" if bench.stakes.wrong_samples else "the prompt's median sample"
+            "the prompt's median wrong sample"
+            if stakes_of(bench).wrong_samples
+            else "the prompt's median sample"
         )
     if caught:
         return f"{listed(caught)}: up to {figure.value:.1%} of the texts earn more than {than} does"
     if above:
         words = above[0].trick.words
         return f"{len(above)} of {total} texts without an answer earn more than {than}, {words} among them"
-    if bench.stakes.reads is Reads.PROMPT:
+    if stakes_of(bench).reads is Reads.PROMPT:
         return f"no text earns more than {than} after more than {MODEL.warn:.0%} of the prompts"
     return f"none of {total} texts earns more than {than}, so at most {figure.high or 1.0:.1%} do"
 

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vllm_migrate.reward.answers.reference import reads_answer
+from vllm_migrate.reward.answers.second import opinions_of
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
@@ -52,10 +55,11 @@ class Held:
 def held_fixed(bench: Bench) -> Held:
     """What to hold fixed for this reward; samples without a reward are not usable."""
     count = len(bench.samples)
-    known = np.array([index in bench.opinions for index in range(count)], dtype=bool)
+    opinions = opinions_of(bench)
+    known = np.array([index in opinions for index in range(count)], dtype=bool)
     correctness = bool(known.mean() >= _KNOWN) if count else False
     usable = np.isfinite(bench.values)
-    if correctness and not bench.model and bench.reads_answer:
+    if correctness and not bench.model and reads_answer(bench):
         usable &= known  # what it makes of the others may be right
     right = [_right(bench, index) if correctness else () for index in range(count)]
     structure = [()] * count if bench.model else _structures(bench.samples)
@@ -67,7 +71,7 @@ def held_fixed(bench: Bench) -> Held:
 
 
 def _right(bench: Bench, index: int) -> tuple[Hashable, ...]:
-    opinion = bench.opinions.get(index)
+    opinion = opinions_of(bench).get(index)
     return (None, "") if opinion is None else (opinion.right, opinion.form.replace(_CUT, ""))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vllm_migrate.reward.answers.second import opinions_of
 from vllm_migrate.reward.explain.ranks import rank_correlation
 
 if TYPE_CHECKING:
@@ -33,10 +34,9 @@ def correlations(bench: Bench, usable: NDArray[np.int64]) -> tuple[Correlation |
 def cells_of(bench: Bench) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The cell of each sample (its prompt, and whether it is right), and whether that is known."""
     if _judged_by_others(bench):
-        known = np.array([index in bench.opinions for index in range(len(bench.samples))])
-        right = np.array(
-            [index in bench.opinions and bench.opinions[index].right for index in range(len(known))]
-        )
+        opinions = opinions_of(bench)
+        known = np.array([index in opinions for index in range(len(bench.samples))])
+        right = np.array([index in opinions and opinions[index].right for index in range(len(known))])
     elif bench.is_verifier:
         known = np.isfinite(bench.values)
         right = bench.values > (bench.top + bench.bottom) / 2
@@ -47,7 +47,7 @@ def cells_of(bench: Bench) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
 
 
 def _judged_by_others(bench: Bench) -> bool:
-    return len(bench.opinions) >= _KNOWN * max(1, len(bench.samples))
+    return len(opinions_of(bench)) >= _KNOWN * max(1, len(bench.samples))
 
 
 def fixes_correctness(bench: Bench) -> bool:

@@ -28,9 +28,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vllm_migrate.reward import served as by
-from vllm_migrate.reward.bench import TIE, Bench, Probe, ServedScorer, limits_of
+from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.figures import judged
 from vllm_migrate.reward.outcome import Check, Example, Outcome
+from vllm_migrate.reward.sample import TIE
+from vllm_migrate.reward.scorer import ServedScorer
 from vllm_migrate.reward.served import compared
 
 if TYPE_CHECKING:

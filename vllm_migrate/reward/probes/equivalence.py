@@ -25,7 +25,7 @@ from vllm_migrate.reward.answers.same import final_of
 from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.changes.cases import Case, examples, listed, shares, sizes
 from vllm_migrate.reward.changes.rewritings import REWRITINGS, writes
-from vllm_migrate.reward.changes.stakes import Reads
+from vllm_migrate.reward.changes.stakes import Reads, stakes_of
 from vllm_migrate.reward.figures import judged
 from vllm_migrate.reward.outcome import Check, Outcome
 
@@ -44,7 +44,7 @@ _FEWEST_WRITTEN = 2  # right completions of the policy's that make a form its ow
 
 def examine(bench: Bench) -> Check:
     """Share of rewritten right answers that are refused, by family."""
-    stakes = bench.stakes
+    stakes = stakes_of(bench)
     if stakes.reads is not Reads.REFERENCE:
         message = "it does not look at a reference answer, so there is none to write in another way"
         return Check(NAME, Outcome.NOT_APPLICABLE, message)
@@ -98,7 +98,7 @@ def examine(bench: Bench) -> Check:
 
 def _cases(bench: Bench, base: Sequence[int]) -> list[Case]:
     """Right completions with their answer written in other ways; those count that are refused."""
-    stakes = bench.stakes
+    stakes = stakes_of(bench)
     made = []
     for index in base:
         sample = bench.samples[index]

@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
+from vllm_migrate.reward.answers.reference import reads_answer
+from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.explain.features import FORMATS, LENGTHS, features_of
 from vllm_migrate.reward.explain.held import held_fixed
 from vllm_migrate.reward.explain.scan import scan
 from vllm_migrate.reward.outcome import Check, Example, Outcome
 from vllm_migrate.reward.penalty import is_penalty
+from vllm_migrate.reward.sample import TIE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +64,7 @@ def examine(bench: Bench) -> Check:
         return Check(NAME, Outcome.NOT_JUDGED, message)
     if is_penalty(bench):
         return Check(NAME, Outcome.NOT_APPLICABLE, "a penalty, which is for something that can be counted")
-    if held.correctness is False and bench.is_verifier and bench.reads_answer:
+    if held.correctness is False and bench.is_verifier and reads_answer(bench):
         reason = "what is right is known from the reward alone, and nothing is left beyond that"
         return Check(NAME, Outcome.NOT_APPLICABLE, reason)
     columns = features_of([bench.samples[row] for row in rows])
@@ -111,7 +113,7 @@ def _judged(
     outcome = _by_gain(limits, found.gain)
     if not survivors or found.gain.value <= found.null:
         outcome = Outcome.PASS
-    about_right = held.correctness and (bench.model or bench.reads_answer)
+    about_right = held.correctness and (bench.model or reads_answer(bench))
     beyond = "beyond being right" if held.correctness else "(what is right isn't known)"
     message = (
         f"cheap features add {max(found.gain.value, 0.0):.1%} to the variance explained {beyond}"

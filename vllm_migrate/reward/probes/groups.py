@@ -13,10 +13,11 @@ import math
 
 import numpy as np
 
-from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
+from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.figures import judged, share
 from vllm_migrate.reward.outcome import Check, Example, Outcome
 from vllm_migrate.reward.penalty import is_penalty
+from vllm_migrate.reward.sample import TIE
 
 NAME = "groups"
 FEWEST = 10

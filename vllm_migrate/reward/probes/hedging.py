@@ -27,12 +27,13 @@ from typing import TYPE_CHECKING
 from vllm_migrate.reward.answers.find import marked_answers
 from vllm_migrate.reward.answers.parsed import parse
 from vllm_migrate.reward.answers.same import final_of
-from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
+from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.changes.cases import Case, examples, listed, shares
 from vllm_migrate.reward.changes.hedges import EITHER, MIDDLE, NEGATED, RIGHT_FIRST, WRONG_FIRST, hedges
-from vllm_migrate.reward.changes.stakes import Reads, other_answers
+from vllm_migrate.reward.changes.stakes import Reads, other_answers, stakes_of
 from vllm_migrate.reward.figures import judged
 from vllm_migrate.reward.outcome import Check, Outcome
+from vllm_migrate.reward.sample import TIE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,7 @@ _MOST = 32  # right completions; each is asked about ten times
 
 def examine(bench: Bench) -> Check:
     """Share of hedging completions that earn, by family."""
-    stakes = bench.stakes
+    stakes = stakes_of(bench)
     if stakes.reads is not Reads.REFERENCE:
         message = "it does not look at a reference answer, so there is none to hedge about"
         return Check(NAME, Outcome.NOT_APPLICABLE, message)
@@ -95,7 +96,7 @@ def examine(bench: Bench) -> Check:
 
 def _cases(bench: Bench, made: Sequence[Hedge], before: dict[int, float]) -> list[Case]:
     """What the reward says to each; pairs count where all of them are accepted."""
-    stakes = bench.stakes
+    stakes = stakes_of(bench)
     scores = bench.score([one.sample for one in made])
     rewards = {float(bench.values[i]) for i in stakes.right_samples} if bench.is_verifier else set()
     cases = []

@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING
 from vllm_migrate.reward.answers.find import find_answer, replace_answer
 from vllm_migrate.reward.answers.parsed import parse
 from vllm_migrate.reward.answers.same import final_of
-from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
+from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.changes.cases import SHOWN, each_kind_first, listed, shortened
 from vllm_migrate.reward.changes.corruptions import far_off
-from vllm_migrate.reward.changes.stakes import Reads, other_answers
+from vllm_migrate.reward.changes.stakes import Reads, other_answers, stakes_of
 from vllm_migrate.reward.figures import judged, share
 from vllm_migrate.reward.outcome import Check, Example, Outcome
+from vllm_migrate.reward.sample import TIE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,7 +124,7 @@ class Put:
 
 def examine(bench: Bench) -> Check:
     """Share of texts that raise a wrong completion's reward, by text."""
-    stakes = bench.stakes
+    stakes = stakes_of(bench)
     if not len(bench.levels):
         return Check(NAME, Outcome.NOT_JUDGED, "no sample has a reward")
     base = _wrong(bench)
@@ -163,7 +164,7 @@ def examine(bench: Bench) -> Check:
 
 def _wrong(bench: Bench) -> list[tuple[Sample, float]]:
     """Completions that should not earn more, with their rewards."""
-    stakes = bench.stakes
+    stakes = stakes_of(bench)
     if stakes.reads is Reads.REFERENCE:
         chosen = [
             i for i in stakes.wrong_samples if not stakes.earns(bench.scores[i].value, bench.samples[i].group)
@@ -187,7 +188,7 @@ def _some(bench: Bench, indices: Sequence[int]) -> list[tuple[Sample, float]]:
 
 def _made_wrong(bench: Bench) -> list[tuple[Sample, float]]:
     """Right completions with a wrong answer in its place, where that costs them."""
-    stakes, others = bench.stakes, other_answers(bench)
+    stakes, others = stakes_of(bench), other_answers(bench)
     changed = []
     for index in stakes.right_samples[:_MOST]:
         sample = bench.samples[index]
@@ -204,7 +205,7 @@ def _made_wrong(bench: Bench) -> list[tuple[Sample, float]]:
 
 
 def _put(bench: Bench, base: Sequence[tuple[Sample, float]]) -> list[Put]:
-    form_only = bench.stakes.reads is Reads.NOTHING
+    form_only = stakes_of(bench).reads is Reads.NOTHING
     pairs = [
         (injection, sample, before)
         for injection in _INJECTIONS
@@ -216,7 +217,7 @@ def _put(bench: Bench, base: Sequence[tuple[Sample, float]]) -> list[Put]:
     controls = [sample.with_completion(one.put(sample.completion, one.control)) for one, sample, _ in pairs]
     scores = bench.score([*with_text, *controls])
     controlled = [score.value for score in scores[len(pairs) :]]
-    if bench.stakes.reads is Reads.PROMPT:  # words have weights: held against the best of all idle texts
+    if stakes_of(bench).reads is Reads.PROMPT:  # words have weights: held against the best of all idle texts
         best: dict[int, float] = {}
         for (_, sample, _), value in zip(pairs, controlled, strict=True):
             if value is not None:
@@ -230,7 +231,7 @@ def _put(bench: Bench, base: Sequence[tuple[Sample, float]]) -> list[Put]:
 
 def _raised(bench: Bench, put: Put) -> bool:
     """Whether a text earned something; of a model, clearly more than any of the idle texts."""
-    stakes = bench.stakes
+    stakes = stakes_of(bench)
     if stakes.reads is Reads.PROMPT:
         return put.gain > max(_CLEARLY * bench.spread, TIE)
     if put.gain > stakes.slack:

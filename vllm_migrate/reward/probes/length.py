@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
+from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.changes.invariance import Change, drawn, worst
 from vllm_migrate.reward.changes.padding import on_lines, padded, repeated, trimmed
 from vllm_migrate.reward.changes.paired import Shift, shifts
@@ -35,6 +35,7 @@ from vllm_migrate.reward.explain.ranks import explained
 from vllm_migrate.reward.figures import judged, unsigned
 from vllm_migrate.reward.outcome import Check, Outcome
 from vllm_migrate.reward.penalty import is_penalty
+from vllm_migrate.reward.sample import TIE
 
 if TYPE_CHECKING:
     from vllm_migrate.reward.explain.ranks import Correlation

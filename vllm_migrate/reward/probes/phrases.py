@@ -20,12 +20,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
+from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.changes.invariance import Change, drawn, worst
 from vllm_migrate.reward.changes.paired import FEWEST, mean_of, shifts
 from vllm_migrate.reward.changes.prose import prose_of, put_after, put_first, put_last
 from vllm_migrate.reward.figures import judged, unsigned
 from vllm_migrate.reward.outcome import Check, Outcome
+from vllm_migrate.reward.sample import TIE
 from vllm_migrate.statistics.verdict import Estimate
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
+from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.figures import share
 from vllm_migrate.reward.outcome import Check, Example, Outcome
+from vllm_migrate.reward.sample import TIE
 
 NAME = "resolution"
 EPSILON = 1e-4  # TRL's, added to the standard deviation

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
-from vllm_migrate.reward.changes.stakes import Reads
+from vllm_migrate.reward.bench import Bench, Probe, limits_of
+from vllm_migrate.reward.changes.stakes import Reads, stakes_of
 from vllm_migrate.reward.figures import clustered_mean, judged
 from vllm_migrate.reward.outcome import Check, Outcome
 from vllm_migrate.reward.penalty import is_penalty
+from vllm_migrate.reward.sample import TIE
 from vllm_migrate.statistics.verdict import Estimate
 
 NAME = "saturation"
@@ -66,7 +67,7 @@ def examine(bench: Bench) -> Check:
     floor = float((values <= bench.bottom + TIE).mean())
     outcome = judged(limits, share)
     advice = ""
-    if outcome is Outcome.FAIL and bench.stakes.reads is Reads.NOTHING and _tying(bench) < _MOST_TIE:
+    if outcome is Outcome.FAIL and stakes_of(bench).reads is Reads.NOTHING and _tying(bench) < _MOST_TIE:
         outcome, advice = Outcome.WARN, "the form is mostly learnt already: soon this will teach nothing"
     elif outcome is not Outcome.PASS:
         advice = "prompts that are hardly ever failed teach nothing: take harder ones"

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vllm_migrate.reward.answers.reference import reads_answer
 from vllm_migrate.reward.answers.same import final_of
+from vllm_migrate.reward.answers.second import opinions_of
 from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.changes.cases import SHOWN, ending
 from vllm_migrate.reward.figures import SEPARATES, auc_of, clustered_mean, judged
@@ -71,10 +73,10 @@ def why_not(bench: Bench) -> str:
         return "there are no reference answers"
     if len(bench.levels) < 2:  # noqa: PLR2004 - right and wrong
         return "rewards don't vary"
-    if not bench.opinions:
+    if not opinions_of(bench):
         return "no answer could be compared with its reference"
     auc = _auc(bench)
-    if not bench.reads_answer and not auc >= SEPARATES:
+    if not reads_answer(bench) and not auc >= SEPARATES:
         return "the reward does not look at the reference answer"
     if len(bench.levels) > _VERIFIER_LEVELS and not auc >= SEPARATES:
         return f"its {len(bench.levels)} levels don't separate right from wrong (AUC {auc:.2f})"
@@ -85,7 +87,7 @@ def table_of(bench: Bench) -> Table | None:
     """The table; None where `why_not` says why."""
     if why_not(bench):
         return None
-    scored = {i: opinion for i, opinion in bench.opinions.items() if np.isfinite(bench.values[i])}
+    scored = {i: opinion for i, opinion in opinions_of(bench).items() if np.isfinite(bench.values[i])}
     line = _line(bench, scored)
     right_in, paid_in = Counter[str](), Counter[str]()
     for index, opinion in scored.items():
@@ -113,6 +115,7 @@ def examine(bench: Bench) -> Check:
     if count < FEWEST:
         message = f"{count} samples that both judge are too few; {FEWEST} are needed"
         return Check(NAME, Outcome.NOT_JUDGED, message)
+    opinions = opinions_of(bench)
     differ = table.right != table.paid
     figure = clustered_mean(differ.astype(np.float64), bench.groups[table.indices], seed=bench.seed)
     limits = limits_of(bench, NAME)
@@ -141,7 +144,7 @@ def examine(bench: Bench) -> Check:
             "right, not paid": missed / count,
             "wrong, paid": bought / count,
             "wrong, not paid": float((~table.right & ~table.paid).mean()),
-            "confirmed by math-verify": sum(bench.opinions[i].both for i in table.indices.tolist()) / count,
+            "confirmed by math-verify": sum(opinions[i].both for i in table.indices.tolist()) / count,
         },
         advice=_advice(missed, bought) if outcome is not Outcome.PASS else "",
     )
@@ -156,7 +159,7 @@ def _advice(missed: int, bought: int) -> str:
 def _auc(bench: Bench) -> float:
     """How surely right samples earn more than wrong ones, by the second verifier."""
     right, wrong = (
-        bench.values[[i for i, opinion in bench.opinions.items() if opinion.right == said]]
+        bench.values[[i for i, opinion in opinions_of(bench).items() if opinion.right == said]]
         for said in (True, False)
     )
     return auc_of(right[np.isfinite(right)], wrong[np.isfinite(wrong)])
@@ -181,7 +184,7 @@ def _worst(bench: Bench, table: Table) -> tuple[Example, ...]:
     chosen += [*bought[len(missed) :], *missed[len(bought) :]]
     found = []
     for index in chosen[:_MOST_EXAMPLES]:
-        sample, opinion = bench.samples[index], bench.opinions[index]
+        sample, opinion = bench.samples[index], opinions_of(bench)[index]
         word = "right and not paid" if opinion.right else "wrong and paid"
         change = f"{word}: gives {opinion.given!r}, the reference is {final_of(sample.answer or '')!r}"
         found.append(

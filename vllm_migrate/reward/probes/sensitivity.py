@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.changes.cases import Case, examples, listed, shares, sizes
 from vllm_migrate.reward.changes.corruptions import NEAR, TWENTIETH, UNIT, corruptions
-from vllm_migrate.reward.changes.stakes import Reads, other_answers
+from vllm_migrate.reward.changes.stakes import Reads, other_answers, stakes_of
 from vllm_migrate.reward.figures import judged
 from vllm_migrate.reward.outcome import Check, Limits, Outcome
 
@@ -40,7 +40,7 @@ _HALF = 0.5
 
 def examine(bench: Bench) -> Check:
     """Share of corrupted completions that earn less, by family."""
-    stakes = bench.stakes
+    stakes = stakes_of(bench)
     if stakes.reads is Reads.NOTHING:
         message = "it looks at neither prompt nor reference: no answer is right or wrong to it"
         return Check(NAME, Outcome.NOT_APPLICABLE, message)
@@ -79,14 +79,14 @@ def examine(bench: Bench) -> Check:
 
 def _limits(bench: Bench) -> Limits:
     limits = limits_of(bench, NAME)
-    if bench.stakes.reads is Reads.REFERENCE or "set by the user" in limits.source:
+    if stakes_of(bench).reads is Reads.REFERENCE or "set by the user" in limits.source:
         return limits
     return Limits(MODEL, MODEL, above=False, source=f"{limits.source}; of a model 80%")
 
 
 def _cases(bench: Bench, made: list[tuple[str, str, Sample]], base: Sequence[int]) -> list[Case]:
     """What the reward says to each; those count that earn less than they did."""
-    stakes = bench.stakes
+    stakes = stakes_of(bench)
     before = {bench.samples[i].group: float(bench.values[i]) for i in base}
     scores = bench.score([sample for _, _, sample in made])
     cases = []

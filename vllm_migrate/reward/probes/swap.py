@@ -23,11 +23,12 @@ import numpy as np
 from vllm_migrate.reward.answers.find import compare, find_answer
 from vllm_migrate.reward.answers.parsed import parse
 from vllm_migrate.reward.answers.same import final_of
-from vllm_migrate.reward.bench import TIE, Bench, Probe, limits_of
+from vllm_migrate.reward.bench import Bench, Probe, limits_of
 from vllm_migrate.reward.changes.cases import Case, examples
-from vllm_migrate.reward.changes.stakes import Reads
+from vllm_migrate.reward.changes.stakes import Reads, stakes_of
 from vllm_migrate.reward.figures import clustered_mean, judged, share
 from vllm_migrate.reward.outcome import Check, Limits, Outcome
+from vllm_migrate.reward.sample import TIE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,7 @@ _TURNS = 2
 
 def examine(bench: Bench) -> Check:
     """How surely a completion earns more under its own prompt."""
-    stakes = bench.stakes
+    stakes = stakes_of(bench)
     if stakes.reads is Reads.NOTHING:
         message = "it looks at neither prompt nor reference: a reward for form earns the same anywhere"
         return Check(NAME, Outcome.NOT_APPLICABLE, message)
@@ -100,13 +101,13 @@ def examine(bench: Bench) -> Check:
 
 def _base(bench: Bench) -> list[int]:
     """Indices of completions that are right, or among the better half of their prompt."""
-    right = list(bench.stakes.right_samples)
-    if right or bench.stakes.reads is Reads.REFERENCE:
+    right = list(stakes_of(bench).right_samples)
+    if right or stakes_of(bench).reads is Reads.REFERENCE:
         return right
     return [
         i
         for i in bench.some
-        if bench.values[i] >= bench.stakes.bar(bench.samples[i].group)
+        if bench.values[i] >= stakes_of(bench).bar(bench.samples[i].group)
         and (bench.values[i] > bench.bottom + TIE or bench.top - bench.bottom <= TIE)
     ]
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vllm_migrate.reward.answers.reference import reads_answer
 from vllm_migrate.reward.bench import Bench, Probe
 from vllm_migrate.reward.changes import spacing
 from vllm_migrate.reward.changes.invariance import Change, examine_changes
@@ -41,7 +42,7 @@ _INSIDE = (
 
 def examine(bench: Bench) -> Check:
     """Share of rewards that stay, by kind of white space."""
-    edges = _AT_EDGES if bench.model or bench.reads_answer else ()
+    edges = _AT_EDGES if bench.model or reads_answer(bench) else ()
     return examine_changes(
         bench,
         NAME,

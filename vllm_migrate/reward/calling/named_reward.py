@@ -1,23 +1,12 @@
-"""Calls a reward function of the user's in a process of its own, and takes nothing it says on trust."""
+"""The functions a user names as a reward, `file.py:function` or `package.module:function`, with weights."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from vllm_migrate.errors import UsageError
-from vllm_migrate.reward.calling.sandbox import Bounds, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-WALL_SECONDS = 120.0
-CPU_SECONDS = 120
-MEMORY_BYTES = 16 << 30  # address space; frameworks reserve far more of it than they use
-FILE_BYTES = 64 << 20
-PROCESSES = 1024  # pools that a reward starts are its own affair; what multiplies without end is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,44 +73,3 @@ def parse_weighted(text: str) -> RewardFunction:
     if path.suffix == ".py" or not all(part.isidentifier() for part in file.split(".")):
         raise UsageError(f"no reward file at {file}")
     return RewardFunction(None, name, file, weight)
-
-
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """What is to be scored, one entry a completion, in one order throughout.
-
-    Attributes:
-        columns: extra columns of the prompts file, one list a column, entries repeated per completion.
-        group: completions per call, those of one prompt, as a GRPO trainer would pass them.
-        answers: the reference answers, None where there is none; empty where there are none at all.
-        messages: the conversations that the prompts were rendered from; empty where there are none at all.
-    """
-
-    prompts: Sequence[str]
-    completions: Sequence[str]
-    completion_ids: Sequence[Sequence[int]]
-    columns: dict[str, list[Any]]
-    group: int = 1
-    answers: Sequence[str | None] = ()
-    messages: Sequence[Sequence[dict[str, Any]]] = ()
-
-
-def score(function: RewardFunction, texts: Texts, *, wall_seconds: float = WALL_SECONDS) -> list[float]:
-    """Rewards of all completions.
-
-    The function runs under this interpreter in isolated mode, with limits on processor time, memory and file
-    size, an environment without secrets, and its output set aside.
-
-    Raises:
-        RewardError: it can't be imported, raises, returns the wrong number of values or something that is
-        not a finite number, exceeds its limits or does not return in time. Names the function and the text.
-    """
-    bounds = Bounds(
-        start_seconds=wall_seconds,
-        cpu_seconds=CPU_SECONDS,
-        memory_bytes=MEMORY_BYTES,
-        file_bytes=FILE_BYTES,
-        processes=PROCESSES,
-    )
-    sandbox = Sandbox((function,), style="trl", bounds=bounds, home=True)
-    return sandbox.ask_strictly(texts, max(1, texts.group), wall_seconds)
