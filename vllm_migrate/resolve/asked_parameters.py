@@ -52,7 +52,7 @@ def target_takes(
         return None
     class_ = meaning.name.removesuffix(_CONSTRUCTOR)
     if class_ == meaning.name or canonical(class_) in _REQUESTS:
-        return surface.takes(meaning.name, asked.value, listed=True) or None
+        return surface.takes(class_, asked.value, listed=True) or None
     place = class_ if surface.has(class_) else next(iter(surface.where_now(class_)), "")
     taken = surface.parameters(place) if place else None
     if taken is None:
