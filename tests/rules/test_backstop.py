@@ -208,6 +208,20 @@ def test_another_thing_of_the_same_name_is_not_denied(code: str, text: str, said
     assert "of that name" not in found.advice
 
 
+@pytest.mark.parametrize(
+    ("text", "levels"),
+    [
+        ('worker = resolve("vllm.engine.metrics")\n', [Level.ERROR]),
+        ('import logging\n\nlogging.getLogger("vllm.engine.metrics").disabled = True\n', [Level.NOTE]),
+        ('found = "vllm.engine.metrics" in line\n', []),
+        ('found = name in ("vllm.engine.metrics", "own.metrics")\n', []),
+        ('found = name.startswith("vllm.engine.metrics")\n', []),
+    ],
+)
+def test_a_name_in_a_text_is_an_import_only_where_it_may_be_one(text: str, levels: list[Level]) -> None:
+    assert [finding.level for finding in find(by_code("VM102"), text)] == levels
+
+
 def test_a_successor_is_named_only_where_the_target_has_it() -> None:
     text = (
         "from vllm.entrypoints.openai.serving_score import OpenAIServingScores as Scores\n\nprint(Scores)\n"

@@ -126,7 +126,8 @@ class Reference:
         context: "name", "base" (a class base), "patch" (string target of mock.patch or monkeypatch),
             "string" (any other string that names it), "assign" (the target of an assignment).
         dead: in a branch that the target version never takes.
-        never_run: in an annotation that nothing evaluates, or in a `try` whose handler the target takes.
+        never_run: in an annotation that nothing evaluates, in a `try` whose handler the target takes, or as
+            the name of a logger.
         brought: what of vLLM's a module of the project has imported and this file takes from there: the
             qualified name, or its beginning; "" where this file itself takes it from vLLM.
     """

@@ -23,6 +23,23 @@ if TYPE_CHECKING:
     from vllm_migrate.resolve.versions import VersionGates
 
 _DOTTED = re.compile(r"^(?:vllm|trl)(?:\.[A-Za-z_]\w*)+(?::[A-Za-z_]\w*)?$")
+_LOGGERS = {"getLogger", "get_logger", "init_logger"}
+_READS_TEXT = {
+    "count",
+    "endswith",
+    "find",
+    "index",
+    "lstrip",
+    "removeprefix",
+    "removesuffix",
+    "replace",
+    "rfind",
+    "rstrip",
+    "split",
+    "startswith",
+    "strip",
+}
+"""Methods of texts: a name that is handed to them is looked for or cut out, not imported."""
 _PATCHERS = {"patch", "setattr", "delattr", "object", "patch_object", "import_module", "enter_context"}
 
 
@@ -148,15 +165,25 @@ class ReferenceReader:
         return bool(modules) and len(modules) == len(found[1]) and not any(map(known.is_known, modules))
 
     def _string(self, node: ast.Constant, value: str) -> list[Reference]:
-        if not _DOTTED.match(value):
-            return []
         call = self._syntax.parents.get(node)
+        if not _DOTTED.match(value) or self._is_compared(node):
+            return []
         func = call.func if isinstance(call, ast.Call) else None
         name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
+        if name in _READS_TEXT:
+            return []
         context = "patch" if name in _PATCHERS else "string"
         certainty = Certainty.CERTAIN if context == "patch" else Certainty.LIKELY
         qualified, span = value.replace(":", "."), self._calls.inside_quotes(node)
-        return [Reference(qualified, span, context, certainty, never_run=self._gates.falls_back(node))]
+        unread = name in _LOGGERS or self._gates.falls_back(node)
+        return [Reference(qualified, span, context, certainty, never_run=unread)]
+
+    def _is_compared(self, node: ast.Constant) -> bool:
+        """Whether a text is looked for in another or compared with one: `"vllm.worker" in command_line`."""
+        parent = self._syntax.parents.get(node)
+        if isinstance(parent, ast.List | ast.Tuple | ast.Set):
+            parent = self._syntax.parents.get(parent)
+        return isinstance(parent, ast.Compare)
 
     def pins(self) -> tuple[Pin, ...]:
         """Requirements on vLLM or TRL written as strings, as a setup script has them."""

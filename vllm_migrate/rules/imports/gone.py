@@ -51,6 +51,10 @@ class GoneImport(Rule):
             )
         ),
         Example(before="from vllm.sequence import SequenceGroup\n\nprint(1)\n"),
+        Example(
+            before='import os\n\nline = os.popen("ps aux").read()\nfound = "vllm.worker" in line\n',
+            unchanged=True,
+        ),
         Example(before="from vllm.utils import random_uuid\n\nname = random_uuid()\n", unchanged=True),
         Example(
             before="from vllm.sequence import SequenceGroup\n\ngroups: list[SequenceGroup] = []\n",
