@@ -108,3 +108,11 @@ def test_settings_of_an_own_field_are_left_alone(
     own = f'import trl\n\n\nclass OurConfig{bases}:\n    {field}: str = "auto"\n'
     files = {"own.py": own, "grpo.yaml": "model_name_or_path: m\nuse_vllm: true\nvllm_device: auto\n"}
     assert bool(said(tmp_path, files, "VM601")) is not left
+
+
+def test_an_argument_that_the_projects_own_trainer_reads_is_to_be_declared(tmp_path: Path) -> None:
+    settings = {"grpo.yaml": "model_name_or_path: m\nuse_vllm: true\nmax_prompt_length: 9\n"}
+    trainer = "class OwnTrainer(Trainer):\n    def __init__(self, args):\n        {} args.max_prompt_length\n"
+    reads = said(tmp_path, {**settings, "own.py": trainer.format("self.longest =")}, "VM601")
+    assert "but own.py does" in reads
+    assert "own.py" not in said(tmp_path, {**settings, "own.py": trainer.format("del")[:40]}, "VM601")

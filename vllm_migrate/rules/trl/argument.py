@@ -12,12 +12,13 @@ from vllm_migrate.files.located import Certainty, FileKind
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line, since
 from vllm_migrate.rules.replacement import replace_argument
+from vllm_migrate.rules.silent.fed import is_test
 from vllm_migrate.rules.trl.foreign import is_forked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vllm_migrate.edits.model import Finding
+    from vllm_migrate.edits.model import Edit, Finding
     from vllm_migrate.files.located import Argument, FileFacts
     from vllm_migrate.rules.base import Context
 
@@ -26,6 +27,7 @@ _OWN = re.compile(
 )
 
 _CONFIGURES = re.compile(rb"^class[ \t]+\w+\([^)\n]*\b(?:TrainingArguments|\w+Config)\b", re.MULTILINE)
+_TRAINER = re.compile(rb"^class[ \t]+\w*Trainer\w*\(", re.MULTILINE)
 
 
 class TrlArgument(Rule):
@@ -87,6 +89,19 @@ class TrlArgument(Rule):
             file_name="grpo.yaml",
         ),
         Example(
+            before=(
+                "from trl import GRPOConfig, GRPOTrainer\n"
+                "\n"
+                "\n"
+                "class OwnTrainer(GRPOTrainer):\n"
+                "    def cut(self, ids):\n"
+                "        return ids[-self.args.max_prompt_length :]\n"
+                "\n"
+                "\n"
+                'config = GRPOConfig("out", use_vllm=True, max_prompt_length=9)\n'
+            )
+        ),
+        Example(
             before='from trl import GRPOConfig\n\nconfig = GRPOConfig("out", use_vllm=True)\n', unchanged=True
         ),
         Example(
@@ -117,18 +132,37 @@ class TrlArgument(Rule):
                 if argument.certainty is not Certainty.CERTAIN:
                     owner = "TRL's configuration"  # which of several it is can't be seen
                 value = one_line(argument.value.source)
-                release = since(state, "trl")
+                because, advice = fact.because, fact.advice or state.to
+                edits: tuple[Edit, ...] = replacement.edits
+                advice = f"instead of {argument.name}={value}: {advice}"
+                reader = _own_reader(file, argument.name, context) if state.holds == "gone" else None
+                if reader is not None:
+                    because, edits = f"TRL's own trainers don't read it any more, but {reader} does", ()
+                    declared = f"declare {argument.name} in a configuration of the project's own"
+                    advice = f"{declared}; {advice}, where the trainer is TRL's"
                 yield make_finding(
                     self,
                     file,
                     argument.span,
-                    f"{argument.name} of {owner} is {state.holds}{release}: {fact.because}",
+                    f"{argument.name} of {owner} is {state.holds}{since(state, 'trl')}: {because}",
                     fact=fact,
                     level=Level.NOTE if state.holds == "deprecated" else Level.WARNING,
-                    edits=replacement.edits,
-                    advice=f"instead of {argument.name}={value}: {fact.advice or state.to}",
+                    edits=edits,
+                    advice=advice,
                     certainty=argument.certainty,
                 )
+
+
+def _own_reader(file: FileFacts, name: str, context: Context) -> PurePosixPath | None:
+    """The file of a trainer of the project's own that reads an argument of its configuration."""
+    read = re.compile(rb"\bargs\.%s\b(?![ \t]*=[^=])" % name.encode())
+    places = [(file.path, file.source)]
+    if context.mentions is not None:
+        places += context.mentions.code(name.encode(), file.path)
+    for path, source in places:
+        if _TRAINER.search(source) and read.search(source) and not is_test(path):
+            return path
+    return None
 
 
 def _has_own_configuration(context: Context) -> bool:
