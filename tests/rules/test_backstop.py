@@ -222,6 +222,22 @@ def test_a_name_in_a_text_is_an_import_only_where_it_may_be_one(text: str, level
     assert [finding.level for finding in find(by_code("VM102"), text)] == levels
 
 
+@pytest.mark.parametrize(
+    ("walk", "said", "unsaid"),
+    [
+        ("engine.engine.scheduler[0]", "no engine of that kind", "collective_rpc"),
+        ("engine.engine.model_config", "AsyncLLM has model_config", "collective_rpc"),
+        ("engine.engine.get_tokenizer_group()", "no engine of that kind", "collective_rpc"),
+    ],
+)
+def test_the_engine_inside_an_asynchronous_one_is_not_replaced_by_its_workers(
+    walk: str, said: str, unsaid: str
+) -> None:
+    advice = [one.advice for one in find(by_code("VM590"), f"{ASYNC}    return {walk}\n")]
+    assert said in advice[0]
+    assert unsaid not in advice[0]
+
+
 def test_a_successor_is_named_only_where_the_target_has_it() -> None:
     text = (
         "from vllm.entrypoints.openai.serving_score import OpenAIServingScores as Scores\n\nprint(Scores)\n"

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _ASYNC = "vllm.AsyncLLMEngine"
 _ALL = "vllm.config.VllmConfig"
+_OF_WORKERS = frozenset({"model_executor", "driver_worker", "workers"})
+"""What an engine inside another reaches its workers by."""
 
 
 def instead_of_step(chain: Chain, steps: tuple[str, ...], owners: tuple[str, ...], context: Context) -> str:
@@ -39,6 +41,11 @@ def instead_of_step(chain: Chain, steps: tuple[str, ...], owners: tuple[str, ...
     if steps == ("engine",) and not wanted and chain.owner == _ASYNC and chain.root.endswith(")"):
         # Taken of the call that builds it, to be kept in its place.
         return "the target's AsyncLLM has no engine of that kind in it: use the asynchronous engine itself"
+    if steps[0] == "engine" and wanted and chain.owner == _ASYNC and wanted[0] not in _OF_WORKERS:
+        return (
+            "the target's AsyncLLM has no engine of that kind in it, and nothing by a name like "
+            f"{wanted[0]}: see what of its own does the work, or do without"
+        )
     rows = (_row(f"{owner.rpartition('.')[2]}.{steps[0]}", context) for owner in owners)
     return next((row for row in rows if row), "") or "do without it"
 
