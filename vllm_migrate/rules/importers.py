@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from vllm_migrate.resolve.import_text import import_statements
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import PurePosixPath
 
-_IMPORT = re.compile(
-    rb"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n]*)|import[ \t]+([\w., \t]+))",
-    re.MULTILINE,
-)
-_NAME = re.compile(rb"\w+")
-_COMMENT = re.compile(rb"#[^\n]*")
-_AS = re.compile(rb"\bas[ \t]+\w+")
+    Named = tuple[bool, tuple[str, ...]]
+    """What may be a module: whether its place is meant, from the project's root on; then its parts."""
 
 
 def module_of(path: PurePosixPath) -> tuple[str, ...]:
@@ -24,54 +20,38 @@ def module_of(path: PurePosixPath) -> tuple[str, ...]:
     return parts[:-1] if parts[-1] == "__init__" else parts
 
 
-def imports(source: bytes, own: PurePosixPath, module: tuple[str, ...]) -> bool:
+def imports(named: frozenset[Named], own: PurePosixPath, module: tuple[str, ...]) -> bool:
     """Whether a file imports a module of the same project, or something of it.
 
     A project's root need not be where Python looks: `import a.b` is taken for every module that ends so. A
     single name has to stand beside who imports it, or at the root.
 
     Args:
-        source: the importing file's bytes.
+        named: what the importing file names, see `named_in`.
         own: its path.
         module: what is looked for, see `module_of`.
     """
-    return any(_means(relative, wanted, own, module) for relative, wanted in _imported(source, own))
+    if (True, module) in named:
+        return True
+    least = 1 if len(module) == 1 or module[:-1] == own.parent.parts else 2
+    return any((False, module[-count:]) in named for count in range(least, len(module) + 1))
 
 
-def imported(source: bytes, own: PurePosixPath, others: Iterable[PurePosixPath]) -> Iterator[PurePosixPath]:
-    """Those of a project's files that a file imports, as `imports` tells them."""
-    wanted = list(_imported(source, own))
-    for other in others:
-        module = module_of(other)
-        if other != own and module and any(_means(near, parts, own, module) for near, parts in wanted):
-            yield other
+def named_in(source: bytes, own: PurePosixPath) -> frozenset[Named]:
+    """What a file's imports name that may be modules."""
+    return frozenset(_named(source, own))
 
 
-def _means(relative: bool, wanted: tuple[str, ...], own: PurePosixPath, module: tuple[str, ...]) -> bool:
-    if relative:
-        return wanted == module
-    if module[-len(wanted) :] != wanted:
-        return False
-    return len(wanted) > 1 or len(module) == 1 or module[:-1] == own.parent.parts
-
-
-def _imported(source: bytes, own: PurePosixPath) -> Iterator[tuple[bool, tuple[str, ...]]]:
-    """What may be modules: whether by its place, then its parts."""
-    for match in _IMPORT.finditer(source):
-        base, names, plain = match.groups()
-        if base is None:
-            for one in plain.split(b","):
-                words = one.split()
-                if words:
-                    yield False, tuple(words[0].decode().split("."))
+def _named(source: bytes, own: PurePosixPath) -> Iterator[Named]:
+    for origin, names in import_statements(source):
+        if not origin:
+            yield from ((False, tuple(name.split("."))) for name in names)
             continue
-        text = base.decode()
-        dots = len(text) - len(text.lstrip("."))
-        parts = tuple(part for part in text.split(".") if part)
+        dots = len(origin) - len(origin.lstrip("."))
+        parts = tuple(filter(None, origin.split(".")))
         if dots:
             above = own.parent.parts
             parts = (*above[: len(above) - dots + 1], *parts)
         if parts:
             yield bool(dots), parts
-        for name in _NAME.findall(_AS.sub(b"", _COMMENT.sub(b"", names))):
-            yield bool(dots), (*parts, name.decode())
+        yield from ((bool(dots), (*parts, name)) for name in names)

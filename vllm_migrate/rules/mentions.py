@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.files.python import parse_text
 from vllm_migrate.resolve.syntax import last_name
-from vllm_migrate.rules.importers import imported, imports, module_of
+from vllm_migrate.rules.importers import imports, module_of, named_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.files.discover import SourceFile
     from vllm_migrate.files.located import Declaration
+    from vllm_migrate.rules.importers import Named
 
 
 _ANY_NUMBER = 1_000_000
@@ -35,6 +36,7 @@ class Mentions:
         self._found: dict[re.Pattern[bytes] | tuple[str, ...], bool] = {}
         self._found_in: dict[re.Pattern[bytes], frozenset[PurePosixPath]] = {}
         self._importers: dict[PurePosixPath, dict[PurePosixPath, bytes]] = {}
+        self._named: dict[PurePosixPath, frozenset[Named]] = {}
 
     def is_declared_alone(self, name: str, declaration: Declaration) -> bool:
         """Whether nothing but its declaration knows a field or an option.
@@ -99,14 +101,22 @@ class Mentions:
             self._importers[path] = {
                 other: source
                 for other, source in (self.code(module[-1].encode(), path) if module else ())
-                if imports(source, other, module)
+                if imports(self._named_in(other, source), other, module)
             }
         return self._importers[path]
 
     def imported(self, path: PurePosixPath, source: bytes) -> Iterator[bytes]:
         """The bytes of the project's Python files that one of them imports."""
-        code = {other: text for other, kind, text in self._files_read if kind is FileKind.PYTHON}
-        return (code[other] for other in imported(source, path, code))
+        named = self._named_in(path, source)
+        for other, kind, text in self._files_read:
+            module = module_of(other)
+            if kind is FileKind.PYTHON and other != path and module and imports(named, path, module):
+                yield text
+
+    def _named_in(self, path: PurePosixPath, source: bytes) -> frozenset[Named]:
+        if path not in self._named:
+            self._named[path] = named_in(source, path)
+        return self._named[path]
 
     def _positional(self, name: str) -> int:
         """With how many arguments by place a class is called at most; a star counts as any number."""
