@@ -10,6 +10,7 @@ from vllm_migrate.edits.model import InsertStatement, Level, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.silent.defaults import cache_turned_off, default_change
+from vllm_migrate.rules.silent.slept import SLEEP_EMPTIES, may_sleep_before_updates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,8 @@ class MissingCacheReset(Rule):
     ## Fix safety
     Unsafe: where an update ends is inferred, and a reset does nothing while requests are running. Where the
     end can't be seen (the call's result is returned, or its callers are in other files) the line to write is
-    given. An engine that is woken before the update has an empty cache: nothing is reported.
+    given. An engine that is woken before the update has an empty cache: nothing is reported. Where engines
+    of the project can sleep and are woken elsewhere it is a note.
     """
 
     code = "VM706"
@@ -143,6 +145,10 @@ class MissingCacheReset(Rule):
                 continue  # an engine that had to be woken slept, and sleep empties its cache
             code = _reset(update, context)
             message = f"the weights of {update.engine} change and its prefix cache is not reset"
+            because = change.fact.because
+            asleep = may_sleep_before_updates(context)
+            if asleep:
+                because += SLEEP_EMPTIES
             edits: tuple[Edit, ...] = ()
             if update.point is not None and code:
                 edits = (InsertStatement(update.point, _under(update.headers, code)),)
@@ -150,8 +156,9 @@ class MissingCacheReset(Rule):
                 self,
                 file,
                 update.span,
-                f"{message}: {change.fact.because}",
+                f"{message}: {because}",
                 fact=change.fact,
+                level=Level.NOTE if asleep else None,
                 safety=Safety.UNSAFE,
                 edits=edits,
                 advice=_advice(update, code),

@@ -19,6 +19,7 @@ from vllm_migrate.rules.silent.defaults import (
 )
 from vllm_migrate.rules.silent.fed import updates_reach
 from vllm_migrate.rules.silent.held import keeps_weights
+from vllm_migrate.rules.silent.slept import SLEEP_EMPTIES, Slept, slept_before_updates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,9 @@ class PrefixCacheOverWeightUpdate(Rule):
     Silent for an engine that keeps the weights it was built with: it stays in the function or class that
     builds it, which only sends it requests, or it belongs to code that only tests or evaluates a model. So it
     is where nothing leads from the engine to a trainer: the file doesn't train or change weights, its place
-    doesn't say so, and nothing that does imports it.
+    doesn't say so, and nothing that does imports it. An engine that sleeps before each update has an empty
+    cache: nothing is said where it is woken in the function that changes the weights, and where it can sleep
+    and is woken elsewhere it is a note.
 
     ## Why it matters
     V1 caches by default and no weight update clears the cache. GRPO repeats its prompts, so the next
@@ -102,8 +105,13 @@ class PrefixCacheOverWeightUpdate(Rule):
                 continue
             if keeps_weights(file, call, context) or is_beside_training(file, call, context):
                 continue
+            slept = slept_before_updates(call, context)
+            if slept is Slept.YES:
+                continue
             what = f"{name}={written.value.source}" if written else f"no {name}"
             message = f"{built(call)}(...) with {what}: {change.fact.because}"
+            if slept is Slept.MAYBE:
+                message += SLEEP_EMPTIES
             keep = use.resets_cache or fast or written is not None
             yield make_finding(
                 self,
@@ -111,7 +119,7 @@ class PrefixCacheOverWeightUpdate(Rule):
                 call.callee,
                 message,
                 fact=change.fact,
-                level=Level.NOTE if use.resets_cache else None,
+                level=Level.NOTE if use.resets_cache or slept is Slept.MAYBE else None,
                 edits=() if keep else add(call, change),
                 advice=f"{change.fact.advice}, or {name}=False",
                 certainty=call.certainty,
