@@ -57,7 +57,7 @@ _KEEPS = re.compile(
 )
 """How an engine is given other weights, and what was drawn is handed on to somebody."""
 _SAID = re.compile(rb"(?s:\"\"\".*?\"\"\"|'''.*?''')|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|#[^\n]*")
-_TRAINER = re.compile(rb"\b\w*Trainer\(")
+_TRAINER = b"Trainer("
 _TEST = re.compile(r"(?:^|/)(?:tests?|testing)/|(?:^|/)tests?(?:_(?!time)[^/]*)?\.\w+$|_test\.\w+$")
 _DOCUMENTS = frozenset({".md", ".markdown", ".mdx", ".rst"})
 _DEEPEST = 3
@@ -103,7 +103,7 @@ def keeps(source: bytes) -> bool:
 
 def is_training(source: bytes) -> bool:
     """Whether bytes of code train, or change the weights of an engine."""
-    return trains(source) or syncs_weights(source) or _TRAINER.search(source) is not None
+    return trains(source) or syncs_weights(source) or _TRAINER in source
 
 
 def is_imported_by_training(path: PurePosixPath, context: Context, deepest: int = _DEEPEST) -> bool:
