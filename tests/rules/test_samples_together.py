@@ -25,6 +25,10 @@ ASYNC = (
     '    async for output in engine.generate(prompt, params, "0"):\n'
 )
 LAST = f"{ASYNC}        last = output\n    return last\n"
+WATCHING = ASYNC + (
+    "        if await args.is_disconnected():\n            return None\n"
+    "        last = output\n    return last\n"
+)
 STREAM = f"{ASYNC}        yield output\n"
 FINISHED = f"{STEPS}        if output.finished:\n            yield output\n"
 
@@ -36,12 +40,15 @@ def told(folder: Path, engine: str, params: str = PARAMS) -> list[bool]:
     return [bool(f.edits) for f in scan([folder], Config(target="0.32.0")).findings if f.code == "VM309"]
 
 
-@pytest.mark.parametrize("engine", [FINISHED, LAST])
+@pytest.mark.parametrize("engine", [FINISHED, LAST, WATCHING])
 def test_samples_of_who_only_takes_what_is_finished(tmp_path: Path, engine: str) -> None:
     assert told(tmp_path, engine) == [True]
 
 
-@pytest.mark.parametrize("engine", [STREAM, f"{STEPS}        yield output\n"])
+@pytest.mark.parametrize(
+    "engine",
+    [STREAM, f"{STEPS}        yield output\n", f"{ASYNC}        print(output)\n        last = output\n"],
+)
 def test_who_streams_gets_what_is_streamed(tmp_path: Path, engine: str) -> None:
     assert told(tmp_path, engine) == []
 
@@ -58,6 +65,7 @@ def test_one_sample_and_a_chosen_kind_are_fine(tmp_path: Path, given: str) -> No
         "def draw(engine: LLMEngine, prompts):\n    return engine.generate(prompts, params)\n",
         "def draw(model, ids):\n    return model.generate(ids, do_sample=False)\n",
         'def draw(prompts):\n    return LLM("m").chat(prompts, params)\n',
+        'def draw(prompts):\n    return LLM("m").put(prompts, params)\n',  # one of the project's own
     ],
 )
 def test_who_draws_by_generate_gets_all_samples(tmp_path: Path, draw: str) -> None:

@@ -156,12 +156,19 @@ def _waits_for_finished(syntax: Syntax, called: Collection[str]) -> bool:
         return any(a.attr == "finished" for a in syntax.all(ast.Attribute))
     if "vllm.AsyncLLMEngine.generate" not in called:
         return False
-    return any(
-        len(loop.body) == 1
-        and isinstance(kept := loop.body[0], ast.Assign)
-        and _is_same(kept.value, loop.target)
-        for loop in syntax.all(ast.AsyncFor)
-    )
+    return any(map(_keeps_the_last, syntax.all(ast.AsyncFor)))
+
+
+def _keeps_the_last(loop: ast.AsyncFor) -> bool:
+    """Whether a loop does nothing with what it gets but keep it, whatever else it looks at meanwhile."""
+    keeps = [one for one in loop.body if isinstance(one, ast.Assign) and _is_same(one.value, loop.target)]
+    uses = [
+        node
+        for statement in loop.body
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name) and _is_same(node, loop.target)
+    ]
+    return len(keeps) == len(uses) == 1
 
 
 def _loads_itself(syntax: Syntax, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

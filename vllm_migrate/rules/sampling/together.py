@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import FileFacts
     from vllm_migrate.rules.base import Context
 
-_DRAWS = re.compile(rb"\.(?:generate|chat)\(")
+_DRAWS = re.compile(rb"\.(?:generate|chat)\(|\bLLM\(")
 _HEAD = "from vllm import LLMEngine, SamplingParams\n"
 _LOOP = (
     "\n\ndef run(args, prompts):\n    engine = LLMEngine.from_engine_args(args)\n"
@@ -40,7 +40,7 @@ class Together(Rule):
     V0's finished output held all `n` samples of a request. V1 streams: each sample comes in outputs of its
     own, and the one that says `finished` holds the sample that ended last. The others are lost without a
     word, and with them the groups that advantages are computed over. `LLM.generate` is not concerned: it
-    asks for final outputs itself, and so a file that draws its samples by a `generate` or `chat` and drives
+    asks for final outputs itself, and so a file that builds one, or calls a `generate` or `chat`, and drives
     no engine is left alone, whatever another file of the project does.
 
     ## Fix safety
@@ -106,7 +106,7 @@ class Together(Rule):
 
 
 def _draws_itself(file: FileFacts) -> bool:
-    """Whether a file calls something's `generate` or `chat`: what it samples by is drawn there.
+    """Whether a file builds an `LLM` or calls something's `generate` or `chat`: its samples are drawn by that.
 
     `LLM.generate` asks for final outputs itself, however its engine is annotated, and a model of transformers
     takes no parameters of vLLM's.
