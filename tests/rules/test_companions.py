@@ -44,3 +44,58 @@ def test_what_the_target_allows_is_left_alone(tmp_path: Path, pin: str) -> None:
 def test_of_a_release_whose_requirements_are_not_known_none_is_claimed(tmp_path: Path) -> None:
     [message] = _notes(tmp_path, "ray==2.40.0", target="0.11.1").values()
     assert message.endswith("vllm 0.11.1 may ask for another")
+
+
+_PYPROJECT = """\
+[build-system]
+requires = ["setuptools", "torch==2.1.0"]
+
+[project]
+dependencies = [
+    "ray[default]>=2.47.0",
+    "torch==2.5.1",
+]
+
+[project.optional-dependencies]
+serve = [
+    "transformers==4.48.3",
+    "sglang[all]==0.4.4",
+    "vllm==0.7.1",
+]
+embodied = [
+    "transformers==4.40.1",
+    "xformers==0.0.28",
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("file_name", "text", "beside"),
+    [
+        ("pyproject.toml", _PYPROJECT, ["torch==2.5.1", "transformers==4.48.3"]),
+        (
+            "setup.sh",
+            (
+                "conda create -n train python=3.10\nconda activate train\npip install torch==2.1.0\n"
+                "conda deactivate\nconda activate serve\npip install torch==2.5.1\npip install vllm==0.7.1\n"
+            ),
+            ["torch==2.5.1"],
+        ),
+        ("setup.sh", "pip install torch==2.5.1\npip install vllm==0.7.1\n", ["torch==2.5.1"]),
+        (
+            "pyproject.toml",
+            (
+                '[tool.poetry.dependencies]\ntorch = "2.5.1"\n\n'
+                '[tool.poetry.group.serve.dependencies]\nvllm = "0.7.1"\n\n'
+                '[tool.poetry.group.old.dependencies]\ntransformers = "4.40.1"\n'
+            ),
+            ["torch==2.5.1"],
+        ),
+    ],
+)
+def test_what_is_installed_apart_is_not_beside_it(
+    tmp_path: Path, file_name: str, text: str, beside: list[str]
+) -> None:
+    (tmp_path / file_name).write_text(text, encoding="utf-8")
+    found = scan([tmp_path], Config(target="0.32.0")).findings
+    assert [f.message.split(" is pinned")[0] for f in found if "beside vLLM" in f.message] == beside

@@ -13,6 +13,7 @@ from vllm_migrate.files.located import FileKind, PinForm
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.packaging.companions import COMPANIONS, COMPILED_FOR_TORCH, required_by
+from vllm_migrate.rules.packaging.together import are_together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +35,8 @@ class VllmPin(Rule):
     Rewrites the version of vLLM in requirements, pyproject.toml, setup.py, setup.cfg, `pip install` and the
     tags of vLLM's own images: an exact pin becomes the target, a range starts there. Images that others
     build around vLLM are named. Exact pins of torch, transformers and others beside it are named in a note
-    with what the target requires of them, unless it allows them, and so is a requirement on TRL that allows
-    only releases that don't take the target's vLLM.
+    with what the target requires of them, unless it allows them or they are of another extra, group or
+    environment, and so is a requirement on TRL that allows only releases that don't take the target's vLLM.
 
     ## Why it matters
     The environment would keep the V0 release, in which the rewritten code doesn't run.
@@ -72,6 +73,14 @@ class VllmPin(Rule):
             after='[project]\nname = "x"\nversion = "1"\ndependencies = ["vllm>=0.32.0", "numpy"]\n',
             file_name="pyproject.toml",
             unsafe=True,
+        ),
+        Example(
+            before=(
+                "[project.optional-dependencies]\n"
+                'serve = ["vllm>=0.32.0"]\nplain = ["transformers==4.40.1", "torch==2.4.0"]\n'
+            ),
+            unchanged=True,
+            file_name="pyproject.toml",
         ),
         Example(
             before="pip install vllm==0.8.5\n",
@@ -111,19 +120,19 @@ class VllmPin(Rule):
             return
         from packaging.utils import canonicalize_name  # noqa: PLC0415 - slow, and many projects pin nothing
 
-        excluded = False
+        excluded = []
         for pin in file.pins:
             if (
                 canonicalize_name(pin.package) in _ENGINES
                 and pin.specifier
                 and not _allows(pin.specifier, context)
             ):
-                excluded = True
+                excluded.append(pin)
                 yield self._outdated(file, pin, context)
         yield from self._trl(file, context)
         for pin in file.pins if excluded else ():
             package = canonicalize_name(pin.package)
-            if package in COMPANIONS:
+            if package in COMPANIONS and any(are_together(file, pin, one) for one in excluded):
                 yield from self._beside(file, pin, package, context)
 
     def _beside(self, file: FileFacts, pin: Pin, package: str, context: Context) -> Iterator[Finding]:
