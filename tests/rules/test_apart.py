@@ -204,8 +204,8 @@ def test_something_has_to_lead_from_an_engine_to_the_training(
 
 
 def test_what_imports_a_trainer_of_the_project_draws_for_it(tmp_path: Path) -> None:
-    trainer = project(tmp_path, "tuned.py", "def tune(loss):\n    loss.backward()\n")
     for more, said in (("from tuned import tune\n", True), ("from other.tuned import tune\n", False)):
+        trainer = project(tmp_path, "tuned.py", "def tune(loss):\n    loss.backward()\n")
         facts = read(f"{more}{CHAT}".encode(), "few.py", "0.32.0")
         assert bool(list(by_code("VM703").find(facts, trainer))) is said
 
