@@ -106,7 +106,7 @@ class Together(Rule):
 
 
 def _draws_itself(file: FileFacts) -> bool:
-    """Whether a file builds an `LLM` or calls something's `generate` or `chat`: its samples are drawn by that.
+    """Whether a file builds an `LLM` or calls a `generate` or `chat`, by which its samples are drawn.
 
     `LLM.generate` asks for final outputs itself, however its engine is annotated, and a model of transformers
     takes no parameters of vLLM's.
