@@ -63,13 +63,30 @@ def test_what_leaves_it_to_fork(before: str) -> None:
     assert find(by_code("VM801"), f"{HEAD}{before}{BUILD}judge = load().cuda()\n")[0].level is Level.NOTE
 
 
-def test_a_script_of_the_project_that_asks_for_it_counts(tmp_path: Path) -> None:
-    script = tmp_path / "run.sh"
-    script.write_text("export VLLM_WORKER_MULTIPROC_METHOD=spawn\npython draw.py\n")
-    mentions = Mentions((SourceFile(script, PurePosixPath("run.sh"), FileKind.SHELL),))
+@pytest.mark.parametrize(
+    ("name", "kind", "text", "counts"),
+    [
+        ("run.sh", FileKind.SHELL, "export VLLM_WORKER_MULTIPROC_METHOD=spawn\npython draw.py\n", True),
+        ("run.sh", FileKind.SHELL, "export VLLM_WORKER_MULTIPROC_METHOD=spawn\npython other.py\n", False),
+        ("job.yaml", FileKind.YAML, "env:\n  VLLM_WORKER_MULTIPROC_METHOD: spawn\n", True),
+        ("env.py", FileKind.PYTHON, 'os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"\n', False),
+        (
+            "main.py",
+            FileKind.PYTHON,
+            'os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"\nimport draw\n',
+            True,
+        ),
+    ],
+)
+def test_a_file_that_asks_for_it_counts_for_what_it_runs(
+    tmp_path: Path, name: str, kind: FileKind, text: str, *, counts: bool
+) -> None:
+    (tmp_path / name).write_text(text)
+    mentions = Mentions((SourceFile(tmp_path / name, PurePosixPath(name), kind),))
     facts = read((HEAD + BUILD).encode(), "draw.py", "0.32.0")
     (finding,) = by_code("VM801").find(facts, replace(context(facts.use), mentions=mentions))
-    assert finding.level is Level.WARNING
+    assert finding.level is (Level.WARNING if counts else Level.NOTE)
+    assert (f"{name} sets VLLM_WORKER_MULTIPROC_METHOD" in finding.message) is counts
 
 
 @pytest.mark.parametrize(

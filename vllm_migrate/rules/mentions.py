@@ -88,6 +88,10 @@ class Mentions:
         """The bytes of one of the files that `code_matches` names."""
         return next((source for other, _, source in self._files_read if other == path), b"")
 
+    def files_with(self, word: bytes) -> Iterator[tuple[PurePosixPath, FileKind, bytes]]:
+        """The project's files of all kinds but documents that have a word in them."""
+        return (row for row in self._files_read if word in row[2])
+
     def code(self, word: bytes, without: PurePosixPath) -> Iterator[tuple[PurePosixPath, bytes]]:
         """The project's Python files that have a word in them, but for one file."""
         for path, kind, source in self._files_read:

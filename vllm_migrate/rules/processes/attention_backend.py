@@ -9,8 +9,14 @@ from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import FileKind
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import engine_calls
-from vllm_migrate.rules.finding import make_finding, since
-from vllm_migrate.rules.processes.variables import KINDS, changed_variables, removal, shown
+from vllm_migrate.rules.finding import make_finding, one_line, since
+from vllm_migrate.rules.processes.variables import (
+    KINDS,
+    changed_variables,
+    is_for_another_engine,
+    removal,
+    shown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +34,7 @@ class AttentionBackendVariable(Rule):
     ## What it does
     Removes `VLLM_ATTENTION_BACKEND` and, where one engine is built in the same file, passes
     `attention_backend=` instead. XFORMERS, the usual value in V0-era scripts, has no successor and just
-    goes.
+    goes. Scripts and settings that run SGLang, and name nothing else of vLLM's, are left alone.
 
     ## Why it matters
     The variable is ignored since 0.15: the engine computes attention, and hence the log-probabilities, with
@@ -68,6 +74,18 @@ class AttentionBackendVariable(Rule):
         ),
         Example(before="export VLLM_ATTENTION_BACKEND=FLASHINFER\npython train.py\n", file_name="run.sh"),
         Example(
+            before=(
+                "import os\n\n\ndef start(args):\n"
+                '    os.environ["VLLM_ATTENTION_BACKEND"] = args.attention_backend\n'
+            ),
+        ),
+        Example(
+            before="export VLLM_ATTENTION_BACKEND=XFORMERS\npython -m verl.trainer.main_ppo "
+            "actor_rollout_ref.rollout.name=sglang\n",
+            unchanged=True,
+            file_name="run_sglang.sh",
+        ),
+        Example(
             before="export VLLM_ATTENTION_BACKEND=FLASH_ATTN\n",
             unchanged=True,
             file_name="run.sh",
@@ -79,7 +97,7 @@ class AttentionBackendVariable(Rule):
         """Yield where the variable stands."""
         changed = {id(variable): (fact, state) for variable, fact, state in changed_variables(file, context)}
         gone = context.facts.on_target(Subject.BEHAVIOUR, "attention-backend-xformers", context.target)
-        for variable in file.variables:
+        for variable in () if is_for_another_engine(file) else file.variables:
             if variable.name != _NAME or variable.dead:
                 continue
             xformers = (
@@ -124,9 +142,14 @@ def _argument(file: FileFacts, variable: Variable) -> tuple[Edit, ...]:
 
 
 def _advice(file: FileFacts, variable: Variable) -> str:
-    value = (
-        variable.value.literal if isinstance(variable.value.literal, str) else variable.value.source or "..."
-    )
+    if variable.action == "read":
+        return "the choice is the engine's attention_backend: hand on here what that is given"
+    literal = variable.value.literal
+    value = literal if isinstance(literal, str) else variable.value.source or "..."
     if file.kind is FileKind.PYTHON:
+        if _NAME in value:
+            return "leave it out: what it hands on is no longer read, and the engine hands on its own choice"
+        if not isinstance(literal, str) and value != "...":
+            return f"attention_backend={one_line(value)} on the engine"
         return f'attention_backend="{value}" on the engine'
     return f'attention_backend="{value}" on the engine, or --attention-backend {value} behind `vllm serve`'

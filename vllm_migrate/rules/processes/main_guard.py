@@ -33,7 +33,7 @@ class MissingMainGuard(Rule):
     Where functions read the engine as a global, or follow it, or other modules import the file, it is said
     where to build it.
 
-    It is a warning where the file, or the project, shows that the engine's process is spawned:
+    It is a warning where the file, or what runs it, shows that the engine's process is spawned:
     `VLLM_WORKER_MULTIPROC_METHOD=spawn`, or CUDA that is used above the engine. Else it is a note: on GPUs
     vLLM forks, and a fork imports nothing again.
 

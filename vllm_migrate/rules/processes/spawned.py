@@ -11,6 +11,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from vllm_migrate.files.located import FileKind
 from vllm_migrate.resolve.syntax import last_name
 from vllm_migrate.rules.module import parsed_module
 
@@ -35,8 +36,9 @@ def why_spawned(file: FileFacts, call: Call, context: Context) -> str:
     """What makes vLLM spawn the process of an engine that is built on import; "" where nothing is seen."""
     if any(v.name == _METHOD and v.value.literal == "spawn" for v in file.variables):
         return f"{_METHOD} is spawn"
-    if context.mentions is not None and context.mentions.matches(_SET, b"VLLM_WORKER_MULTIPROC_METHOD"):
-        return f"the project sets {_METHOD} to spawn"
+    setter = _set_for(file, context)
+    if setter:
+        return f"{setter} sets {_METHOD} to spawn"
     module, _ = parsed_module(file.path, file.source)
     line = file.source.count(b"\n", 0, call.span.start) + 1
     run = _called_before(module, line)
@@ -47,6 +49,29 @@ def why_spawned(file: FileFacts, call: Call, context: Context) -> str:
         if node.lineno < line if scope is module.tree else getattr(scope, "name", "") in run:
             return f"line {node.lineno} uses CUDA before"
     return ""
+
+
+def _set_for(file: FileFacts, context: Context) -> str:
+    """The other file that sets the variable for this one, "" where none is seen to.
+
+    A script does so for the files that it names, a module for those that import it or that it imports, and
+    the settings of an image or a job for the whole project.
+    """
+    mine = file.path.stem.encode()
+    for path, kind, source in context.mentions.files_with(_METHOD.encode()) if context.mentions else ():
+        if path == file.path or not _SET.search(source):
+            continue
+        if kind is FileKind.PYTHON:
+            concerned = _names(source, mine) or _names(file.source, path.stem.encode())
+        else:
+            concerned = kind is not FileKind.SHELL or _names(source, mine)
+        if concerned:
+            return str(path)
+    return ""
+
+
+def _names(source: bytes, word: bytes) -> bool:
+    return re.search(rb"\b%s\b" % re.escape(word), source) is not None
 
 
 def _is_certain(node: ast.Call, module: Module, line: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.facts.model import Subject
@@ -16,16 +17,25 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import FileFacts, Variable
     from vllm_migrate.rules.base import Context
 
+_VARIABLE = re.compile(rb"\bvllm_\w+")
 KINDS = (FileKind.PYTHON, FileKind.SHELL, FileKind.YAML, FileKind.TOML)
 
 
 def changed_variables(file: FileFacts, context: Context) -> Iterator[tuple[Variable, Fact, State]]:
     """Variables the target reads no more, in code that may run."""
-    for variable in file.variables:
+    for variable in () if is_for_another_engine(file) else file.variables:
         if not variable.dead:
             found = context.facts.on_target(Subject.VARIABLE, variable.name, context.target)
             if found is not None:
                 yield variable, *found
+
+
+def is_for_another_engine(file: FileFacts) -> bool:
+    """Whether a script or settings file runs SGLang and has nothing of vLLM's but variables."""
+    if file.kind is FileKind.PYTHON or b"VLLM_" not in file.source:
+        return False
+    source = file.source.lower()
+    return b"sglang" in source and b"vllm" not in _VARIABLE.sub(b"", source)
 
 
 def removal(file: FileFacts, variable: Variable) -> tuple[Edit, ...]:
