@@ -70,12 +70,12 @@ def test_what_a_trainer_imports_is_training(tmp_path: Path) -> None:
 
 
 def test_the_seed_of_code_that_evaluates_is_its_own() -> None:
-    ranks = f"{SCORE}\n\nrank = 0\nworld_size = 2\n"
+    ranks = SCORE.replace("args,", "args, world_size,")
     assert [f.level for f in find(by_code("VM705"), ranks, "train.py", use=RL)] == [Level.WARNING]
     assert [f.level for f in find(by_code("VM705"), ranks, "eval/run.py", use=RL)] == []
     shown = replace(read(ranks.encode(), "guide.py", "0.32.0"), path=PurePosixPath("guide.rst"))
     assert list(by_code("VM705").find(shown, context(RL))) == []
-    trained = f"{ranks}loss.backward()\n"
+    trained = f"{ranks}\nloss.backward()\n"
     shown = replace(read(trained.encode(), "guide.py", "0.32.0"), path=PurePosixPath("guide.rst"))
     assert list(by_code("VM705").find(shown, context(RL)))
 
@@ -296,3 +296,25 @@ def test_at_temperature_one_with_nothing_cut_both_logprobs_are_the_same(asked: s
     )
     use = replace(RL, reads_logprobs=True, takes_logprobs=True)
     assert bool(find(by_code("VM701"), source, "eval/score.py", use=use)) is said
+
+
+JUDGE = (
+    f"{HEAD}class Judge:\n    def __init__(self):\n        self.params = SamplingParams({{params}})\n"
+    "        self.llm = LLM('m')\n\n    def score(self, prompts):\n{more}"
+    "        return self.llm.generate(prompts, self.params)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("params", "more", "said"),
+    [
+        ("temperature=0", "", {"VM703": False, "VM705": False}),
+        ("temperature=0.7, seed=1", "", {"VM703": True, "VM705": False}),
+        ("temperature=0.7", "", {"VM703": True, "VM705": True}),
+        ("temperature=0", "        self.params.temperature = 1\n", {"VM703": True, "VM705": True}),
+        ("temperature=0", "        self.params = other\n", {"VM703": True, "VM705": True}),
+    ],
+)
+def test_a_judge_that_decodes_greedily_draws_nothing(params: str, more: str, said: dict[str, bool]) -> None:
+    text = JUDGE.format(params=params, more=more)
+    assert {code: bool(find(by_code(code), text, use=RL)) for code in said} == said

@@ -42,21 +42,31 @@ def test_a_number_in_sight_becomes_the_seed(code: str, seed: str) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "def build(local_rank):\n    return LLM('m')\n",  # the same on every node
+        "def build(local_rank, world_size):\n    return LLM('m')\n",  # the same on every node
         "def build(**more):\n    rank = 1\n    return LLM('m', **more)\n",
         "def build():\n    llm = LLM('m')\n    rank = 1\n    return llm, rank\n",
-        "def build(n):\n    for _ in range(n):\n        yield LLM('m')\n",
-        "llm = LLM('m')\n",
+        "def build(n):\n    for _ in range(n):\n        yield LLM('m')\n\n\nb = ray.remote(build)\n",
+        "llm = LLM('m')\nworld_size = 2\n",
+        "@ray.remote\nclass A:\n    def __init__(self):\n        self.llm = LLM('m')\n",
+        "class A:\n    def __init__(self):\n        self.llm = LLM('m')\n\n\na = A.options().remote()\n",
     ],
 )
 def test_no_number_in_sight_is_left_to_a_person(code: str) -> None:
-    (finding,) = find(by_code("VM705"), HEAD + code + "world_size = 2\n", use=RL)
+    (finding,) = find(by_code("VM705"), HEAD + code, use=RL)
     assert finding.safety is Safety.MANUAL
     assert finding.level is Level.WARNING
 
 
-def test_one_engine_is_a_note() -> None:
-    (finding,) = find(by_code("VM705"), "from vllm import LLM\n\nllm = LLM('m')\n", use=RL)
+@pytest.mark.parametrize(
+    "code",
+    [
+        "llm = LLM('m')\n",
+        "def build():\n    return LLM('m')\n\n\ndef train(world_size):\n    log(rank=0)\n",  # a trainer's
+        "class A:\n    def __init__(self):\n        self.llm = LLM('m')\n\n\na = A()\nb = other.remote(1)\n",
+    ],
+)
+def test_one_engine_is_a_note(code: str) -> None:
+    (finding,) = find(by_code("VM705"), f"from vllm import LLM\n\n{code}", use=RL)
     assert finding.level is Level.NOTE
 
 

@@ -10,6 +10,7 @@ from vllm_migrate.rules.engines import built
 from vllm_migrate.rules.finding import make_finding, since
 from vllm_migrate.rules.silent.apart import is_beside_training, may_train
 from vllm_migrate.rules.silent.defaults import add, default_change, setting, unwritten
+from vllm_migrate.rules.silent.fixed_draws import draws_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +30,9 @@ class AsyncScheduling(Rule):
     ## What it does
     Adds `async_scheduling=False` where an engine is built whose samples are trained on, as V0 had it: the
     file trains or changes weights, a file that does imports it or is imported by it, or its place or its code
-    speaks of training data, rollouts or rewards, and what is drawn is kept. Silent with `--recipe fast`, in
-    tests, in code that only evaluates, tries or serves a model, and in a class that only such code makes.
+    speaks of training data, rollouts or rewards, and what is drawn is kept. Silent with `--recipe fast`,
+    where all requests are in sight and decoded greedily, as a judge's are, in tests, in code that only
+    evaluates, tries or serves a model, and in a class that only such code makes.
 
     ## Why it matters
     The scheduler plans a step before the model has finished the last one. The distribution is the same, but
@@ -69,7 +71,7 @@ class AsyncScheduling(Rule):
             return
         name, value = setting(change)
         for call in unwritten(file, name, context):
-            if is_beside_training(file, call, context):
+            if is_beside_training(file, call, context) or draws_nothing(file, call, context):
                 continue
             yield make_finding(
                 self,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from vllm_migrate.resolve.syntax import last_name
 from vllm_migrate.rules.module import parsed_module
 from vllm_migrate.rules.silent.held import held, is_confined
 from vllm_migrate.rules.silent.unset_parameters import REQUESTS, is_parameter, parameters_of, request_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vllm_migrate.files.located import Call, FileFacts
     from vllm_migrate.rules.base import Context
     from vllm_migrate.rules.silent.held import Held
@@ -21,6 +24,15 @@ def needs_no_seed(file: FileFacts, call: Call, context: Context) -> bool:
     vLLM draws a request with a seed from a generator of its own, and takes the likeliest token at temperature
     0; see vllm/v1/sample/sampler.py and vllm/v1/worker/gpu_input_batch.py.
     """
+    return _all_are(_is_fixed, file, call, context)
+
+
+def draws_nothing(file: FileFacts, call: Call, context: Context) -> bool:
+    """Whether all requests to the engine that a call builds are in sight and decoded greedily."""
+    return _all_are(_is_greedy, file, call, context)
+
+
+def _all_are(fixed: Callable[[Call], bool], file: FileFacts, call: Call, context: Context) -> bool:
     params = {c.span: c for c in file.calls if c.target == "vllm.SamplingParams"}
     if not params or call.target != "vllm.LLM":
         return False
@@ -33,11 +45,11 @@ def needs_no_seed(file: FileFacts, call: Call, context: Context) -> bool:
     _, text = parsed_module(file.path, file.source)
     made = [_made(use, found) for use in requests]
     if all(
-        node is not None and (given := params.get(text.span(node))) is not None and _is_fixed(given)
+        node is not None and (given := params.get(text.span(node))) is not None and fixed(given)
         for node in made
     ):
         return True
-    return all(map(_is_fixed, params.values())) and _are_all(found, requests, file, context)
+    return all(map(fixed, params.values())) and _are_all(found, requests, file, context)
 
 
 def _are_all(found: Held, requests: list[ast.Attribute], file: FileFacts, context: Context) -> bool:
@@ -53,17 +65,37 @@ def _are_all(found: Held, requests: list[ast.Attribute], file: FileFacts, contex
 
 
 def _made(use: ast.Attribute, found: Held) -> ast.Call | None:
-    """The call that makes the parameters of a request, as far as it is in the same function."""
+    """The call that makes the parameters of a request, in the same function or kept by the object."""
     request = request_of(use, found.module)
     given = parameters_of(request) if request is not None else None
     if isinstance(given, ast.Name):
         given = found.module.value(given)
+    if isinstance(given, ast.Attribute) and last_name(given.value) == "self":
+        given = _kept(given, found)
     return given if isinstance(given, ast.Call) else None
 
 
+def _kept(given: ast.Attribute, found: Held) -> ast.expr | None:
+    """What a class assigns to an attribute of its objects, if it does so once."""
+    owner = next((above for above in found.module.around(given) if isinstance(above, ast.ClassDef)), None)
+    stored = [
+        node
+        for node in (ast.walk(owner) if owner is not None else ())
+        if isinstance(node, ast.Attribute)
+        and node.attr == given.attr
+        and last_name(node.value) == "self"
+        and not (isinstance(node.ctx, ast.Load) and isinstance(found.parent(node), (ast.Call, ast.keyword)))
+    ]
+    above = found.parent(stored[0]) if len(stored) == 1 else None
+    return above.value if isinstance(above, ast.Assign) else None
+
+
 def _is_fixed(params: Call) -> bool:
-    seed, temperature = params.argument("seed"), params.argument("temperature")
-    if seed is not None and seed.value.literal is not None:
-        return True
+    seed = params.argument("seed")
+    return (seed is not None and seed.value.literal is not None) or _is_greedy(params)
+
+
+def _is_greedy(params: Call) -> bool:
+    temperature = params.argument("temperature")
     literal = temperature.value.literal if temperature is not None else None
     return isinstance(literal, (int, float)) and literal == 0

@@ -57,16 +57,37 @@ def read_replicas(file: FileFacts, call: Call) -> Replicas:
     Engines of one tensor-parallel group under `external_launcher` have to agree on their seed, so that
     their ranks are divided by the size of the group.
     """
-    signs = _SIGNS.search(file.source) is not None
     again = found_again(file, call)
     if again is None:
-        return Replicas("", signs)
+        return Replicas("", _SIGNS.search(file.source) is not None)
     module, node = again
+    signs = _speaks_of_others(node, module, file.source)
     if any(isinstance(a, ast.If) and _ONE_ONLY.search(ast.unparse(a.test)) for a in module.around(node)):
         return Replicas("", expected=False)
     found = "" if call.open_ended else _loop_index(node, module) or _named(node, module)
     number = _per_group(found, call) if found else ""
     return Replicas(number, signs or bool(number))
+
+
+def _speaks_of_others(node: ast.AST, module: Module, source: bytes) -> bool:
+    """Whether what builds an engine speaks of ranks or actors, or is made an actor.
+
+    That is the class around it, or the function that is in none; a file that counts the processes of a
+    trainer elsewhere may have but one engine.
+    """
+    owners = [
+        above
+        for above in module.around(node)
+        if isinstance(above, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    if not owners:
+        return _SIGNS.search(source) is not None
+    owner = owners[-1]
+    first = min([owner.lineno, *(decorator.lineno for decorator in owner.decorator_list)])
+    written = b"\n".join(source.splitlines()[first - 1 : owner.end_lineno])
+    name = owner.name.encode()
+    actor = re.compile(rb"\b%s\b[\w.()\s]{0,40}\.(?:remote|options)\(|\bremote\([^)]*\b%s\b" % (name, name))
+    return _SIGNS.search(written) is not None or actor.search(source) is not None
 
 
 def _per_group(found: str, call: Call) -> str:
