@@ -6,6 +6,7 @@ What stands in a string reads like the statement it quotes, so that this may nam
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,13 +18,20 @@ _IMPORT = re.compile(
     rb"(?:from[ \t]+([\w.]+)[ \t]+import[ \t]*(\([^)]*\)|(?:\\\r?\n|[^\n#;])*)|import[ \t]+([^\n#;]+))"
 )
 _NAME = re.compile(rb"(\w+|\*)(?:\s+as\s+\w+)?")
+_KEPT = 10_000  # files; as many as large projects have
 
 
-def import_statements(source: bytes) -> Iterator[tuple[str, list[str]]]:
+@lru_cache(maxsize=_KEPT)
+def import_statements(source: bytes) -> tuple[tuple[str, list[str]], ...]:
     """What imports take: a module with its dots and the names from it, or "" and modules as wholes.
 
-    Patterns are tried only on lines that have the word: most have not.
+    Several ask this of the same files.
     """
+    return tuple(_statements(source))
+
+
+def _statements(source: bytes) -> Iterator[tuple[str, list[str]]]:
+    # Patterns are tried only on lines that have the word: most have not.
     done = 0
     at = source.find(b"import")
     while at >= 0:

@@ -124,7 +124,7 @@ class _Unreached:
         word = last.encode()
         for other in self._near(parent):
             # Only then is it worth reading what the file imports.
-            if other != path and word in self._sources[other] and name in self._alive_in(other):
+            if word in self._sources[other] and other != path and name in self._alive_in(other):
                 yield other
 
     def _near(self, package: str) -> list[PurePosixPath]:

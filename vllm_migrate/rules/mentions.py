@@ -95,7 +95,7 @@ class Mentions:
     def code(self, word: bytes, without: PurePosixPath) -> Iterator[tuple[PurePosixPath, bytes]]:
         """The project's Python files that have a word in them, but for one file."""
         for path, kind, source in self._files_read:
-            if kind is FileKind.PYTHON and path != without and word in source:
+            if kind is FileKind.PYTHON and word in source and path != without:
                 yield path, source
 
     def importers(self, path: PurePosixPath) -> dict[PurePosixPath, bytes]:
@@ -104,8 +104,8 @@ class Mentions:
             module = module_of(path)
             self._importers[path] = {
                 other: source
-                for other, source in (self.code(module[-1].encode(), path) if module else ())
-                if imports(self._named_in(other, source), other, module)
+                for other, source in (self._naming.get(module[-1], ()) if module else ())
+                if other != path and imports(self._named_in(other, source), other, module)
             }
         return self._importers[path]
 
@@ -116,6 +116,16 @@ class Mentions:
             module = module_of(other)
             if kind is FileKind.PYTHON and other != path and module and imports(named, path, module):
                 yield text
+
+    @cached_property
+    def _naming(self) -> dict[str, list[tuple[PurePosixPath, bytes]]]:
+        """The Python files whose imports name something, by its last name."""
+        found: dict[str, list[tuple[PurePosixPath, bytes]]] = {}
+        for path, kind, source in self._files_read:
+            if kind is FileKind.PYTHON:
+                for name in {parts[-1] for _, parts in self._named_in(path, source)}:
+                    found.setdefault(name, []).append((path, source))
+        return found
 
     def _named_in(self, path: PurePosixPath, source: bytes) -> frozenset[Named]:
         if path not in self._named:
