@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, RemoveArgument, RenameArgument, Safety
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from vllm_migrate.facts.model import Fact
     from vllm_migrate.files.located import Argument, FileFacts
     from vllm_migrate.rules.base import Context
+
+_SERIALIZED = re.compile(r"\bdumps\(")
 
 
 class WorkerCls(Rule):
@@ -95,18 +98,19 @@ class WorkerCls(Rule):
                 if not isinstance(literal, str):
                     yield self._by_name(file, argument, change.fact)
                 continue
-            value = one_line(argument.value.source)
+            if known is None and isinstance(literal, str) and _is_of_v1(literal, file, context):
+                continue
             edits = _edits(file, argument) if known is None or can_extend(file, known, context) else ()
+            message, advice, level = _said(file, argument, change.fact)
             yield make_finding(
                 self,
                 file,
                 argument.span,
-                f"worker_cls={value} names a worker made for V0: {change.fact.because}",
+                message,
                 fact=change.fact,
+                level=level,
                 edits=edits,
-                advice=f"worker_extension_cls with {_shown(file, argument)}, its class without a base; "
-                f"or worker_cls with {_shown(file, argument)}, its class derived from "
-                "vllm.v1.worker.gpu_worker.Worker",
+                advice=advice,
                 precondition=change.fact.precondition,
                 certainty=argument.certainty,
             )
@@ -126,6 +130,38 @@ class WorkerCls(Rule):
             precondition="the engine's process can import the class by this name",
             certainty=argument.certainty,
         )
+
+
+def _said(file: FileFacts, argument: Argument, fact: Fact) -> tuple[str, str, Level | None]:
+    """Message, advice and level (None for the fact's) for a class that isn't V1's, or may not be."""
+    value = one_line(argument.value.source)
+    shown = _shown(file, argument)
+    if isinstance(argument.value.literal, str) or _qualified(file, argument):
+        advice = (
+            f"worker_extension_cls with {shown}, its class without a base; or worker_cls with {shown}, its "
+            "class derived from vllm.v1.worker.gpu_worker.Worker"
+        )
+        return f"worker_cls={value} names a worker made for V0: {fact.because}", advice, None
+    message = f"worker_cls={value}: V1 takes the dotted name of a class there, and V0's Worker is gone"
+    advice = (
+        'the name, "module.Class": as worker_extension_cls where the class has no base, as worker_cls where '
+        "it derives from vllm.v1.worker.gpu_worker.Worker"
+    )
+    return message, advice, None if _SERIALIZED.search(value) else Level.WARNING
+
+
+def _is_of_v1(dotted: str, file: FileFacts, context: Context) -> bool:
+    """Whether the class of that name in another file of the project derives from a worker of V1's."""
+    if context.mentions is None:
+        return False
+    name = re.escape(dotted.rpartition(".")[2].encode())
+    derived = re.compile(rb"^class[ \t]+%s\([ \t]*(\w+)" % name, re.MULTILINE)
+    for _, source in context.mentions.code(b"vllm.v1.worker", file.path):
+        base = derived.search(source)
+        of_v1 = rb"from[ \t]+vllm\.v1\.worker[\w.]*[ \t]+import[^\n]*\b%s\b"
+        if base is not None and re.search(of_v1 % base[1], source):
+            return True
+    return False
 
 
 def _shown(file: FileFacts, argument: Argument) -> str:
