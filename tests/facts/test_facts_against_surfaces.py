@@ -49,12 +49,15 @@ class Undecided(Enum):
     COMPUTED = "the default is computed when the engine starts"
     INSIDE = "it is inside a running engine"
     CONTENT = "it is about what is in there, not about whether it is there"
+    VALUE = "it is about a value, which signatures don't list"
 
 
 def undecided(fact: Fact) -> Undecided | None:
     """Why no API can decide the row; None where one can."""
     if fact.subject is Subject.BEHAVIOUR:
         return Undecided.RUNS
+    if fact.subject is Subject.ARGUMENT_VALUE:
+        return Undecided.VALUE
     if fact.subject is Subject.DEFAULT and fact.name not in DEFAULTS:
         return Undecided.COMPUTED
     if fact.subject is Subject.ATTRIBUTE:

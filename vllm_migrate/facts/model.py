@@ -32,6 +32,7 @@ class Subject(str, Enum):
 
     IMPORT = "import"  # a module or a name in one: "vllm.utils.get_open_port"
     ENGINE_ARGUMENT = "engine-argument"  # keyword of LLM / EngineArgs, its flag, its YAML key
+    ARGUMENT_VALUE = "argument-value"  # of an engine argument: "quantization=bitsandbytes"
     SAMPLING_ARGUMENT = "sampling-argument"  # field of SamplingParams
     METHOD = "method"  # "LLM.set_tokenizer"
     METHOD_ARGUMENT = "method-argument"  # "generate.prompt_token_ids", "LoRARequest.lora_local_path"

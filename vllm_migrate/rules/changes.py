@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _PAGES: Mapping[str, tuple[str, tuple[Subject, ...]]] = {
     "behaviour": ("What the engine does", (Subject.BEHAVIOUR,)),
     "defaults": ("Defaults of the engine", (Subject.DEFAULT,)),
-    "engine-arguments": ("Engine arguments", (Subject.ENGINE_ARGUMENT,)),
+    "engine-arguments": ("Engine arguments", (Subject.ENGINE_ARGUMENT, Subject.ARGUMENT_VALUE)),
     "sampling-arguments": ("Sampling parameters", (Subject.SAMPLING_ARGUMENT,)),
     "methods": ("Methods and their arguments", (Subject.METHOD, Subject.METHOD_ARGUMENT)),
     "attributes": ("Attributes of engines and outputs", (Subject.ATTRIBUTE,)),
@@ -206,7 +206,11 @@ def _by_subject(fact: Fact) -> tuple[str, ...]:
         return ("VM401",) if fact.name.endswith(".prompt_token_ids") else _of_calls(fact)
     if fact.subject is Subject.TRL_DEFAULT:
         return ("VM602",) if fact.effect is Effect.SILENT else ()
-    by_kind = {Subject.METHOD: "VM410", Subject.TRL_ARGUMENT: "VM601"}
+    by_kind = {
+        Subject.ARGUMENT_VALUE: "VM204",
+        Subject.METHOD: "VM410",
+        Subject.TRL_ARGUMENT: "VM601",
+    }
     if fact.subject is Subject.VARIABLE:
         own = {"VLLM_USE_V1": "VM802", "VLLM_ATTENTION_BACKEND": "VM803"}
         return (own.get(fact.name, "VM804"),)
