@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vllm_migrate.resolve.import_text import modules_named
@@ -70,8 +71,6 @@ class _Unreached:
         self._names = {path: _name(path, packages[path]) for path in sources}
         times = Counter(self._names.values())
         self._paths = {name: path for path, name in self._names.items() if times[name] == 1}
-        self._named: dict[PurePosixPath, frozenset[str]] = {}
-        self._beside: dict[str, list[PurePosixPath]] = {}
 
     def find(self) -> frozenset[PurePosixPath]:
         never = {name for path in self._given for name in self._never(path)}
@@ -110,43 +109,25 @@ class _Unreached:
         They end with the first that is no candidate: by it the module is reached.
         """
         found: set[PurePosixPath] = set()
-        for user in self._all_users(path):
-            found.add(user)
-            if user not in candidates:
-                break
+        for user in self._naming.get(self._names[path], ()):
+            if user != path:
+                found.add(user)
+                if user not in candidates:
+                    break
         return found
 
-    def _all_users(self, path: PurePosixPath) -> Iterator[PurePosixPath]:
-        name = self._names[path]
-        if path.stem == "__init__":
-            yield from (other for other in self._sources if other != path and self._lies_in(other, name))
-        parent, _, last = name.rpartition(".")
-        word = last.encode()
-        for other in self._near(parent):
-            # Only then is it worth reading what the file imports.
-            if word in self._sources[other] and other != path and name in self._alive_in(other):
-                yield other
-
-    def _near(self, package: str) -> list[PurePosixPath]:
-        """The files that lie in a package, or have its name in them."""
-        if package not in self._beside:
-            word = _last(package)
-            self._beside[package] = [
-                path
-                for path, source in self._sources.items()
-                if word in source or self._lies_in(path, package)
-            ]
-        return self._beside[package]
-
-    def _lies_in(self, path: PurePosixPath, package: str) -> bool:
-        return f"{self._packages[path]}.".startswith(f"{package}." if package else "")
+    @cached_property
+    def _naming(self) -> dict[str, list[PurePosixPath]]:
+        """The files that name each module, or lie in it."""
+        found: dict[str, list[PurePosixPath]] = {}
+        for path in self._sources:
+            for name in {*self._alive_in(path), *_with_packages((self._packages[path],))}:
+                found.setdefault(name, []).append(path)
+        return found
 
     def _alive_in(self, path: PurePosixPath) -> frozenset[str]:
         """What a file names of modules where the target may come, with the packages these lie in."""
-        if path not in self._named:
-            given = self._given.get(path, frozenset())
-            self._named[path] = frozenset(_with_packages(self._all_in(path) - given))
-        return self._named[path]
+        return frozenset(_with_packages(self._all_in(path) - self._given.get(path, frozenset())))
 
     def _all_in(self, path: PurePosixPath) -> set[str]:
         """What a file names of modules, in imports and in strings, and the package it lies in."""
@@ -155,10 +136,6 @@ class _Unreached:
             self._imports[path] = modules_named(source, self._packages[path])
         strings = {match[1].decode() for match in _DOTTED.finditer(source)}
         return {*self._imports[path], *strings, self._packages[path]}
-
-
-def _last(name: str) -> bytes:
-    return name.rpartition(".")[2].encode()
 
 
 def _with_packages(names: Iterable[str]) -> Iterator[str]:
