@@ -195,9 +195,9 @@ def test_prompt_logprobs_that_nobody_reads() -> None:
 
 def test_a_walk_that_only_old_releases_have() -> None:
     text = "from vllm import LLM\n\nrunner = LLM('m').llm_engine.model_executor.worker.model_runner\n"
-    (finding,) = find(by_code("VM501"), text, use=Use(engine_in_process=True))
+    (finding,) = find(by_code("VM501"), text, use=Use(in_process_by_variable=True))
     assert "driver_worker.worker" in finding.message
     (finding,) = find(
-        by_code("VM501"), text.replace(".worker.", ".driver_worker."), use=Use(engine_in_process=True)
+        by_code("VM501"), text.replace(".worker.", ".driver_worker."), use=Use(in_process_by_variable=True)
     )
     assert "works only with" in finding.message

@@ -516,7 +516,8 @@ class Use:
         trains: calls an optimizer, a backward pass or a TRL/verl/OpenRLHF trainer.
         main_guard: the file has `if __name__ == "__main__":`.
         resets_cache: calls reset_prefix_cache.
-        engine_in_process: sets VLLM_ENABLE_V1_MULTIPROCESSING=0 or uses external_launcher.
+        engine_in_process: sets VLLM_ENABLE_V1_MULTIPROCESSING=0 (`in_process_by_variable`) or uses
+            external_launcher (`launched` has the file).
         pickles: sets VLLM_ALLOW_INSECURE_SERIALIZATION.
         pauses: calls pause_generation.
         cache_on, cache_off, cache_default, cache_open: builds an engine with a prefix cache that isn't
@@ -543,6 +544,8 @@ class Use:
     main_guard: bool = False
     resets_cache: bool = False
     engine_in_process: bool = False
+    in_process_by_variable: bool = False
+    launched: frozenset[str] = frozenset()
     pickles: bool = False
     pauses: bool = False
     cache_on: bool = False

@@ -143,7 +143,11 @@ class SettingsReader:
             arguments=tuple(self.arguments),
             variables=tuple(self.variables),
             pins=tuple(self.pins),
-            use=Use(trains=self.trains or self.trl, engine_in_process=in_process),
+            use=Use(
+                trains=self.trains or self.trl,
+                engine_in_process=in_process,
+                in_process_by_variable=in_process,
+            ),
             suppressions=suppressions(source),
         )
 

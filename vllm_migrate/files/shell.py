@@ -67,6 +67,9 @@ def read_shell(path: PurePosixPath, source: bytes, read: Reader | None = None) -
     """
     reader = script_facts(text := as_latin1(source), 0, len(text))
     silenced = suppressions(source)
+    in_process = any(
+        v.name == "VLLM_ENABLE_V1_MULTIPROCESSING" and v.value.literal == "0" for v in reader.variables
+    )
     return FileFacts(
         path=path,
         kind=FileKind.SHELL,
@@ -78,10 +81,8 @@ def read_shell(path: PurePosixPath, source: bytes, read: Reader | None = None) -
         servers=tuple(servers(reader.all)),
         use=Use(
             trains=reader.trains,
-            engine_in_process=any(
-                v.name == "VLLM_ENABLE_V1_MULTIPROCESSING" and v.value.literal == "0"
-                for v in reader.variables
-            ),
+            engine_in_process=in_process,
+            in_process_by_variable=in_process,
         ),
         suppressions={**silenced, **reader.spread(silenced)} if silenced else silenced,
         parts=_heredocs(text, source, read) if read is not None and b"<<" in source else (),

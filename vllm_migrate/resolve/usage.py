@@ -80,6 +80,12 @@ def read_use(
     asks = any(
         a.owner == "sampling" and a.name == "logprobs" and a.value.literal is not None for a in arguments
     )
+    by_variable = any(
+        v.name == "VLLM_ENABLE_V1_MULTIPROCESSING" and v.value.literal == "0" for v in variables
+    )
+    launched = any(
+        a.name == "distributed_executor_backend" and a.value.literal == "external_launcher" for a in arguments
+    )
     reads = any(a.name in _LOGPROB_ATTRIBUTES and a.owner != "vllm.SamplingParams" for a in attributes)
     return Use(
         reads_logprobs=asks
@@ -98,13 +104,9 @@ def read_use(
         or any(_TRAINER.search(names.qualified(b)) for c in syntax.all(ast.ClassDef) for b in c.bases),
         main_guard=bool(reader.main_guards),
         resets_cache="reset_prefix_cache" in methods,
-        engine_in_process=any(
-            v.name == "VLLM_ENABLE_V1_MULTIPROCESSING" and v.value.literal == "0" for v in variables
-        )
-        or any(
-            a.name == "distributed_executor_backend" and a.value.literal == "external_launcher"
-            for a in arguments
-        ),
+        engine_in_process=by_variable or launched,
+        in_process_by_variable=by_variable,
+        launched=frozenset({str(path)}) if launched else frozenset(),
         pauses="pause_generation" in methods,
         pickles=any(
             v.name == "VLLM_ALLOW_INSECURE_SERIALIZATION" and v.value.literal != "0" for v in variables

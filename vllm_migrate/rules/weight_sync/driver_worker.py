@@ -10,6 +10,7 @@ from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, engine_calls
 from vllm_migrate.rules.finding import make_finding
+from vllm_migrate.rules.weight_sync.kept_here import is_kept_here
 from vllm_migrate.rules.weight_sync.out_of_reach import advice, is_never_here, past_executor
 from vllm_migrate.rules.weight_sync.rpc import PRIVATE_CALLS
 from vllm_migrate.rules.weight_sync.switch import switch
@@ -209,7 +210,7 @@ class DriverWorkerChain(Rule):
         if change is None:
             return
         own_process_kept = file.use.engine_in_process
-        kept = own_process_kept or context.project.engine_in_process
+        kept = is_kept_here(file, context.project)
         in_process_switch = None if own_process_kept else switch(file, *_IN_PROCESS)
         for chain in file.chains:
             if not any(name in chain.attributes for name in _INSIDES) or _is_private_call(chain):

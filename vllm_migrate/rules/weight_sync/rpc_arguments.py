@@ -10,6 +10,7 @@ from vllm_migrate.facts.model import Subject
 from vllm_migrate.files.located import Certainty
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line
+from vllm_migrate.rules.weight_sync.kept_here import is_kept_here
 from vllm_migrate.rules.weight_sync.switch import switch
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class RpcArguments(Rule):
         """Yield what can't be sent, and the methods that get a dtype by its name from other files."""
         use = context.project
         allowed = use.pickles or file.use.pickles  # the file's own sign is newer where it was just rewritten
-        if use.engine_in_process or allowed or not (file.sent or use.sends_dtype):
+        if allowed or not (file.sent or use.sends_dtype) or is_kept_here(file, use):
             return
         change = context.facts.change(Subject.BEHAVIOUR, "rpc-callables", context.source, context.target)
         if change is None:

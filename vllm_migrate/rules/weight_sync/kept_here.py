@@ -1,0 +1,30 @@
+"""Whether an engine stays in the process of the code at hand, as far as the project shows."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from vllm_migrate.rules.engines import engine_calls
+
+if TYPE_CHECKING:
+    from vllm_migrate.files.located import FileFacts, Use
+
+
+def is_kept_here(file: FileFacts, project: Use) -> bool:
+    """Whether the engine that a file uses is in the file's own process.
+
+    A variable counts for all engines of a project. `external_launcher` is an argument of one engine: it
+    counts for the file that gives it, and for files of the same top-level folder that use an engine without
+    building one whose arguments are seen.
+    """
+    if file.use.engine_in_process or project.in_process_by_variable:
+        return True
+    if any(not call.open_ended for call in engine_calls(file)):
+        return False
+    return any(_are_together(file.path, PurePosixPath(path)) for path in project.launched)
+
+
+def _are_together(one: PurePosixPath, other: PurePosixPath) -> bool:
+    """Whether two files lie in one of the root's folders, or one in the root itself."""
+    return len(one.parts) == 1 or len(other.parts) == 1 or one.parts[0] == other.parts[0]
