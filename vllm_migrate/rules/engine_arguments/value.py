@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
+from vllm_migrate.files.located import Form
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engine_arguments.lookup import KINDS, written
 from vllm_migrate.rules.finding import make_finding
@@ -76,12 +77,14 @@ class GoneEngineValue(Rule):
             if found is None or (context.mentions is not None and context.mentions.any_of(*_REGISTERS)):
                 continue
             fact, _ = found
-            name = written(argument)
+            given = (
+                f"{written(argument)} {value}" if argument.form is Form.FLAG else f'{argument.name}="{value}"'
+            )
             yield make_finding(
                 self,
                 file,
                 argument.span,
-                f"{name} has no {value} in vLLM {context.target.version}: {fact.because}",
+                f"{given}: vLLM {context.target.version} takes no such value: {fact.because}",
                 fact=fact,
                 certainty=argument.certainty,
             )
