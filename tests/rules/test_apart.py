@@ -318,3 +318,23 @@ JUDGE = (
 def test_a_judge_that_decodes_greedily_draws_nothing(params: str, more: str, said: dict[str, bool]) -> None:
     text = JUDGE.format(params=params, more=more)
     assert {code: bool(find(by_code(code), text, use=RL)) for code in said} == said
+
+
+@pytest.mark.parametrize(
+    ("asked", "none"),
+    [
+        ("temperature=0.7", True),
+        ("temperature=0.7, logprobs=0", False),
+        ("temperature=0.7, **more", False),
+    ],
+)
+def test_sums_that_nobody_asked_for_are_none(asked: str, *, none: bool) -> None:
+    source = (
+        f"{HEAD}def score(prompts, more):\n    llm = LLM('m')\n"
+        f"    outputs = llm.generate(prompts, SamplingParams({asked}))\n"
+        "    return [output.outputs[0].cumulative_logprob / 2 for output in outputs]\n"
+    )
+    use = Use(reads_logprobs=True, takes_logprobs=True)
+    (finding,) = find(by_code("VM701"), source, "score.py", use=use)
+    assert ("it is None then" in finding.message) is none
+    assert finding.level is (Level.WARNING if none else Level.NOTE)

@@ -45,6 +45,10 @@ _SCORES = (
     "    for output in llm.generate(prompts, SamplingParams(temperature=0.0, logprobs=5)):\n"
     '        file.write(json.dumps({"choices": list(output.outputs[0].logprobs[0])}))\n'
 )
+_SUMS = (
+    "    for output in llm.generate(prompts, SamplingParams(temperature=0.7)):\n"
+    "        file.write(str(output.outputs[0].cumulative_logprob / 9))\n"
+)
 _SHAPES = frozenset(
     {
         *("repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "logits_processors"),
@@ -72,7 +76,8 @@ class RawLogprobs(Rule):
     Adds `logprobs_mode="processed_logprobs"` where an engine is built in a project that trains on the
     log-probabilities of its rollouts, so that V1 returns what V0 returned: those of the distribution the
     tokens were drawn from. Where such a project starts a server in a shell script, the server gets
-    `--logprobs-mode processed_logprobs`.
+    `--logprobs-mode processed_logprobs`. Where a file reads `cumulative_logprob` and asks for no
+    log-probabilities, as V0 once allowed, it says that there is none.
 
     ## Why it matters
     V1 returns log-probabilities before temperature, penalties, top-k and top-p. The importance ratio is
@@ -117,6 +122,7 @@ class RawLogprobs(Rule):
         ),
         Example(before=f'{_COLLECTOR}    llm = LLM("m")\n{_SCORES.replace("0.0", "0.7")}'),
         Example(before=f'{_COLLECTOR}    llm = LLM("m")\n{_SCORES}', unchanged=True),
+        Example(before=f'{_COLLECTOR}    llm = LLM("m")\n{_SUMS}'),
         Example(
             before=f'{_HEAD}    llm = LLM("m", {_OFF}, logprobs_mode="processed_logprobs")\n{_TRAINER}',
             unchanged=True,
@@ -154,7 +160,7 @@ class RawLogprobs(Rule):
             return
         if is_apart(file, context) and (not file.use.takes_logprobs or _asks_at_one(file)):
             return
-        asks_for_none = _asks_for_none(file)
+        asks_for_none, reads_none = _asks_for_none(file), _reads_none(file)
         name, value = setting(change)
         both = _min_p_and_top_p(file) and context.facts.change(
             Subject.BEHAVIOUR, "min-p-order", context.source, context.target
@@ -173,6 +179,19 @@ class RawLogprobs(Rule):
                 message = (
                     f"{name}={written.value.source} was written for {built(call)}: {change.fact.because}"
                 )
+            if reads_none:
+                yield make_finding(
+                    self,
+                    file,
+                    call.callee,
+                    "cumulative_logprob is read, and no SamplingParams here asks for log-probabilities: "
+                    "it is None then",
+                    fact=change.fact,
+                    safety=Safety.MANUAL,
+                    advice=f"logprobs=0 in SamplingParams(...), and {name}={value} for V0's",
+                    certainty=call.certainty,
+                )
+                continue
             if both:
                 message += "; min_p and top_p are used together, which V1 applies in another order"
             if not rl and _draws_nothing(file):
@@ -231,6 +250,17 @@ def _asks_for_none(file: FileFacts) -> bool:
         not file.use.takes_logprobs
         and any(call.target == "vllm.SamplingParams" for call in file.calls)
         and not any(a.owner == "sampling" and a.name.endswith("logprobs") for a in file.arguments)
+    )
+
+
+def _reads_none(file: FileFacts) -> bool:
+    """Whether this file reads sums of log-probabilities that its sampling parameters don't ask for."""
+    made = [call for call in file.calls if call.target == "vllm.SamplingParams" and not call.dead]
+    return (
+        b".cumulative_logprob" in file.source
+        and bool(made)
+        and not any(call.open_ended for call in made)
+        and not any(a.owner == "sampling" and a.name == "logprobs" for a in file.arguments)
     )
 
 

@@ -30,7 +30,7 @@ _RANKS = (
     *("rank", "global_rank", "world_rank", "process_index", "process_idx"),
 )
 _SIGNS = re.compile(
-    rb"\b(?:ray\.remote|ray\.get|get_rank|process_index|RANK|d?p?_?rank|world_size|external_launcher|data_parallel\w*"
+    rb"\b(?:ray\.remote|ray\.get|get_rank|get_world_size|process_index|RANK|d?p?_?rank|world_size|external_launcher|data_parallel\w*"
     rb"|ActorGroup|placement_group|num_engines)\b"
 )
 
