@@ -41,3 +41,23 @@ def test_where_the_engine_is_by_what_other_files_do(
     (tmp_path / "one" / "walk.py").write_text(text)
     found = scan([tmp_path], Config(target="0.32.0", select=("VM501",))).findings
     assert [f.level for f in found if f.path.name == "walk.py" and "driver_worker" in f.message] == [level]
+
+
+@pytest.mark.parametrize(
+    ("main", "said"),
+    [
+        ("from lib.build import llm\nfrom lib import walk\n", True),
+        ("from lib.build import llm\n", False),
+        ("", False),
+    ],
+)
+def test_an_engine_is_reached_from_a_file_that_comes_together_with_its_own(
+    tmp_path: Path, main: str, *, said: bool
+) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "__init__.py").write_text("")
+    (tmp_path / "lib" / "walk.py").write_text(WALK)
+    (tmp_path / "lib" / "build.py").write_text("from vllm import LLM\n\nllm = LLM('m')\n")
+    (tmp_path / "main.py").write_text(main)
+    found = scan([tmp_path], Config(target="0.32.0", select=("VM501",))).findings
+    assert ["build.py"] * said == [f.path.name for f in found if "another file walks" in f.message]

@@ -533,7 +533,7 @@ class Use:
         passes_on: settings of an engine's that are written for one that is built elsewhere: a seed in the
             keywords of an actor that hands them on.
         converts: worker methods that convert a parameter themselves, each with the parameter.
-        walks: walks to the model of an engine that another file builds.
+        walks: files that walk to the model of an engine that another file builds.
     """
 
     reads_logprobs: bool = False
@@ -563,7 +563,7 @@ class Use:
     keeps_logprobs: bool = False
     waits_for_finished: bool = False
     converts: frozenset[tuple[str, str]] = frozenset()
-    walks: bool = False
+    walks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,9 @@ def read_use(
         ),
         keeps_logprobs=keeps_logprobs([source]),
         waits_for_finished=_waits_for_finished(syntax, {call.target for call in calls if not call.dead}),
-        walks=not engines and any(_reaches_model(chain) for chain in chains),
+        walks=frozenset({str(path)})
+        if not engines and any(_reaches_model(chain) for chain in chains)
+        else frozenset(),
     )
 
 

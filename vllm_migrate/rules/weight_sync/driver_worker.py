@@ -10,7 +10,8 @@ from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, engine_calls
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.weight_sync.kept_here import is_kept_here
+from vllm_migrate.rules.weight_sync.kept_here import is_kept_here, is_launched_near
+from vllm_migrate.rules.weight_sync.meeting import meets_one_of
 from vllm_migrate.rules.weight_sync.out_of_reach import advice, is_never_here, past_executor
 from vllm_migrate.rules.weight_sync.rpc import PRIVATE_CALLS
 from vllm_migrate.rules.weight_sync.switch import switch
@@ -43,7 +44,8 @@ class DriverWorkerChain(Rule):
     already, the walk works and nothing is reported; where another file of the project does, it is a note.
     An asynchronous engine is in a process of its own whatever is set, and its walks are always reported.
     A walk that a class keeps in an attribute is followed to where it is used, and where the engine is built
-    in another file than the one that walks, that file sets the variable.
+    in another file than the one that walks, that file sets the variable, if some file brings both together
+    by its imports.
     The executor's own `collective_rpc` becomes the engine's. For all else the advice says what takes its
     place: a method of the engine's, or one of a worker extension.
 
@@ -242,14 +244,19 @@ class DriverWorkerChain(Rule):
                 precondition=_RPC_PRECONDITION if rpc else "",
                 certainty=chain.certainty,
             )
+        kept = kept or is_launched_near(file, context.project)
         if in_process_switch and not kept and context.project.walks:
-            yield from self._reached_from_elsewhere(file, in_process_switch)
+            yield from self._reached_from_elsewhere(file, context, in_process_switch)
 
-    def _reached_from_elsewhere(self, file: FileFacts, in_process: Edit) -> Iterator[Finding]:
+    def _reached_from_elsewhere(
+        self, file: FileFacts, context: Context, in_process: Edit
+    ) -> Iterator[Finding]:
         """Yield the first engine of a file where another file walks to the model of one it is handed."""
         for call in engine_calls(file):
-            if call.wrapped:
+            if call.wrapped or call.target == "vllm.AsyncEngineArgs":
                 continue
+            if not meets_one_of(file.path, context.project.walks, context):
+                return
             yield make_finding(
                 self,
                 file,

@@ -20,8 +20,11 @@ def is_kept_here(file: FileFacts, project: Use) -> bool:
     """
     if file.use.engine_in_process or project.in_process_by_variable:
         return True
-    if any(not call.open_ended for call in engine_calls(file)):
-        return False
+    return not any(not call.open_ended for call in engine_calls(file)) and is_launched_near(file, project)
+
+
+def is_launched_near(file: FileFacts, project: Use) -> bool:
+    """Whether an engine of the same top-level folder is in the process of who builds it."""
     return any(_are_together(file.path, PurePosixPath(path)) for path in project.launched)
 
 
