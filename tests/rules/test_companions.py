@@ -99,3 +99,17 @@ def test_what_is_installed_apart_is_not_beside_it(
     (tmp_path / file_name).write_text(text, encoding="utf-8")
     found = scan([tmp_path], Config(target="0.32.0")).findings
     assert [f.message.split(" is pinned")[0] for f in found if "beside vLLM" in f.message] == beside
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("from trl import SFTConfig, SFTTrainer\n\ntrainer = SFTTrainer(args=SFTConfig())\n", False),
+        ("from trl import GRPOConfig\n\nconfig = GRPOConfig(use_vllm=True)\n", True),
+    ],
+)
+def test_trl_is_told_of_only_where_it_generates_by_vllm(tmp_path: Path, code: str, said: bool) -> None:
+    (tmp_path / "requirements.txt").write_text("vllm==0.9.1\ntrl==0.18.1\n", encoding="utf-8")
+    (tmp_path / "train.py").write_text(code, encoding="utf-8")
+    found = scan([tmp_path], Config(target="0.32.0")).findings
+    assert any(f.message.startswith("trl==0.18.1 excludes") for f in found) is said

