@@ -238,6 +238,12 @@ def test_the_engine_inside_an_asynchronous_one_is_not_replaced_by_its_workers(
     assert unsaid not in advice[0]
 
 
+def test_a_field_of_the_other_output_is_sent_there() -> None:
+    text = f'{LLM}for output in llm.generate(["a"]):\n    print(output.outputs[0].prompt_token_ids)\n'
+    (found,) = find(by_code("VM590"), text)
+    assert found.advice == "RequestOutput has prompt_token_ids: read it there, or do without it"
+
+
 def test_a_successor_is_named_only_where_the_target_has_it() -> None:
     text = (
         "from vllm.entrypoints.openai.serving_score import OpenAIServingScores as Scores\n\nprint(Scores)\n"

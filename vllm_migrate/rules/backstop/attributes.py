@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 
 _ENGINES = ("vllm.LLM", "vllm.LLMEngine", "vllm.AsyncLLMEngine")
+_OTHER_OUTPUT = {
+    "vllm.CompletionOutput": "vllm.RequestOutput",
+    "vllm.RequestOutput": "vllm.CompletionOutput",
+}
+"""A request's output has completions, and each of the two has fields that are looked for in the other."""
 _INNER = {"llm_engine": ("vllm.LLMEngine",), "engine": ("vllm.LLMEngine",)}
 
 
@@ -119,14 +124,13 @@ class GoneAttribute(Rule):
                 continue
             level = _level(attribute, absence, file)
             if level is not None:
-                meant = near(absence, attribute.name, context.api.surface.members(attribute.owner))
                 yield make_finding(
                     self,
                     file,
                     attribute.span,
                     sentence(name.removeprefix("vllm."), absence, context.api),
                     level=level,
-                    advice=f"do without it, or use {meant} if that is meant" if meant else "do without it",
+                    advice=_instead(attribute, absence, context),
                     certainty=attribute.certainty,
                 )
 
@@ -195,6 +199,18 @@ class GoneAttribute(Rule):
                 or instead_of_step(chain, steps, owners, context),
                 certainty=chain.certainty,
             )
+
+
+def _instead(attribute: Attribute, absence: Absence, context: Context) -> str:
+    """The advice about a field of an output or of parameters that isn't there."""
+    surface = context.api.surface
+    meant = near(absence, attribute.name, surface.members(attribute.owner))
+    if meant:
+        return f"do without it, or use {meant} if that is meant"
+    other = _OTHER_OUTPUT.get(attribute.owner, "")
+    if other and attribute.name in surface.members(other):
+        return f"{other.removeprefix('vllm.')} has {attribute.name}: read it there, or do without it"
+    return "do without it"
 
 
 def _instead_of_writing(chain: Chain, steps: tuple[str, ...]) -> str:
