@@ -11,3 +11,12 @@ def test_the_nearest_known_api_stands_for_an_older_one(source: str) -> None:
     text = by_code("VM411").examples[1].before
     (finding,) = find(by_code("VM411"), text, source=source)
     assert "sampling_metadata" in finding.message
+
+
+def test_a_method_that_takes_anything_on_the_target_may_be_given_it() -> None:
+    text = (
+        "from vllm.model_executor.layers.rotary_embedding import DeepseekScalingRotaryEmbedding\n\n\n"
+        "class Rope(DeepseekScalingRotaryEmbedding):\n    def forward(self, positions, query, key):\n"
+        "        return query, key\n"
+    )
+    assert find(by_code("VM411"), text) == []

@@ -75,3 +75,14 @@ def test_a_template_that_becomes_a_priority_is_a_warning_and_a_type_error_an_err
     assert [f.level for f in find(by_code("VM402"), chat)] == [Level.WARNING]
     assert [f.level for f in find(by_code("VM402"), chat, target="0.31.0")] == []
     assert [f.level for f in find(by_code("VM402"), generate)] == [Level.ERROR]
+
+
+@pytest.mark.parametrize(
+    ("call", "source"),
+    [("LLM('m').score(question, answers)", "0.8.5"), ("engine.add_request('0', question, None)", "0.6.3")],
+)
+def test_another_name_for_the_same_place_changes_nothing(call: str, source: str) -> None:
+    text = (
+        f"from vllm import LLM, LLMEngine\n\n\ndef ask(engine: LLMEngine, question, answers):\n    {call}\n"
+    )
+    assert find(by_code("VM402"), text, source=source) == []

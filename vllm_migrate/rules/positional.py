@@ -65,7 +65,7 @@ def shifted(call: Call, context: Context) -> Shifted | None:
     count = next((i for i, (v, _) in enumerate(call.positional) if v.source.startswith("*")), None)
     starred = count is not None
     given = call.positional[: count if count is not None else len(call.positional)]
-    first = next((i for i in range(min(len(given), len(was))) if was[i] != (now[i : i + 1] or [""])[0]), None)
+    first = next((i for i in range(min(len(given), len(was))) if not _is_same(was, now, i)), None)
     if first is None or len(given) > len(was):
         return None
     arguments = tuple((was[i], *given[i]) for i in range(first, len(given)))
@@ -77,6 +77,20 @@ def shifted(call: Call, context: Context) -> Shifted | None:
     clash = any(call.argument(name) is not None for name, _, _ in arguments)
     edits = () if lost or starred or clash or call.open_ended else _named(call, arguments, old, context)
     return Shifted(arguments, (now[first : first + 1] or [""])[0], lost, edits)
+
+
+def _is_same(was: list[str], now: list[str], place: int) -> bool:
+    """Whether a place means what it did: the same name, or another for the same thing.
+
+    `LLM.score(data_1, data_2)` takes what `LLM.score(text_1, text_2)` took: one name came where the other one
+    went, and what stands after it is the same, or new as well.
+    """
+    for old, new in zip(was[place:], now[place:], strict=False):
+        if old == new:
+            return True
+        if old in now or new in was:
+            return False
+    return len(was) == len(now)
 
 
 def _positions(parameters: Mapping[str, str]) -> list[str]:

@@ -175,7 +175,8 @@ class OverriddenMethod(Rule):
             return None
         own = _signature(function)
         listed = _named(now)
-        missing = [n for n in own.needed if n not in listed and n in _named(before)]
+        anything = any(name.startswith("*") and name != "*" for name in now)
+        missing = [n for n in own.needed if n not in listed and n in _named(before) and not anything]
         given = [n for n in listed if n not in before and n not in own.names and not own.keywords]
         if not missing and (not given or own.places):
             return None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, ReplaceExpression, Safety
 from vllm_migrate.facts.model import Remedy, Subject
+from vllm_migrate.rules.backstop.absent import is_expected
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, since
 
@@ -23,7 +24,7 @@ class AssignedRemovedField(Rule):
 
     ## What it does
     Finds `params.best_of = 4`, `params.guided_decoding = guide` and the like, and reads of such fields. A
-    field that has another name now gets it.
+    field that has another name now gets it. What is assigned only where the field is there is left alone.
 
     ## Why it matters
     SamplingParams accepts any attribute: the assignment raises nothing and constrains nothing, so the
@@ -55,6 +56,13 @@ class AssignedRemovedField(Rule):
             unsafe=True,
         ),
         Example(
+            before=(
+                "from vllm import SamplingParams\n\nparams = SamplingParams(n=4)\n"
+                'if hasattr(params, "use_beam_search"):\n    params.use_beam_search = True\n'
+            ),
+            unchanged=True,
+        ),
+        Example(
             before="from vllm import SamplingParams\n\nparams = SamplingParams(n=4)\nparams.n = 8\n",
             unchanged=True,
         ),
@@ -67,6 +75,8 @@ class AssignedRemovedField(Rule):
                 continue
             if attribute.assigned and attribute.name == "logits_processors":
                 continue  # a rule of its own says what to write for each processor
+            if attribute.assigned and is_expected(file, attribute.name):
+                continue  # where it isn't there, it isn't assigned
             found = context.facts.on_target(Subject.SAMPLING_ARGUMENT, attribute.name, context.target)
             if found is None:
                 continue
