@@ -68,9 +68,7 @@ def test_server_nobody_asks_for_them_is_left_alone(tmp_path: Path) -> None:
     assert rewritten(tmp_path, script, local) == script
 
 
-@pytest.mark.parametrize(("told", "said"), [("Then ask it.", False), ("It gives logprobs.", True)])
-def test_server_in_a_document_is_anybodys(tmp_path: Path, told: str, *, said: bool) -> None:
-    (tmp_path / "README.md").write_text(f"{told}\n\n```sh\nvllm serve m\n```\n")
+def test_server_in_a_document_is_anybodys(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("```sh\nvllm serve m\n```\n")
     (tmp_path / "client.py").write_text(CLIENT)
-    found = scan([tmp_path], Config(target="0.32.0", select=("VM701",))).findings
-    assert [finding.path.name for finding in found] == ["README.md"] * said
+    assert not scan([tmp_path], Config(target="0.32.0", select=("VM701",))).findings

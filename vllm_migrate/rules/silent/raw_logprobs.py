@@ -152,8 +152,8 @@ class RawLogprobs(Rule):
         if change is None or not use.takes_logprobs:
             return
         # A document's server is anybody's, and what it is for stands beside it.
-        own = not is_document(file.path) or b"logprob" in file.source
-        if file.servers and own and is_rl(use) and are_asked_for_logprobs(context):
+        own = file.servers and not is_document(file.path)
+        if own and is_rl(use) and are_asked_for_logprobs(context):
             yield from self._served(file, change)
         if not use.reads_logprobs:
             return
