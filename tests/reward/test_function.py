@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import socket
 import sys
 import textwrap
@@ -88,6 +89,13 @@ def test_an_interpreter_is_named_from_here_or_looked_up(scorer, tmp_path, monkey
     monkeypatch.setenv("PATH", str(tmp_path / "env"))
     looked_up = scorer(code, python=Path(Path(sys.executable).name))
     assert values(looked_up.score(samples("a"))) == [len(str(tmp_path / "env" / Path(sys.executable).name))]
+
+
+def test_what_is_no_python_that_rewards_run_under_is_said_with_a_hint(scorer):
+    asked = scorer("def reward(completions, **_): return [1.0]", python=Path(shutil.which("false")))
+    with pytest.raises(RewardError, match="while it was imported") as raised:
+        asked.score(samples("a"))
+    assert raised.value.hint.endswith("a Python of 3.8 or newer?")
 
 
 def test_it_can_be_cut_off_the_network(scorer):

@@ -243,7 +243,10 @@ class Sandbox:
             answers = process.answers(bounds.start_seconds)
         except EndedError as ended:
             process.end()
-            raise RewardError(f"reward function {self.said} {ended.how} while it was imported") from None
+            hint = "" if self.python is None else f"is {self.python} a Python of 3.8 or newer?"
+            raise RewardError(
+                f"reward function {self.said} {ended.how} while it was imported", hint=hint
+            ) from None
         if not answers:
             process.end()
             raise RewardError(
