@@ -338,3 +338,39 @@ def test_sums_that_nobody_asked_for_are_none(asked: str, *, none: bool) -> None:
     (finding,) = find(by_code("VM701"), source, "score.py", use=use)
     assert ("it is None then" in finding.message) is none
     assert finding.level is (Level.WARNING if none else Level.NOTE)
+
+
+SCRIPT = (
+    "from vllm import LLM\n\n\nclass Search: ...\n\n\ndef draw(prompts):\n    llm = LLM('m')\n"
+    "    return Search(llm, prompts)\n\n\ndef main():\n    print(draw([]))\n{more}\n\n"
+    "if __name__ == '__main__':\n    main()\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "importer", "said"),
+    [
+        ("", "from trainer.search import Search\n", False),
+        ("", "from trainer.search import draw\n", True),
+        ("", "from trainer.search import main\n", True),
+        ("", "from other import Search\n", True),  # a program of its own
+        ("    write(1)\n", "from trainer.search import Search\n", True),
+        ("\n\nall = [main]\n", "from trainer.search import Search\n", True),
+    ],
+)
+def test_what_only_a_modules_main_block_runs_is_a_trial(
+    tmp_path: Path, more: str, importer: str, *, said: bool
+) -> None:
+    facts = read(SCRIPT.format(more=more).encode(), "trainer/search.py", "0.32.0")
+    around = project(tmp_path, "a.py", importer)
+    assert bool(list(by_code("VM703").find(facts, around))) is said
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [("", False), ("    write(1)\n", False), ("    push_weights(load_weights)\n", True)],
+)
+def test_a_scripts_engine_keeps_its_weights(tmp_path: Path, more: str, *, said: bool) -> None:
+    facts = read(SCRIPT.format(more=more).encode(), "trainer/search.py", "0.32.0")
+    around = project(tmp_path, "a.py", "pass\n")
+    assert bool(list(by_code("VM702").find(facts, around))) is said

@@ -26,6 +26,8 @@ from vllm_migrate.rules.silent.fed import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vllm_migrate.files.located import Call, FileFacts
     from vllm_migrate.rules.base import Context
 
@@ -37,6 +39,7 @@ _TRIAL = frozenset(
     }
 )
 _NEAR = 2
+_PUSHES = re.compile(rb"collective_rpc|sync_\w*weight|update_\w*(?:weight|param)|load_weights|broadcast")
 
 
 def may_train(file: FileFacts, context: Context) -> bool:
@@ -89,23 +92,13 @@ def is_made_to_evaluate(file: FileFacts, call: Call, context: Context) -> bool:
 
 
 def is_tried_out(file: FileFacts, call: Call, context: Context) -> bool:
-    """Whether an engine is built in the `__main__` block of a module that others import: a trial of it.
+    """Whether an engine is built by what only the `__main__` block of a module runs that others import.
 
-    Nothing is trained there, nothing is kept of what is drawn, and nobody changes the weights of what ends
-    with the block.
+    It is a trial: nothing is trained there, nothing is kept of what is drawn, and nobody changes the weights
+    of what ends with the block.
     """
-    if context.mentions is None or call.function or not file.use.main_guard:
-        return False
-    again = found_again(file, call)
-    if again is None:
-        return False
-    module, node = again
-    above = [node, *module.around(node)]
-    block = next((one for one in above if isinstance(one, ast.If) and is_main_guard(one.test)), None)
-    if block is None:
-        return False
-    written = (ast.get_source_segment(file.source.decode(errors="replace"), block) or "").encode()
-    if is_training(written) or keeps(written):
+    written = _script(file, call, context)
+    if written is None or context.mentions is None or is_training(written) or keeps(written):
         return False
     stem = re.escape(file.path.stem.encode())
     imported = re.compile(
@@ -113,3 +106,48 @@ def is_tried_out(file: FileFacts, call: Call, context: Context) -> bool:
         re.MULTILINE,
     )
     return bool(context.mentions.code_matches(imported, stem) - {file.path})
+
+
+def is_of_a_script_alone(file: FileFacts, call: Call, context: Context) -> bool:
+    """Whether an engine is built for the `__main__` block of a module alone, which changes no weights."""
+    if file.use.trains or file.use.syncs_weights or _PUSHES.search(file.source):
+        return False
+    return _script(file, call, context) is not None
+
+
+def _script(file: FileFacts, call: Call, context: Context) -> bytes | None:
+    """The code that builds an engine where nothing but the module's `__main__` block runs it.
+
+    That is the block itself, or a function by whose name only the block, or other such functions, go.
+    """
+    again = found_again(file, call) if file.use.main_guard else None
+    if again is None or context.mentions is None:
+        return None
+    module, node = again
+    pending = [_top([node, *module.around(node)])]
+    seen: list[ast.AST] = []
+    while pending:
+        one = pending.pop()
+        if one in seen:
+            continue
+        seen.append(one)
+        if isinstance(one, ast.If) and is_main_guard(one.test):
+            continue
+        if not isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            return None
+        users = [
+            _top([name, *module.around(name)])
+            for name in ast.walk(module.tree)
+            if isinstance(name, ast.Name) and name.id == one.name and isinstance(name.ctx, ast.Load)
+        ]
+        named = re.compile(rb"\b%s\b" % one.name.encode())
+        if not users or context.mentions.code_matches(named, one.name.encode()) - {file.path}:
+            return None
+        pending += users
+    text = file.source.decode(errors="replace")
+    return "\n".join(ast.get_source_segment(text, one) or "" for one in seen).encode()
+
+
+def _top(around: Sequence[ast.AST]) -> ast.AST:
+    """The statement of the module itself that is around a node; the module where there is none."""
+    return around[-2] if len(around) > 1 else around[-1]

@@ -8,7 +8,7 @@ from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.silent.apart import is_apart, is_beside_training
+from vllm_migrate.rules.silent.apart import is_apart, is_beside_training, is_of_a_script_alone
 from vllm_migrate.rules.silent.defaults import (
     add,
     cache_turned_off,
@@ -104,6 +104,8 @@ class PrefixCacheOverWeightUpdate(Rule):
             if written is not None and written.value.literal is not True and cache_turned_off(file, context):
                 continue
             if keeps_weights(file, call, context) or is_beside_training(file, call, context):
+                continue
+            if is_of_a_script_alone(file, call, context):
                 continue
             slept = slept_before_updates(call, context)
             if slept is Slept.YES:
