@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Level, RemoveStatement, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engine_arguments.device import PRECONDITION, chosen_gpu
-from vllm_migrate.rules.engine_arguments.lookup import KINDS, changed_arguments, has_successor, written
+from vllm_migrate.rules.engine_arguments.lookup import (
+    KINDS,
+    asks_for_nothing,
+    changed_arguments,
+    has_successor,
+    written,
+)
 from vllm_migrate.rules.finding import make_finding, one_line, since
 from vllm_migrate.rules.replacement import replace_argument
 
@@ -30,7 +36,8 @@ class GoneEngineArgument(Rule):
     only the keyword goes.
 
     ## Why it matters
-    `LLM(...)` raises a TypeError and `vllm serve` refuses to start.
+    `LLM(...)` raises a TypeError and `vllm serve` refuses to start. A key that is null in a settings file,
+    where the engine never took null, is a note: whoever reads the file passes it to none.
 
     ## Fix safety
     Safe where the argument did nothing on V1 that is lost with it. Arguments that still mean something are
@@ -97,6 +104,12 @@ class GoneEngineArgument(Rule):
             unsafe=True,
         ),
         Example(
+            before="engine_kwargs:\n  swap_space: null  # the engine's own\n  seed: 1\n",
+            after="engine_kwargs:\n  seed: 1\n",
+            file_name="rollout.yaml",
+            unsafe=True,
+        ),
+        Example(
             before='from vllm import EngineArgs\n\nargs = EngineArgs("m", swap_space=4)\n',
             unchanged=True,
             target="0.17.1",
@@ -116,6 +129,7 @@ class GoneEngineArgument(Rule):
             gpu = chosen_gpu(argument, context) if not edits else ()
             name = written(argument)
             message = f"{name} is gone{since(state)}: {fact.because}"
+            unset = asks_for_nothing(file, argument, context)
             advice = (
                 f"remove {name}"
                 if replacement.decided
@@ -131,8 +145,9 @@ class GoneEngineArgument(Rule):
                 self,
                 file,
                 argument.span,
-                message,
+                f"{message}; null asks for nothing" if unset else message,
                 fact=fact,
+                level=Level.NOTE if unset else None,
                 safety=safety,
                 edits=edits,
                 advice=advice,

@@ -48,6 +48,20 @@ def is_of_others_too(file: FileFacts, argument: Argument, context: Context) -> b
     return 0 < as_keyword < sum(len(read.findall(source)) for source in sources)
 
 
+def asks_for_nothing(file: FileFacts, argument: Argument, context: Context) -> bool:
+    """Whether a key of a settings file is null, where null was no value of the argument's.
+
+    `swap_space: null` was passed to no engine, which would have refused it: whoever reads the file leaves
+    such keys out.
+    """
+    if file.kind not in (FileKind.YAML, FileKind.TOML) or argument.form is not Form.KEY:
+        return False
+    if argument.value.literal is not None:
+        return False
+    taken = context.api.at(str(context.source.version)).parameters("vllm.AsyncEngineArgs") or {}
+    return taken.get(argument.name, "None") != "None"
+
+
 def has_successor(state: State) -> bool:
     """Whether the argument lives on under another name, for some of its values at least."""
     return state.remedy is Remedy.RENAME or bool(state.to) or any(state.values.values())

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.rules.base import Example, Rule
-from vllm_migrate.rules.engine_arguments.lookup import KINDS, changed_arguments, has_successor, written
+from vllm_migrate.rules.engine_arguments.lookup import (
+    KINDS,
+    asks_for_nothing,
+    changed_arguments,
+    has_successor,
+    written,
+)
 from vllm_migrate.rules.finding import make_finding, one_line, since
 from vllm_migrate.rules.replacement import replace_argument
 
@@ -119,6 +125,7 @@ class RenamedEngineArgument(Rule):
             replacement = replace_argument(file, argument, state)
             name = written(argument)
             message = f"{name} is gone{since(state)}: {fact.because}"
+            unset = asks_for_nothing(file, argument, context)
             if replacement.decided:
                 advice = f"write {replacement.text}" if replacement.text else f"remove {name}"
             else:
@@ -127,8 +134,9 @@ class RenamedEngineArgument(Rule):
                 self,
                 file,
                 argument.span,
-                message,
+                f"{message}; null asks for nothing" if unset else message,
                 fact=fact,
+                level=Level.NOTE if unset else None,
                 edits=replacement.edits,
                 advice=advice,
                 safety=Safety.UNSAFE if argument.form.value == "key" else None,
