@@ -108,10 +108,10 @@ class PausedUpdate(Rule):
                     self,
                     file,
                     update.span,
-                    f"the weights of {engine} change while requests may be running: they are sampled by two "
-                    "policies",
-                    advice=f"await {engine}.pause_generation({mode}) before the update, "
-                    f"await {engine}.resume_generation() after it",
+                    f"nothing pauses {engine} while its weights change: requests that run then are sampled by "
+                    "two policies",
+                    advice=f"where any can run then, await {engine}.pause_generation({mode}) before the "
+                    f"update, await {engine}.resume_generation() after it",
                     certainty=update.certainty,
                 )
         yield from self._refused(file, context)
@@ -160,6 +160,7 @@ class PausedUpdate(Rule):
                 f"{file.text(call.callee)}() may do nothing{since(change.after)}: {change.fact.because}",
                 fact=change.fact,
                 level=Level.NOTE,
-                advice=f"await {file.text(call.callee)}(reset_running_requests=True), or pause first",
+                advice="where requests can be running, "
+                f"await {file.text(call.callee)}(reset_running_requests=True), or pause first",
                 certainty=call.certainty,
             )
