@@ -108,8 +108,8 @@ class PausedUpdate(Rule):
                     self,
                     file,
                     update.span,
-                    f"nothing pauses {engine} while its weights change: requests that run then are sampled by "
-                    "two policies",
+                    f"nothing pauses {engine} while its weights change: requests that run then are sampled "
+                    "by two policies",
                     advice=f"where any can run then, await {engine}.pause_generation({mode}) before the "
                     f"update, await {engine}.resume_generation() after it",
                     certainty=update.certainty,
