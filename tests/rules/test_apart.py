@@ -374,3 +374,26 @@ def test_a_scripts_engine_keeps_its_weights(tmp_path: Path, more: str, *, said: 
     facts = read(SCRIPT.format(more=more).encode(), "trainer/search.py", "0.32.0")
     around = project(tmp_path, "a.py", "pass\n")
     assert bool(list(by_code("VM702").find(facts, around))) is said
+
+
+COPIES = (
+    "import vllm\n\n\ndef load(state, llm: vllm.LLM):\n"
+    "    model = llm.llm_engine.model_executor.driver_worker.model_runner.model\n"
+    "    model.get_parameter('lm_head.weight').{}(state['lm_head.weight'])\n"
+)
+WALKS = (
+    "from vllm import LLM\n\n\ndef build():\n    llm = LLM('m')\n"
+    "    m = llm.llm_engine.model_executor.driver_worker.model_runner.model\n"
+    "    m.requires_grad_(False)\n    return llm\n"
+)
+
+
+@pytest.mark.parametrize(("method", "syncs"), [("copy_", True), ("to", False)])
+def test_parameters_that_are_written_one_by_one_are_an_update(
+    tmp_path: Path, method: str, *, syncs: bool
+) -> None:
+    use = read(COPIES.format(method).encode(), "utils.py", "0.32.0").use
+    assert use.syncs_weights is syncs
+    around = replace(project(tmp_path, "utils.py", COPIES.format(method)), project=use)
+    said = list(by_code("VM702").find(read(WALKS.encode(), "tasks/math.py", "0.32.0"), around))
+    assert bool(said) is syncs

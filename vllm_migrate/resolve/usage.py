@@ -97,7 +97,8 @@ def read_use(
         or any(
             SYNC.match(function.name) and not _loads_itself(syntax, function)
             for function in syntax.functions()
-        ),
+        )
+        or ("copy_" in methods and any(_reaches_model(chain) for chain in chains)),
         trains="backward" in methods
         or _steps_optimizer(syntax)
         or any(_TRAINER.search(name) for name in called)

@@ -86,6 +86,7 @@ def updates_reach(file: FileFacts, context: Context) -> bool:
         or file.use.syncs_weights
         or context.mentions is None
         or b"lora_tensors" in file.source  # adapters from memory are those of a trainer
+        or b"driver_worker" in file.source  # who reaches for the model has to do with its weights
         or not words(file.path).isdisjoint(_IN_TRAINING)
         or is_imported_by_training(file.path, context)
     )
