@@ -383,3 +383,15 @@ def test_a_setting_that_others_read_too_stays(tmp_path: Path, more: str, places:
         if f.code in ("VM201", "VM290")
     ]
     assert sorted(told) == places
+
+
+@pytest.mark.parametrize(("more", "told"), [("", 1), ("    return args.task\n", 0)])
+def test_an_option_that_only_others_read_on_the_target(tmp_path: Path, more: str, told: int) -> None:
+    text = (
+        "import argparse\n\nfrom vllm import EngineArgs\n\n\ndef main():\n"
+        "    parser = argparse.ArgumentParser()\n    parser.add_argument('--task')\n"
+        "    args = parser.parse_args()\n    engine_args = EngineArgs.from_cli_args(args)\n"
+    )
+    (tmp_path / "serve.py").write_text(text + more)
+    found = [f for f in scan([tmp_path], Config(target="0.32.0")).findings if f.code in ("VM202", "VM290")]
+    assert len(found) == told

@@ -36,7 +36,7 @@ def is_of_others_too(file: FileFacts, argument: Argument, context: Context) -> b
 
     With `LLM(device=config.device)` and `model.to(config.device)` the field `device` stays, and only the
     keyword goes, which is told where it stands. A field that reaches the engine as a part of its object has
-    no other place.
+    no other place, but an option of a parser whose options `from_cli_args` takes only stops being taken.
     """
     if file.kind is not FileKind.PYTHON or argument.form is not Form.KEY or context.mentions is None:
         return False
@@ -45,7 +45,11 @@ def is_of_others_too(file: FileFacts, argument: Argument, context: Context) -> b
     handed = re.compile(rb"\b" + name + rb"\s*=\s*[\w.]*\." + name + rb"\b")
     sources = [source for _, source in context.mentions.code(b"." + name, PurePosixPath())]
     as_keyword = sum(len(handed.findall(source)) for source in sources)
-    return 0 < as_keyword < sum(len(read.findall(source)) for source in sources)
+    reads = sum(len(read.findall(source)) for source in sources)
+    if b"add_argument" in file.source[argument.span.start : argument.span.end]:
+        # from_cli_args passes over options that the engine doesn't have.
+        return as_keyword < reads and (as_keyword > 0 or context.mentions.any_of(".from_cli_args("))
+    return 0 < as_keyword < reads
 
 
 def asks_for_nothing(file: FileFacts, argument: Argument, context: Context) -> bool:
