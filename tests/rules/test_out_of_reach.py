@@ -46,6 +46,22 @@ def test_an_engine_of_v1_has_no_driver_worker_itself(kept: str) -> None:
     assert ("works on no V1 engine" in found.message) is bool(kept)
 
 
+def test_what_is_set_is_set_there() -> None:
+    text = f"from vllm import LLM\n\n\ndef set_up(llm: LLM, own):\n    {WALK}.sampler = own\n"
+    (found,) = find(by_code("VM501"), text)
+    assert "that sets self.model_runner.model.sampler itself" in found.advice
+    assert "lambda" not in found.advice
+
+
+@pytest.mark.parametrize(("sent", "said"), [("name, dtype", True), ("name, shape", False)])
+def test_what_is_sent_has_to_be_plain(sent: str, *, said: bool) -> None:
+    walk = "llm.llm_engine.model_executor.driver_worker"
+    text = f"from vllm import LLM\n\n\ndef send(llm: LLM, name, dtype, shape):\n    {walk}.update({sent})\n"
+    (found,) = find(by_code("VM501"), text)
+    assert f'llm.collective_rpc("update", args=({sent},))' in found.advice
+    assert ("has to be plain data" in found.advice) is said
+
+
 def test_a_dictionary_is() -> None:
     text = f"from vllm import LLM\n\n\ndef read():\n    llm = LLM('m')\n    return {WALK}.state_dict()\n"
     (found,) = find(by_code("VM501"), text)

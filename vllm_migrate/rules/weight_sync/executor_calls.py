@@ -24,6 +24,8 @@ _DONE_WITHOUT = frozenset(
 _STEPS = frozenset({"execute_model", "execute_model_async"})
 BY_NAME = frozenset({"_run_workers", "execute_method", "run_method"})
 """Methods that call a method of the workers by the name that comes first."""
+_BEYOND_DATA = re.compile(r"(?i)dtype|ipc|handle|stream|tensor")
+"""Names of arguments that are no plain data."""
 _OF_MEMORY = re.compile(r"kv_cache|offload|free_|release|memory")
 
 
@@ -48,11 +50,11 @@ def instead_of_call(engine: str, awaited: str, method: str, arguments: str) -> s
     if method in BY_NAME:
         return (
             f"{awaited}{engine}.{_by_name(arguments)} of a method of a worker_extension_cls, which runs on "
-            "all workers"
+            f"all workers{_not_plain(arguments)}"
         )
     said = (
         f"{awaited}{engine}.{_remote(method, arguments)} of a worker_extension_cls with a method {method}, "
-        "which does in every worker what the executor's does"
+        f"which does in every worker what the executor's does{_not_plain(arguments)}"
     )
     if _OF_MEMORY.search(method):
         return (
@@ -60,6 +62,16 @@ def instead_of_call(engine: str, awaited: str, method: str, arguments: str) -> s
             f"again, with enable_sleep_mode=True; anything else is {said}"
         )
     return said
+
+
+def _not_plain(arguments: str) -> str:
+    """What to heed where arguments have the names of what V1 can't send."""
+    if not _BEYOND_DATA.search(arguments):
+        return ""
+    return (
+        "; what is sent has to be plain data: a dtype goes by its name, streams and tensors are made in the "
+        "worker, and handles of CUDA IPC need VLLM_ALLOW_INSECURE_SERIALIZATION=1"
+    )
 
 
 def _remote(method: str, arguments: str) -> str:

@@ -35,6 +35,7 @@ _SINGLE = frozenset({"get_parameter", "get_buffer", "get_submodule"})
 """Methods that give one of them."""
 _ASKED = re.compile(rb"\bgetattr\(\s*$")
 _TESTED = re.compile(rb"\bisinstance\(\s*$")
+_ASSIGNED = re.compile(rb"[ \t]*=(?!=)")
 _NAMED = re.compile(rb"\s*,\s*[\"'](\w+)[\"']")
 
 
@@ -71,7 +72,7 @@ def advice(file: FileFacts, chain: Chain) -> str:
         path = ".".join((_outer(chain), "vllm_config", *attributes[configuration:])) + called
         return f"{path}: V1's engine keeps the configurations"
     if "model_runner" in attributes:
-        return _of_the_worker(chain, engine, called, is_async=is_async) + stays
+        return _of_the_worker(file, chain, engine, called, is_async=is_async) + stays
     last = attributes[-1] if call else _asked_for(file, chain) or attributes[-1]
     if last == "model_executor" and not call:
         return _of_the_executor(file, chain, engine, awaited) + stays
@@ -152,7 +153,7 @@ def _of_the_executor(file: FileFacts, chain: Chain, engine: str, awaited: str) -
     )
 
 
-def _of_the_worker(chain: Chain, engine: str, called: str, *, is_async: bool) -> str:
+def _of_the_worker(file: FileFacts, chain: Chain, engine: str, called: str, *, is_async: bool) -> str:
     """For a walk to the model runner, its model, or something of the two."""
     attributes = chain.attributes
     at = attributes.index("model_runner")
@@ -180,6 +181,11 @@ def _of_the_worker(chain: Chain, engine: str, called: str, *, is_async: bool) ->
         return (
             f"{engine}.apply_model(function), or {extension}, with all that is done with it inside: what "
             "comes back is a copy, and what is changed in that doesn't change the model"
+        )
+    if _ASSIGNED.match(file.source, chain.span.end) and not called:
+        return (
+            f"{engine}.apply_model(function), or a method of a worker_extension_cls, that sets {inside} "
+            "itself (model in place of self.model_runner.model in the function)"
         )
     if path or called:
         return f"{engine}.apply_model(lambda model: model{path}{called}), or {extension}"
