@@ -12,6 +12,7 @@ from vllm_migrate.resolve.syntax import FUNCTIONS, last_name
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, since
 from vllm_migrate.rules.methods.model_interface import may_have_old_names, old_names
+from vllm_migrate.rules.methods.orphaned import said_of_orphan
 from vllm_migrate.rules.module import parsed_module
 
 if TYPE_CHECKING:
@@ -55,12 +56,13 @@ class OverriddenMethod(Rule):
     over vLLM's methods, with those that the method has on the target. `compute_logits` with sampling metadata
     is found in every class of code that uses vLLM, and where it is called. Of models that the engine loads,
     built from `vllm_config`, `get_input_embeddings` and `get_multimodal_embeddings` are found, which have
-    other names.
+    other names. So are overridden methods that a class doesn't have any more, where nothing else in the
+    file names them.
 
     ## Why it matters
     It is vLLM that calls such a method: a parameter that is needed and no longer given, or given and not
     taken, raises a TypeError in the engine's process. A parameter with a default is a warning, because not
-    every caller gives it.
+    every caller gives it. One that is gone is called by nobody: what it did isn't done, which is a warning.
 
     ## Fix safety
     Left to a person: what the method does with its parameters is its author's affair.
@@ -127,6 +129,13 @@ class OverriddenMethod(Rule):
         ),
         Example(
             before=(
+                "from vllm.multimodal.processing import BaseMultiModalProcessor\n\n\n"
+                "class Mine(BaseMultiModalProcessor):\n"
+                "    def _get_data_parser(self):\n        return Parser()\n"
+            ),
+        ),
+        Example(
+            before=(
                 f"{_MODEL}    def compute_logits(self, hidden_states, sampling_metadata=None):\n"
                 "        return self.logits_processor(self.lm_head, hidden_states)\n"
             ),
@@ -171,7 +180,9 @@ class OverriddenMethod(Rule):
         surface = context.api.surface
         now = surface.parameters(qualified)
         before = context.api.at(str(context.source.version)).parameters(qualified)
-        if now is None or before is None or list(now) == list(before):
+        if now is None:
+            return self._orphan(file, text, qualified, function, context)
+        if before is None or list(now) == list(before):
             return None
         own = _signature(function)
         listed = _named(now)
@@ -198,6 +209,15 @@ class OverriddenMethod(Rule):
             level=Level.ERROR if missing or any(not now[n] for n in given) else Level.WARNING,
             advice=row[0].advice if row and row[0].advice else advice,
         )
+
+    def _orphan(
+        self, file: FileFacts, text: SourceText, qualified: str, function: Function, context: Context
+    ) -> Finding | None:
+        said = said_of_orphan(file, qualified, context)
+        if said is None:
+            return None
+        place = _head(file, text, function)
+        return make_finding(self, file, place, said[0], level=Level.WARNING, advice=said[1])
 
     def _with_metadata(
         self, file: FileFacts, module: Module, text: SourceText, fact: Fact, state: State
