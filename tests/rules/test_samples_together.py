@@ -29,6 +29,10 @@ WATCHING = ASYNC + (
     "        if await args.is_disconnected():\n            return None\n"
     "        last = output\n    return last\n"
 )
+DRAINED = (
+    f"{ASYNC}        yield output\n\n\nasync def answer(args, prompt, params):\n"
+    "    async for output in ask(args, prompt, params):\n        pass\n    return output\n"
+)
 STREAM = f"{ASYNC}        yield output\n"
 FINISHED = f"{STEPS}        if output.finished:\n            yield output\n"
 
@@ -40,7 +44,7 @@ def told(folder: Path, engine: str, params: str = PARAMS) -> list[bool]:
     return [bool(f.edits) for f in scan([folder], Config(target="0.32.0")).findings if f.code == "VM309"]
 
 
-@pytest.mark.parametrize("engine", [FINISHED, LAST, WATCHING])
+@pytest.mark.parametrize("engine", [FINISHED, LAST, WATCHING, DRAINED])
 def test_samples_of_who_only_takes_what_is_finished(tmp_path: Path, engine: str) -> None:
     assert told(tmp_path, engine) == [True]
 

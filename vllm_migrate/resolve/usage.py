@@ -165,7 +165,12 @@ def _waits_for_finished(syntax: Syntax, called: Collection[str]) -> bool:
 
 
 def _keeps_the_last(loop: ast.AsyncFor) -> bool:
-    """Whether a loop does nothing with what it gets but keep it, whatever else it looks at meanwhile."""
+    """Whether a loop does nothing with what it gets but keep it, whatever else it looks at meanwhile.
+
+    `async for output in stream: pass` keeps it in the loop's own name.
+    """
+    if len(loop.body) == 1 and isinstance(loop.body[0], ast.Pass):
+        return isinstance(loop.target, ast.Name)
     keeps = [one for one in loop.body if isinstance(one, ast.Assign) and _is_same(one.value, loop.target)]
     uses = [
         node
