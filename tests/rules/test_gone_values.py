@@ -8,6 +8,7 @@ import pytest
 from rule_support import by_code, find
 
 from vllm_migrate.config import Config
+from vllm_migrate.edits.model import Level
 from vllm_migrate.rules.scan import scan
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ def test_a_value_that_is_gone_is_found(text: str, file_name: str, said: str) -> 
     (found,) = find(by_code("VM204"), text, file_name)
     assert said in found.message
     assert found.advice
+
+
+def test_a_value_that_is_given_under_a_condition_is_a_note() -> None:
+    call = 'LLM(model, load_format="bitsandbytes" if way else "auto")'
+    (found,) = find(by_code("VM204"), f"{HEAD}    return {call}\n")
+    assert found.level is Level.NOTE
+    assert 'load_format="bitsandbytes", where that is chosen' in found.message
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.located import Argument, FileFacts
     from vllm_migrate.rules.base import Context
 
 _ARGUMENTS = frozenset({"load_format", "quantization", "tokenizer_mode"})
+_CHOSEN = re.compile(r"""\s*\(?\s*["'](\w+)["']\s+if\s""")
 _REGISTERS = ("register_quantization_config", "register_model_loader", "TokenizerRegistry")
 """What makes a value known that vLLM itself doesn't know."""
 
@@ -28,7 +30,8 @@ class GoneEngineValue(Rule):
 
     ## What it does
     Finds methods of quantisation, formats of weights and modes of tokenizers that are gone, where they are
-    written out: in keywords, dictionary entries, YAML and TOML keys and flags. A project that registers
+    written out: in keywords, dictionary entries, YAML and TOML keys and flags. One that is given under a
+    condition (`"bitsandbytes" if quantize else "auto"`) is a note. A project that registers
     methods, loaders or tokenizers of its own is left alone.
 
     ## Why it matters
@@ -69,22 +72,33 @@ class GoneEngineValue(Rule):
         for argument in file.arguments:
             if argument.owner != "engine" or argument.dead or argument.name not in _ARGUMENTS:
                 continue
-            value = argument.value.literal
-            if not isinstance(value, str):
-                continue
+            value, sure = _value(argument)
             row = f"{argument.name}={value.lower()}"
-            found = context.facts.on_target(Subject.ARGUMENT_VALUE, row, context.target)
+            found = context.facts.on_target(Subject.ARGUMENT_VALUE, row, context.target) if value else None
             if found is None or (context.mentions is not None and context.mentions.any_of(*_REGISTERS)):
                 continue
             fact, _ = found
             given = (
                 f"{written(argument)} {value}" if argument.form is Form.FLAG else f'{argument.name}="{value}"'
             )
+            under = "" if sure else ", where that is chosen"
             yield make_finding(
                 self,
                 file,
                 argument.span,
-                f"{given}: vLLM {context.target.version} takes no such value: {fact.because}",
+                f"{given}{under}: vLLM {context.target.version} takes no such value: {fact.because}",
                 fact=fact,
+                level=None if sure else Level.NOTE,
                 certainty=argument.certainty,
             )
+
+
+def _value(argument: Argument) -> tuple[str, bool]:
+    """A text that an argument is given, and whether it always is; "" for anything else.
+
+    Of `"bitsandbytes" if quantize else "auto"` it is the first that is told.
+    """
+    if isinstance(argument.value.literal, str):
+        return argument.value.literal, True
+    chosen = _CHOSEN.match(argument.value.source)
+    return (chosen[1] if chosen else ""), False
