@@ -62,6 +62,17 @@ def test_what_is_sent_has_to_be_plain(sent: str, *, said: bool) -> None:
     assert ("has to be plain data" in found.advice) is said
 
 
+@pytest.mark.parametrize(("size", "edited"), [("1", True), ("4", False), ("gpus", False)])
+def test_workers_on_several_gpus_are_elsewhere(size: str, *, edited: bool) -> None:
+    text = (
+        "from vllm import LLM\n\n\ndef load(weights, gpus):\n"
+        f"    llm = LLM('m', tensor_parallel_size={size})\n    {WALK}.load_weights(weights.items())\n"
+    )
+    (found,) = find(by_code("VM501"), text)
+    assert bool(found.edits) is edited
+    assert ("several GPUs" in found.advice) is not edited
+
+
 def test_a_dictionary_is() -> None:
     text = f"from vllm import LLM\n\n\ndef read():\n    llm = LLM('m')\n    return {WALK}.state_dict()\n"
     (found,) = find(by_code("VM501"), text)

@@ -10,7 +10,7 @@ from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, engine_calls
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.weight_sync.kept_here import is_kept_here, is_launched_near
+from vllm_migrate.rules.weight_sync.kept_here import is_kept_here, is_launched_near, is_spread
 from vllm_migrate.rules.weight_sync.meeting import meets_one_of
 from vllm_migrate.rules.weight_sync.out_of_reach import advice, is_never_here, past_executor
 from vllm_migrate.rules.weight_sync.rpc import PRIVATE_CALLS
@@ -46,6 +46,7 @@ class DriverWorkerChain(Rule):
     A walk that a class keeps in an attribute is followed to where it is used, and where the engine is built
     in another file than the one that walks, that file sets the variable, if some file brings both together
     by its imports.
+    An engine on several GPUs has its workers in other processes in any case, and nothing is edited there.
     The executor's own `collective_rpc` becomes the engine's. For all else the advice says what takes its
     place: a method of the engine's, or one of a worker extension.
 
@@ -214,6 +215,7 @@ class DriverWorkerChain(Rule):
         own_process_kept = file.use.engine_in_process
         kept = is_kept_here(file, context.project)
         in_process_switch = None if own_process_kept else switch(file, *_IN_PROCESS)
+        spread = any(map(is_spread, engine_calls(file)))
         for chain in file.chains:
             if not any(name in chain.attributes for name in _INSIDES) or _is_private_call(chain):
                 continue
@@ -221,7 +223,7 @@ class DriverWorkerChain(Rule):
             if in_process and own_process_kept and not past_executor(chain):
                 continue
             rpc = rpc_edits(file, chain)
-            edits = () if in_process else rpc or load_edits(file, chain, context)
+            edits = () if in_process else rpc or (() if spread else load_edits(file, chain, context))
             if edits and not rpc and in_process_switch:
                 edits, in_process_switch = (*edits, in_process_switch), None
             walk = ".".join((chain.root, *chain.attributes))
@@ -240,7 +242,7 @@ class DriverWorkerChain(Rule):
                 fact=change.fact,
                 level=Level.NOTE if in_process and not past_executor(chain) else None,
                 edits=edits,
-                advice=advice(file, chain),
+                advice=advice(file, chain, spread=spread),
                 precondition=_RPC_PRECONDITION if rpc else "",
                 certainty=chain.certainty,
             )
@@ -253,7 +255,7 @@ class DriverWorkerChain(Rule):
     ) -> Iterator[Finding]:
         """Yield the first engine of a file where another file walks to the model of one it is handed."""
         for call in engine_calls(file):
-            if call.wrapped or call.target == "vllm.AsyncEngineArgs":
+            if call.wrapped or call.target == "vllm.AsyncEngineArgs" or is_spread(call):
                 continue
             if not meets_one_of(file.path, context.project.walks, context):
                 return

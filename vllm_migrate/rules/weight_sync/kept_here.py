@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from vllm_migrate.rules.engines import engine_calls
 
 if TYPE_CHECKING:
-    from vllm_migrate.files.located import FileFacts, Use
+    from vllm_migrate.files.located import Call, FileFacts, Use
+
+_ONE = (1, "1")
 
 
 def is_kept_here(file: FileFacts, project: Use) -> bool:
@@ -21,6 +23,18 @@ def is_kept_here(file: FileFacts, project: Use) -> bool:
     if file.use.engine_in_process or project.in_process_by_variable:
         return True
     return not any(not call.open_ended for call in engine_calls(file)) and is_launched_near(file, project)
+
+
+def is_spread(call: Call) -> bool:
+    """Whether an engine is given more than one GPU, or as many as can't be seen.
+
+    Its workers are then in processes of their own, whatever the engine's own is (`MultiprocExecutor`), but
+    with `external_launcher`.
+    """
+    return any(
+        argument is not None and argument.value.literal not in _ONE
+        for argument in (call.argument("tensor_parallel_size"), call.argument("pipeline_parallel_size"))
+    )
 
 
 def is_launched_near(file: FileFacts, project: Use) -> bool:

@@ -19,6 +19,10 @@ _SOME_STAY = (
     "; a synchronous engine stays in this process with VLLM_ENABLE_V1_MULTIPROCESSING=0 or "
     "external_launcher, and the walk then works as it is; an asynchronous one never does"
 )
+_ON_ONE = (
+    "; a function that is sent needs VLLM_ALLOW_INSECURE_SERIALIZATION=1, and the walk reaches no worker of an "
+    "engine on several GPUs, but with external_launcher"
+)
 _ELSEWHERE = (
     "; with VLLM_ENABLE_V1_MULTIPROCESSING=0 or external_launcher the engine stays in this process, and the "
     "walk works as {}"
@@ -39,7 +43,7 @@ _ASSIGNED = re.compile(rb"[ \t]*=(?!=)")
 _NAMED = re.compile(rb"\s*,\s*[\"'](\w+)[\"']")
 
 
-def advice(file: FileFacts, chain: Chain) -> str:
+def advice(file: FileFacts, chain: Chain, *, spread: bool = False) -> str:
     """What takes the place of a walk, by where it ends.
 
     A call on the model, or something of the model's, is done by a function of the model; the executor's
@@ -47,13 +51,16 @@ def advice(file: FileFacts, chain: Chain) -> str:
     a configuration is the engine's own; a method of the executor's becomes one of the engine's or of a
     worker extension; and what only V0's driver had is left out, as is what is deleted.
 
-    That the walk works in one process is said of engines that can be there: an asynchronous one never is.
+    That the walk works in one process is said of engines that can be there: an asynchronous one never is, nor
+    the workers of one that is spread over several GPUs.
     """
     attributes = chain.attributes
     engine, is_async = _engine(chain)
     awaited = "await " if is_async else ""
     stays = "" if is_async else _SOME_STAY if engine == _UNKNOWN else _STAYS
-    if stays and past_executor(chain):
+    if stays and spread:
+        stays = _ON_ONE
+    elif stays and past_executor(chain):
         stays = _ELSEWHERE.format(".".join((chain.root, attributes[0], "model_executor", *attributes[1:])))
     call = chain.method_calls[0] if chain.method_calls else None
     called = f".{call.method}({one_line(file.text(call.arguments_span), 80)})" if call else ""
