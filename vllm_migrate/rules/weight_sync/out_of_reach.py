@@ -20,8 +20,8 @@ _SOME_STAY = (
     "external_launcher, and the walk then works as it is; an asynchronous one never does"
 )
 _ON_ONE = (
-    "; a function that is sent needs VLLM_ALLOW_INSECURE_SERIALIZATION=1, and the walk reaches no worker of an "
-    "engine on several GPUs, but with external_launcher"
+    "; a function that is sent needs VLLM_ALLOW_INSECURE_SERIALIZATION=1, and the walk reaches no worker of "
+    "an engine on several GPUs, but with external_launcher"
 )
 _ELSEWHERE = (
     "; with VLLM_ENABLE_V1_MULTIPROCESSING=0 or external_launcher the engine stays in this process, and the "
