@@ -83,3 +83,13 @@ def test_beams_of_an_engine_that_searches_none() -> None:
     (awaited,) = find(by_code("VM301"), f"{head}    engine = AsyncLLMEngine.from_engine_args(args)\n{params}")
     assert "llm.beam_search(" in plain.advice
     assert "no beam search of its own" in awaited.advice
+
+
+def test_samples_of_an_asynchronous_engine_are_asked_for_together() -> None:
+    text = (
+        "from vllm import AsyncLLMEngine, SamplingParams\n\n\ndef ask(args, prompt, width):\n"
+        "    engine = AsyncLLMEngine.from_engine_args(args)\n"
+        '    return engine.generate(prompt, SamplingParams(n=1, best_of=width), "0")\n'
+    )
+    (found,) = find(by_code("VM308"), text)
+    assert found.advice.endswith("output_kind=RequestOutputKind.FINAL_ONLY")

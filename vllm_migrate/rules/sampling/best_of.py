@@ -36,6 +36,8 @@ _RANKED = (
     "    del output.outputs[{kept}:]\n"
 )
 _HEAD = "from vllm import LLM, SamplingParams\n\n\ndef best(llm: LLM, prompts):\n"
+_ASYNC = ("vllm.AsyncLLMEngine", "vllm.AsyncEngineArgs")
+_TOGETHER = ", which come together in the final output alone: output_kind=RequestOutputKind.FINAL_ONLY"
 
 
 class BestOf(Rule):
@@ -105,11 +107,18 @@ class BestOf(Rule):
                 fact=fact,
                 safety=Safety.UNSAFE,
                 edits=_edits(file, argument),
-                advice=f"instead of {NAME}={one_line(argument.value.source)}: {fact.advice}",
+                advice=f"instead of {NAME}={one_line(argument.value.source)}: {fact.advice}"
+                + (_TOGETHER if is_asynchronous(file) else ""),
                 precondition="nothing looks at the outputs before they are sorted, and the engine returns"
                 " processed_logprobs",
                 certainty=argument.certainty,
             )
+
+
+def is_asynchronous(file: FileFacts) -> bool:
+    """Whether a file builds an asynchronous engine and no `LLM`."""
+    targets = {call.target for call in file.calls if not call.dead}
+    return any(one.startswith(_ASYNC) for one in targets) and "vllm.LLM" not in targets
 
 
 def asks_for_nothing(file: FileFacts, argument: Argument) -> bool:

@@ -14,7 +14,7 @@ from vllm_migrate.rules.finding import make_finding, one_line, since
 from vllm_migrate.rules.removal import remove_argument
 from vllm_migrate.rules.replacement import replace_argument
 from vllm_migrate.rules.sampling.best_of import NAME as BEST_OF
-from vllm_migrate.rules.sampling.best_of import asks_for_nothing
+from vllm_migrate.rules.sampling.best_of import asks_for_nothing, is_asynchronous
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,6 @@ _UNREAD = "truncate_prompt_tokens"
 _READ_AGAIN = Version("0.9.0")
 """Up to 0.8.5 only the server read it, from its requests: generate() never cut a prompt by it."""
 _NEVER_CUT = "prompts go on uncut, as generate() let them up to 0.8.5, which never read it"
-_ASYNC = ("vllm.AsyncLLMEngine", "vllm.AsyncEngineArgs")
 _OF_BEAMS = frozenset({"use_beam_search", "length_penalty", "early_stopping"})
 _ONLY_LLM = (
     "AsyncLLMEngine has no beam search of its own; LLM.beam_search(prompts, BeamSearchParams(...)) has, and "
@@ -167,11 +166,7 @@ class GoneSamplingArgument(Rule):
 
 def _advice(file: FileFacts, argument: Argument, fact: Fact) -> str:
     """What to do instead, with the engine that the file has."""
-    if argument.name in _OF_BEAMS:
-        targets = {call.target for call in file.calls if not call.dead}
-        if any(one.startswith(_ASYNC) for one in targets) and "vllm.LLM" not in targets:
-            return _ONLY_LLM
-    return fact.advice
+    return _ONLY_LLM if argument.name in _OF_BEAMS and is_asynchronous(file) else fact.advice
 
 
 def _is_written(file: FileFacts, default: Argument) -> bool:
