@@ -219,7 +219,8 @@ ESCAPES = b"from vllm import LLM\n\n\ndef build():\n    return LLM('m')\n"
         ("gen/draw.py", "json.dump(answers, file)", True),
         ("gen/draw.py", "print(answers)", False),  # nobody gets what was drawn
         ("tools/draw.py", "json.dump(answers, file)", False),
-        ("tools/draw.py", "json.dump(rewards(answers), file)", True),
+        ("tools/draw.py", "json.dump(to_rollouts(answers), file)", True),
+        ("tools/draw.py", "json.dump(rewards(answers), file)", False),  # a search has a reward model, too
         ("tools/draw.py", "json.dump(answers, file)  # for GRPO", False),
         ("tools/draw.py", "json.dump(answers, open('rollouts'))", False),
     ],
@@ -397,3 +398,25 @@ def test_parameters_that_are_written_one_by_one_are_an_update(
     around = replace(project(tmp_path, "utils.py", COPIES.format(method)), project=use)
     said = list(by_code("VM702").find(read(WALKS.encode(), "tasks/math.py", "0.32.0"), around))
     assert bool(said) is syncs
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "said"),
+    [
+        ("train.py", "from actors.engine import build\nold = build().logprobs\n", True),
+        ("train.py", "from actors.engine import build\nold = score(build())\n", False),
+        ("judge.py", "old = api.choices[0].logprobs\n", False),
+        ("actors/parts.py", "def part(output):\n    return output.logprobs\n", False),
+    ],
+)
+def test_log_probabilities_of_another_engine_are_not_this_ones(
+    tmp_path: Path, name: str, other: str, *, said: bool
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    use = replace(RL, reads_logprobs=True, takes_logprobs=True)
+    around = replace(project(tmp_path, name, other), project=use)
+    assert bool(list(by_code("VM701").find(read(ESCAPES, "actors/engine.py", "0.32.0"), around))) is said
+    around = replace(project(tmp_path, name, other), project=use)
+    parts = b"from .parts import part\n" + ESCAPES
+    found = list(by_code("VM701").find(read(parts, "actors/engine.py", "0.32.0"), around))
+    assert bool(found) is (said or name == "actors/parts.py")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from rule_support import by_code, context, find, read
 from vllm_migrate.edits.model import Level
 from vllm_migrate.files.discover import SourceFile
 from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Use
 from vllm_migrate.rules.mentions import Mentions
 
 if TYPE_CHECKING:
@@ -111,3 +113,14 @@ def test_an_engine_built_by_an_actor_is_judged_where_it_is_built() -> None:
     trial = '\n\nif __name__ == "__main__":\n    llm = Actor.remote(seed=1)\n    llm.generate.remote("a")\n'
     found = find(by_code("VM704"), ACTOR + trial, source="0.7.3")
     assert [finding.level for finding in found] == [Level.NOTE, Level.WARNING]
+
+
+def test_who_makes_the_requests_of_arguments_is_no_server(tmp_path: Path) -> None:
+    server = tmp_path / "server.py"
+    server.write_text("from vllm.entrypoints.openai.api_server import build_app\n")
+    files = (SourceFile(server, PurePosixPath("server.py"), FileKind.PYTHON),)
+    around = replace(context(Use(), source="0.7.3"), mentions=Mentions(files))
+    build = "def build():\n    return AsyncLLMEngine.from_engine_args(AsyncEngineArgs('m'))\n"
+    for head, said in ((HEAD, False), (HEAD.replace(", SamplingParams", ""), True)):
+        facts = read((head + build).encode(), "build.py", "0.32.0")
+        assert bool(list(by_code("VM704").find(facts, around))) is said

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.prefilter import syncs_weights, trains
+from vllm_migrate.files.prefilter import syncs_weights, takes_logprobs, trains
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +52,8 @@ _FOR_TRAINING = frozenset(
 )
 """Places of code that draws what is trained on afterwards."""
 _DRAWS = re.compile(rb"rollout|reward|reject(?:ion)?_sampl|[gd]?ppo\b|\bdpo\b|grpo", re.IGNORECASE)
+_ROLLS = re.compile(rb"rollout|reject(?:ion)?_sampl|[gd]?ppo\b|\bdpo\b|grpo", re.IGNORECASE)
+"""What a search by a reward model, which trains nothing, doesn't speak of."""
 _KEEPS = re.compile(
     rb"collective_rpc|weights|\bopen\(|dump|save|write|\.to_(?:json|csv|parquet|disk)\b|\.put\(|push_to_hub"
 )
@@ -67,12 +69,11 @@ def feeds_training(file: FileFacts, context: Context) -> bool:
     """Whether what the engines of a file draw may be trained on, as far as anything shows it.
 
     The file trains, changes weights, imports what does or is imported by it, or its place says so. What draws
-    samples that are trained on later is called so, or speaks of rollouts or rewards in its code, and keeps
-    them.
+    samples that are trained on later is called so, or speaks of rollouts in its code, and keeps them.
     """
     if updates_reach(file, context):
         return True
-    if not words(file.path).isdisjoint(_FOR_TRAINING) or draws(file.source):
+    if not words(file.path).isdisjoint(_FOR_TRAINING) or _says(_ROLLS, file.source):
         return keeps(file.source) or any(True for _ in _importers(file.path, context))
     return context.mentions is not None and any(
         map(is_training, context.mentions.imported(file.path, file.source))
@@ -94,7 +95,11 @@ def updates_reach(file: FileFacts, context: Context) -> bool:
 
 def draws(source: bytes) -> bool:
     """Whether code speaks of rollouts or rewards, what it says in texts and comments left aside."""
-    return _DRAWS.search(source) is not None and _DRAWS.search(_SAID.sub(b"", source)) is not None
+    return _says(_DRAWS, source)
+
+
+def _says(pattern: re.Pattern[bytes], source: bytes) -> bool:
+    return pattern.search(source) is not None and pattern.search(_SAID.sub(b"", source)) is not None
 
 
 def keeps(source: bytes) -> bool:
@@ -105,6 +110,28 @@ def keeps(source: bytes) -> bool:
 def is_training(source: bytes) -> bool:
     """Whether bytes of code train, or change the weights of an engine."""
     return trains(source) or syncs_weights(source) or _TRAINER in source
+
+
+def are_read_near(file: FileFacts, context: Context) -> bool:
+    """Whether log-probabilities are read by a file, by what it imports, or by what imports it in turn."""
+    if context.mentions is None or file.use.takes_logprobs or file.use.reads_logprobs:
+        return True
+    if any(map(takes_logprobs, context.mentions.imported(file.path, file.source))):
+        return True
+    seen = {file.path}
+    layer = [file.path]
+    for _ in range(_DEEPEST):
+        found = {
+            other: source
+            for one in layer
+            for other, source in context.mentions.importers(one).items()
+            if other not in seen
+        }
+        if any(map(takes_logprobs, found.values())):
+            return True
+        seen |= found.keys()
+        layer = list(found)
+    return False
 
 
 def is_imported_by_training(path: PurePosixPath, context: Context, deepest: int = _DEEPEST) -> bool:

@@ -15,7 +15,7 @@ from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.silent.apart import is_apart, is_tried_out
 from vllm_migrate.rules.silent.asked_servers import are_asked_for_logprobs
 from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, is_passed_on, setting
-from vllm_migrate.rules.silent.fed import feeds_training, is_document
+from vllm_migrate.rules.silent.fed import are_read_near, feeds_training, is_document
 from vllm_migrate.rules.silent.held import held
 
 if TYPE_CHECKING:
@@ -84,8 +84,9 @@ class RawLogprobs(Rule):
     then wrong on every token from the first step on, clipping sets in where the policy hasn't moved, and
     nothing raises. At temperature 1 without truncation and penalties both are the same, and so they are at
     temperature 0 without penalties: a file that samples only so, and trains nothing, is not reported, and
-    neither is an engine of whose outputs the file takes texts and tokens alone, or one that is only tried at
-    the end of a module that others import.
+    neither is an engine of whose outputs the file takes texts and tokens alone, one that is only tried at
+    the end of a module that others import, or one whose file neither reads log-probabilities nor leads to
+    code that does: what imports it, or what it imports.
 
     ## Fix safety
     Safe where the argument was not written and rollout log-probabilities are used for training. Unsafe for
@@ -163,6 +164,7 @@ class RawLogprobs(Rule):
         if is_apart(file, context) and (not file.use.takes_logprobs or _asks_at_one(file)):
             return
         asks_for_none, reads_none = _asks_for_none(file), _reads_none(file)
+        read = are_read_near(file, context)
         name, value = setting(change)
         both = _min_p_and_top_p(file) and context.facts.change(
             Subject.BEHAVIOUR, "min-p-order", context.source, context.target
@@ -172,7 +174,7 @@ class RawLogprobs(Rule):
                 continue
             if is_passed_on(call, name, context) or _takes_texts_alone(file, call, context):
                 continue
-            if is_tried_out(file, call, context):
+            if is_tried_out(file, call, context) or (call.target == "vllm.LLM" and not read):
                 continue
             if asks_for_none and not _is_inherited(held(file, call), context):
                 continue

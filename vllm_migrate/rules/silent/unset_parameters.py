@@ -110,6 +110,8 @@ def _served(file: FileFacts, call: Call, context: Context) -> Unset:
     """What serves requests of vLLM's own server; nothing else lets them come without parameters."""
     if _SERVER.search(file.source):
         return Unset.SOMETIMES
+    if b"SamplingParams" in file.source:
+        return Unset.NEVER  # requests are made here
     if call.target == "vllm.AsyncEngineArgs" and context.mentions is not None:
         found = held(file, call)
         if (found is None or found.escapes) and context.mentions.matches(_SERVER, *_SERVER_WORDS):
