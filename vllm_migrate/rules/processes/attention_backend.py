@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import AddArgument, Level, Safety
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from vllm_migrate.rules.base import Context
 
 _NAME = "VLLM_ATTENTION_BACKEND"
+_NAMES = "vllm.v1.attention.backends.registry.AttentionBackendEnum"
+_OF_IMAGES = frozenset({"TORCH_SDPA"})
+"""Backends that the target has for the encoders of images alone."""
+_ENDING = re.compile(r"(?i)(?:_VLLM)?_V1$")
 
 
 class AttentionBackendVariable(Rule):
@@ -79,6 +84,7 @@ class AttentionBackendVariable(Rule):
                 '    os.environ["VLLM_ATTENTION_BACKEND"] = args.attention_backend\n'
             ),
         ),
+        Example(before="export VLLM_ATTENTION_BACKEND=TORCH_SDPA\npython train.py\n", file_name="run.sh"),
         Example(
             before="export VLLM_ATTENTION_BACKEND=XFORMERS\npython -m verl.trainer.main_ppo "
             "actor_rollout_ref.rollout.name=sglang\n",
@@ -123,13 +129,13 @@ class AttentionBackendVariable(Rule):
                     variable.span,
                     f"{shown(variable)} is {state.holds}{since(state)}: {fact.because}",
                     fact=fact,
-                    edits=_argument(file, variable),
+                    edits=_argument(file, variable, context),
                     precondition="V1 has a backend of this name",
-                    advice=_advice(file, variable),
+                    advice=_advice(file, variable, context),
                 )
 
 
-def _argument(file: FileFacts, variable: Variable) -> tuple[Edit, ...]:
+def _argument(file: FileFacts, variable: Variable, context: Context) -> tuple[Edit, ...]:
     """The argument in the variable's place, where exactly one engine of this file can take it."""
     removed = removal(file, variable)
     calls = list(engine_calls(file))
@@ -138,13 +144,27 @@ def _argument(file: FileFacts, variable: Variable) -> tuple[Edit, ...]:
     call = calls[0]
     if call.open_ended or call.argument("attention_backend") or not isinstance(variable.value.literal, str):
         return ()
-    return (*removed, AddArgument(call.span, "attention_backend", f'"{variable.value.literal}"'))
+    name = _named_now(variable.value.literal, context)
+    return (*removed, AddArgument(call.span, "attention_backend", f'"{name}"')) if name else ()
 
 
-def _advice(file: FileFacts, variable: Variable) -> str:
+def _named_now(value: str, context: Context) -> str:
+    """What the target calls a backend: its name, or that without V1's ending; "" for one it hasn't got."""
+    surface = context.api.surface
+    if not surface.has(_NAMES):
+        return value
+    known = surface.members(_NAMES) - _OF_IMAGES
+    return next((name for name in (value, _ENDING.sub("", value)) if name.upper() in known), "")
+
+
+def _advice(file: FileFacts, variable: Variable, context: Context) -> str:
     if variable.action == "read":
         return "the choice is the engine's attention_backend: hand on here what that is given"
     literal = variable.value.literal
+    if isinstance(literal, str):
+        literal = _named_now(literal, context)
+        if not literal:
+            return "leave it out: no backend of the target has this name, and it chooses one by itself"
     value = literal if isinstance(literal, str) else variable.value.source or "..."
     if file.kind is FileKind.PYTHON:
         if _NAME in value:
