@@ -81,6 +81,16 @@ embodied = [
             ),
             ["torch==2.5.1"],
         ),
+        (
+            "pyproject.toml",
+            f"{_PYPROJECT}\n[tool.uv]\npackage = true\n",
+            ["torch==2.5.1", "transformers==4.48.3", "transformers==4.40.1", "xformers==0.0.28"],
+        ),
+        (
+            "pyproject.toml",
+            f'{_PYPROJECT}\n[tool.uv]\nconflicts = [[{{ extra = "serve" }}, {{ extra = "embodied" }}]]\n',
+            ["torch==2.5.1", "transformers==4.48.3"],
+        ),
         ("setup.sh", "pip install torch==2.5.1\npip install vllm==0.7.1\n", ["torch==2.5.1"]),
         (
             "pyproject.toml",
@@ -89,7 +99,7 @@ embodied = [
                 '[tool.poetry.group.serve.dependencies]\nvllm = "0.7.1"\n\n'
                 '[tool.poetry.group.old.dependencies]\ntransformers = "4.40.1"\n'
             ),
-            ["torch==2.5.1"],
+            ["torch==2.5.1", "transformers==4.40.1"],
         ),
     ],
 )

@@ -17,6 +17,8 @@ _SWITCH = re.compile(
     rb"|activate|deactivate)\b",
     re.MULTILINE,
 )
+_LOCKED = re.compile(rb"^[ \t]*\[+tool\.(?:uv|poetry)\b", re.MULTILINE)
+_CONFLICTS = re.compile(rb"^[ \t]*conflicts[ \t]*=", re.MULTILINE)
 _ALWAYS = frozenset(
     {
         "project.dependencies",
@@ -35,16 +37,25 @@ _BUILD = "build-system.requires"
 def are_together(file: FileFacts, one: Pin, other: Pin) -> bool:
     """Whether two requirements are installed together, as far as the file says.
 
-    Those of two extras, groups or tables needn't be: each is chosen by itself. What a script installs before
-    and after it enters another environment is in two of them.
+    Those of two extras, groups or tables needn't be: each is chosen by itself, unless a tool locks them all
+    at once. What a script installs before and after it enters another environment is in two of them.
     """
     if file.kind is FileKind.TOML:
         lists = {_list_of(file, one), _list_of(file, other)}
-        return _BUILD not in lists and (len(lists) == 1 or not lists.isdisjoint(_ALWAYS))
+        joined = len(lists) == 1 or not lists.isdisjoint(_ALWAYS) or _is_locked_whole(file)
+        return joined and _BUILD not in lists
     if file.kind in (FileKind.SHELL, FileKind.DOCKERFILE):
         between = file.source[min(one.span.end, other.span.end) : max(one.span.start, other.span.start)]
         return _SWITCH.search(between) is None
     return True
+
+
+def _is_locked_whole(file: FileFacts) -> bool:
+    """Whether all extras and groups get one version of a package: uv and Poetry lock them together.
+
+    uv does so but for those that are declared in conflict.
+    """
+    return _LOCKED.search(file.source) is not None and _CONFLICTS.search(file.source) is None
 
 
 def _list_of(file: FileFacts, pin: Pin) -> str:
