@@ -51,8 +51,9 @@ class VllmPin(Rule):
     tags of vLLM's own images: an exact pin becomes the target, a range starts there. Images that others
     build around vLLM are named. Exact pins of torch, transformers and others beside it are named in a note
     with what the target requires of them, unless it allows them or they are installed apart from it (in
-    another environment, or another extra or group that no lock joins with it), and so is a requirement on TRL that allows only releases that don't take the target's vLLM,
-    where something of the project has TRL generate by vLLM.
+    another environment, or another extra or group that no lock joins with it), and so is a requirement on
+    TRL that allows only releases that don't take the target's vLLM, where something of the project has TRL
+    generate by vLLM.
 
     ## Why it matters
     The environment would keep the V0 release, in which the rewritten code doesn't run.
