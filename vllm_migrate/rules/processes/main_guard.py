@@ -31,7 +31,7 @@ class MissingMainGuard(Rule):
     ## What it does
     Moves the top-level code from the engine on into `main()` and calls it under `if __name__ == "__main__":`.
     Where functions read the engine as a global, or follow it, or other modules import the file, it is said
-    where to build it.
+    where to build it. Left alone are modules that pytest runs, and applications that a server imports.
 
     It is a warning where the file, or what runs it, shows that the engine's process is spawned:
     `VLLM_WORKER_MULTIPROC_METHOD=spawn`, or CUDA that is used above the engine. Else it is a note: on GPUs
@@ -88,6 +88,14 @@ class MissingMainGuard(Rule):
         ),
         Example(before='from vllm import LLM\n\n\ndef build():\n    return LLM("m")\n', unchanged=True),
         Example(
+            before=(
+                'from vllm import LLM\n\nllm = LLM("m")\n\n\ndef test_answer():\n'
+                '    assert llm.generate(["a"])\n'
+            ),
+            unchanged=True,
+            file_name="test_engine.py",
+        ),
+        Example(
             before="from functools import partial\n\nfrom vllm import LLM\n\nbuild = partial(LLM, seed=1)\n",
             unchanged=True,
         ),
@@ -96,7 +104,7 @@ class MissingMainGuard(Rule):
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield the first engine that is built on import."""
         change = context.facts.change(Subject.BEHAVIOUR, "engine-process", context.source, context.target)
-        if change is None or file.use.engine_in_process:
+        if change is None or file.use.engine_in_process or _is_run_by_another(file):
             return
         for call in file.calls:
             if call.at_import and not call.dead and call.target in _STARTS:
@@ -119,6 +127,15 @@ class MissingMainGuard(Rule):
                     certainty=call.certainty,
                 )
                 return
+
+
+def _is_run_by_another(file: FileFacts) -> bool:
+    """Whether pytest or a server's own command imports the file: then that is the main module."""
+    source = file.source
+    if re.search(rb"^(?:async )?def test_", source, re.MULTILINE):
+        return b"pytest.main" not in source and not file.use.main_guard
+    serves = re.search(rb"^app = (?:FastAPI|Flask|Starlette|Quart|Litestar)\(", source, re.MULTILINE)
+    return serves is not None and b".run(" not in source
 
 
 def _wrap(file: FileFacts, span: Span) -> tuple[Edit, ...]:
