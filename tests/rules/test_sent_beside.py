@@ -55,3 +55,18 @@ def test_what_a_message_asks_the_engine_to_send_is_sent(
     assert [finding.message for finding in found] == (
         ["dtype is a torch.dtype, which V1 can't send to update"] if said else []
     )
+
+
+@pytest.mark.parametrize(
+    ("handed", "said"), [("str(p.dtype)", False), ('"bfloat16"', False), ("p.dtype", True), ("kind", True)]
+)
+def test_a_dtype_that_goes_as_text_is_plain(tmp_path: Path, handed: str, *, said: bool) -> None:
+    (tmp_path / "actor.py").write_text(SEND.format(more="empty_cache"), encoding="utf-8")
+    (tmp_path / "worker.py").write_text(
+        "import torch\n\n\nclass Sync:\n    def update(self, name, dtype, shape, empty_cache):\n"
+        "        self.model_runner.model.load_weights([(name, torch.empty(shape, dtype=dtype))])\n",
+        encoding="utf-8",
+    )
+    call = f"engine.update.remote(name, dtype={handed}, shape=tuple(p.shape), empty_cache=True)"
+    (tmp_path / "main.py").write_text(f"def send(engine, name, p, kind):\n    {call}\n", encoding="utf-8")
+    assert bool(scan([tmp_path], Config(target="0.32.0", select=("VM507",))).findings) is said

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LITERAL = re.compile(r"^torch\.\w+$")
 _ALLOW = "VLLM_ALLOW_INSECURE_SERIALIZATION"
+_TEXT = re.compile(rb"\bdtype=(?:str\(|f?[\"'])")
 _MAKERS = ("reduce_tensor", "share_cuda", "ForkingPickler")  # of handles of CUDA IPC
 _WORKER = (
     "import torch\nfrom vllm import LLM\n\n\nclass Sync:\n    def update_weight(self, name, dtype, shape):\n"
@@ -159,7 +160,7 @@ class RpcArguments(Rule):
             )
         for method, parameter in _receivers(file, context.project.sends_dtype - here):
             looked_up = _looked_up(file, method, parameter)
-            if looked_up is not None:
+            if looked_up is not None and not _goes_as_text(method.name, context):
                 yield make_finding(
                     self,
                     file,
@@ -188,13 +189,28 @@ def _handles_beside(file: FileFacts, sent: RpcArgument, context: Context) -> str
 def _is_plain(sent: RpcArgument, context: Context) -> bool:
     """Whether what only its name makes a dtype or a handle is none, by what the rest of the project does.
 
-    The worker's method converts what it gets as this parameter; or nothing in the project makes handles.
+    The worker's method converts what it gets as this parameter, or whoever calls for it in the project hands
+    on text; or nothing in the project makes handles.
     """
     if sent.certainty is Certainty.CERTAIN:
         return False
     if sent.kind == "dtype":
-        return (sent.method, sent.source) in context.project.converts
+        return (sent.method, sent.source) in context.project.converts or _goes_as_text(sent.method, context)
     return sent.kind == "handle" and context.mentions is not None and not context.mentions.any_of(*_MAKERS)
+
+
+def _goes_as_text(method: str, context: Context) -> bool:
+    """Whether the project's calls of the method's name hand a dtype on, all of them as text."""
+    if context.mentions is None or not method:
+        return False
+    called = re.compile(rb"\b%s(?:\.remote)?\(((?:[^()]|\([^()]*\))*)\)" % re.escape(method.encode()))
+    given = [
+        found
+        for _, _, source in context.mentions.files_with(method.encode())
+        for found in called.findall(source)
+        if b"dtype=" in found
+    ]
+    return bool(given) and all(_TEXT.search(one) for one in given)
 
 
 def _judged(
