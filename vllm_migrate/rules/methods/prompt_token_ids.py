@@ -143,6 +143,18 @@ class PromptTokenIds(Rule):
         ),
         Example(
             before=(
+                "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from vllm import LLM\n\n\n"
+                'def rollout(llm: "LLM", ids):\n    return llm.generate(prompt_token_ids=[ids])\n'
+            ),
+            after=(
+                "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from vllm import LLM\n\n\n"
+                'def rollout(llm: "LLM", ids):\n'
+                '    return llm.generate(prompts=[{"prompt_token_ids": ids}])\n'
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
                 "from vllm import LLM\n\n\ndef rollout(texts, ids, params):\n"
                 '    llm = LLM("m")\n'
                 "    return llm.generate(texts, params, prompt_token_ids=ids)\n"
@@ -253,11 +265,13 @@ def tokens_prompt(file: FileFacts, argument: Argument) -> tuple[str, tuple[Edit,
         if (
             name.name == "TokensPrompt"
             and name.module.startswith("vllm")
+            and not name.never_run
             and is_visible(file, name.span, argument.span)
         ):
             return f"{name.alias}(prompt_token_ids={{}})", ()
     for name in file.imports:
-        if name.module == "vllm" and not name.dead and is_visible(file, name.span, argument.span):
+        runs = not (name.dead or name.never_run)  # under TYPE_CHECKING nothing is imported
+        if name.module == "vllm" and runs and is_visible(file, name.span, argument.span):
             return "TokensPrompt(prompt_token_ids={})", (
                 AddImport("vllm.inputs", "TokensPrompt", name.statement),
             )

@@ -122,7 +122,8 @@ def _value_error(node: ast.Try) -> ast.expr | None:
 
 def _imported(file: FileFacts, place: Span) -> tuple[Edit, ...]:
     for name in file.imports:
-        if name.module == "vllm" and not name.dead and is_visible(file, name.span, place):
+        runs = not (name.dead or name.never_run)
+        if name.module == "vllm" and runs and is_visible(file, name.span, place):
             return (AddImport("vllm.exceptions", _NAME, name.statement),)
     return (AddImport("vllm.exceptions", _NAME),)
 
