@@ -70,3 +70,17 @@ def test_a_dtype_that_goes_as_text_is_plain(tmp_path: Path, handed: str, *, said
     call = f"engine.update.remote(name, dtype={handed}, shape=tuple(p.shape), empty_cache=True)"
     (tmp_path / "main.py").write_text(f"def send(engine, name, p, kind):\n    {call}\n", encoding="utf-8")
     assert bool(scan([tmp_path], Config(target="0.32.0", select=("VM507",))).findings) is said
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [("str_to_torch_dtype(dtype)", True), ("getattr(torch, dtype)", True), ("str(dtype)", False)],
+)
+def test_what_a_name_was_given_last_counts(tmp_path: Path, made: str, *, said: bool) -> None:
+    (tmp_path / "server.py").write_text(
+        "import torch\nfrom vllm import LLM\n\nllm = LLM('m')\n\n\ndef update(data):\n"
+        f"    dtype = data.get('dtype')\n    dtype = {made}\n"
+        "    llm.collective_rpc('update_weight', args=(data, dtype))\n",
+        encoding="utf-8",
+    )
+    assert bool(scan([tmp_path], Config(target="0.32.0", select=("VM507",))).findings) is said

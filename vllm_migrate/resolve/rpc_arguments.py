@@ -12,7 +12,7 @@ from vllm_migrate.resolve.meaning import Kind
 from vllm_migrate.resolve.syntax import FUNCTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from vllm_migrate.files.positions import SourceText
     from vllm_migrate.resolve.names import Names
@@ -23,6 +23,7 @@ _AS_TEXT = re.compile(rb"[\"']collective_rpc[\"']")
 _SENDERS = frozenset({"collective_rpc", "apply_model"})
 _DTYPE = re.compile(r"^torch\.(?:b?float\d*\w*|half|double|u?int\d+|short|long|bool|complex\w*|q?u?int\d+)$")
 _HANDLE = re.compile(r"^(?:\w+_)?ipc_handles?$")
+_MAKES_DTYPE = re.compile(r"torch_dtype$")
 _DTYPE_NAME = re.compile(r"^(?:\w+_)?dtype$")
 # Methods and attributes of a tensor that are a tensor again.
 _STAYS_TENSOR = frozenset(
@@ -172,10 +173,28 @@ class RpcArgumentReader:
         found = self._syntax.lookup(node.id, node)
         if found is None:
             return None
+        last = self._assigned_last(found[1], node)
+        if last is not None:
+            return self._is_dtype(last, 1)
         sure = [self._dtype_bound(binding, node.id) for binding in found[1]]
         if any(one is None for one in sure):
             return None
         return Certainty.CERTAIN if all(one is Certainty.CERTAIN for one in sure) else Certainty.LIKELY
+
+    def _assigned_last(self, bindings: Sequence[Binding], node: ast.Name) -> ast.expr | None:
+        """The value of a name's last assignment above, where nothing decides whether that is run."""
+        above = [
+            binding.node
+            for binding in bindings
+            if binding.kind == "value" and isinstance(binding.node, ast.expr) and not binding.path
+            if binding.node.lineno < node.lineno
+        ]
+        if not above:
+            return None
+        last = max(above, key=lambda value: value.lineno)
+        statement = self._syntax.parents[last]
+        around = self._syntax.parents.get(statement)
+        return last if around is not None and around in self._syntax.ancestors(node) else None
 
     def _is_text_field(self, node: ast.Attribute) -> bool:
         """Whether it is the field of a class in this file that says it is text, as a request's is."""
@@ -203,8 +222,10 @@ class RpcArgumentReader:
 
     @staticmethod
     def _looked_up(node: ast.Call) -> Certainty | None:
-        """`getattr(torch, name)` and `torch.__getattribute__(name)`."""
+        """`getattr(torch, name)`, `torch.__getattribute__(name)` and `str_to_torch_dtype(name)`."""
         func = node.func
+        if _MAKES_DTYPE.search(_last(func) if isinstance(func, (ast.Name, ast.Attribute)) else ""):
+            return Certainty.LIKELY
         by_name = isinstance(func, ast.Name) and func.id == "getattr" and node.args
         owner = node.args[0] if by_name else func.value if isinstance(func, ast.Attribute) else None
         asked = by_name or (isinstance(func, ast.Attribute) and func.attr == "__getattribute__")
