@@ -337,6 +337,7 @@ def test_sums_that_nobody_asked_for_are_none(asked: str, *, none: bool) -> None:
     )
     use = Use(reads_logprobs=True, takes_logprobs=True)
     (finding,) = find(by_code("VM701"), source, "score.py", use=use)
+    assert "it is None then" not in str(find(by_code("VM701"), source, "tests/test_score.py", use=use))
     assert ("it is None then" in finding.message) is none
     assert finding.level is (Level.WARNING if none else Level.NOTE)
 

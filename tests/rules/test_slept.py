@@ -64,3 +64,10 @@ def test_a_cache_that_sleep_empties(tmp_path: Path, able: str, body: str, expect
 )
 def test_a_reset_that_sleep_may_stand_for(tmp_path: Path, able: str, other: str, expected: Level) -> None:
     assert levels(tmp_path, "VM706", BUILD.format(able) + UPDATE, other) == [expected]
+
+
+def test_a_test_draws_no_rollouts() -> None:
+    text = BUILD.format("False") + UPDATE
+    for name, said in (("rollout.py", True), ("tests/test_rollout.py", False)):
+        facts = read(text.encode(), name, "0.32.0")
+        assert bool(list(by_code("VM706").find(facts, context(RL)))) is said

@@ -10,6 +10,7 @@ from vllm_migrate.edits.model import InsertStatement, Level, Safety
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.silent.defaults import cache_turned_off, default_change
+from vllm_migrate.rules.silent.fed import is_test
 from vllm_migrate.rules.silent.slept import SLEEP_EMPTIES, may_sleep_before_updates
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ class MissingCacheReset(Rule):
     come from arguments that can't be followed, or the recipe is "fast", which leaves V1's cache on. With the
     recipe "parity" engines that don't say are mended where they are built (prefix-cache-over-weight-update).
 
-    Silent where a method or route beside the update resets the cache, by its name or before it puts the
-    engine to sleep, and where the project turns the cache off as soon as its command line asks for it.
+    Silent in tests, where a method or route beside the update resets the cache, by its name or before it
+    puts the engine to sleep, and where the project turns the cache off as soon as its command line asks for
+    it.
 
     ## Why it matters
     No weight update clears the cache, whichever way the weights take. GRPO repeats its prompts, so the next
@@ -136,7 +138,7 @@ class MissingCacheReset(Rule):
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield weight updates without a reset."""
         change = default_change("prefix-caching", context)
-        if change is None or not file.updates or not keeps_cache(file.use, context):
+        if change is None or not file.updates or is_test(file.path) or not keeps_cache(file.use, context):
             return
         if cache_turned_off(file, context):
             return
