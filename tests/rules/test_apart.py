@@ -220,6 +220,7 @@ ESCAPES = b"from vllm import LLM\n\n\ndef build():\n    return LLM('m')\n"
         ("gen/draw.py", "print(answers)", False),  # nobody gets what was drawn
         ("tools/draw.py", "json.dump(answers, file)", False),
         ("tools/draw.py", "json.dump(to_rollouts(answers), file)", True),
+        ("tools/draw.py", "json.dump({'chosen': answers[0]}, file)", True),
         ("tools/draw.py", "json.dump(rewards(answers), file)", False),  # a search has a reward model, too
         ("tools/draw.py", "json.dump(answers, file)  # for GRPO", False),
         ("tools/draw.py", "json.dump(answers, open('rollouts'))", False),

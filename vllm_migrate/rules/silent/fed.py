@@ -54,6 +54,8 @@ _FOR_TRAINING = frozenset(
 _DRAWS = re.compile(rb"rollout|reward|reject(?:ion)?_sampl|[gd]?ppo\b|\bdpo\b|grpo", re.IGNORECASE)
 _ROLLS = re.compile(rb"rollout|reject(?:ion)?_sampl|[gd]?ppo\b|\bdpo\b|grpo", re.IGNORECASE)
 """What a search by a reward model, which trains nothing, doesn't speak of."""
+_PREFERENCES = re.compile(rb"[\"'](?:chosen|rejected)[\"']")
+"""Fields of the pairs that preferences are trained on."""
 _KEEPS = re.compile(
     rb"collective_rpc|weights|\bopen\(|dump|save|write|\.to_(?:json|csv|parquet|disk)\b|\.put\(|push_to_hub"
 )
@@ -69,11 +71,12 @@ def feeds_training(file: FileFacts, context: Context) -> bool:
     """Whether what the engines of a file draw may be trained on, as far as anything shows it.
 
     The file trains, changes weights, imports what does or is imported by it, or its place says so. What draws
-    samples that are trained on later is called so, or speaks of rollouts in its code, and keeps them.
+    samples that are trained on later is called so, or speaks of rollouts or chosen samples, and keeps them.
     """
     if updates_reach(file, context):
         return True
-    if not words(file.path).isdisjoint(_FOR_TRAINING) or _says(_ROLLS, file.source):
+    for_it = not words(file.path).isdisjoint(_FOR_TRAINING) or _PREFERENCES.search(file.source) is not None
+    if for_it or _says(_ROLLS, file.source):
         return keeps(file.source) or any(True for _ in _importers(file.path, context))
     return context.mentions is not None and any(
         map(is_training, context.mentions.imported(file.path, file.source))
