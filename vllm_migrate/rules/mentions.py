@@ -112,10 +112,19 @@ class Mentions:
     def imported(self, path: PurePosixPath, source: bytes) -> Iterator[bytes]:
         """The bytes of the project's Python files that one of them imports."""
         named = self._named_in(path, source)
-        for other, kind, text in self._files_read:
-            module = module_of(other)
-            if kind is FileKind.PYTHON and other != path and module and imports(named, path, module):
-                yield text
+        for name in sorted({parts[-1] for _, parts in named}):
+            for other, module, text in self._modules.get(name, ()):
+                if other != path and imports(named, path, module):
+                    yield text
+
+    @cached_property
+    def _modules(self) -> dict[str, list[tuple[PurePosixPath, tuple[str, ...], bytes]]]:
+        """The Python files with their modules, by the last name of these."""
+        found: dict[str, list[tuple[PurePosixPath, tuple[str, ...], bytes]]] = {}
+        for path, kind, source in self._files_read:
+            if kind is FileKind.PYTHON and (module := module_of(path)):
+                found.setdefault(module[-1], []).append((path, module, source))
+        return found
 
     @cached_property
     def _naming(self) -> dict[str, list[tuple[PurePosixPath, bytes]]]:
