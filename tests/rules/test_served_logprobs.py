@@ -66,9 +66,3 @@ def test_server_nobody_asks_for_them_is_left_alone(tmp_path: Path) -> None:
     script = "vllm serve judge\n"
     local = CLIENT.replace('client.completions.create(model="m", prompt=[1], logprobs=1)', "client(1)")
     assert rewritten(tmp_path, script, local) == script
-
-
-def test_server_in_a_document_is_anybodys(tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text("```sh\nvllm serve m\n```\n")
-    (tmp_path / "client.py").write_text(CLIENT)
-    assert not scan([tmp_path], Config(target="0.32.0", select=("VM701",))).findings

@@ -15,7 +15,7 @@ from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.silent.apart import is_apart, is_tried_out
 from vllm_migrate.rules.silent.asked_servers import are_asked_for_logprobs
 from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, is_passed_on, setting
-from vllm_migrate.rules.silent.fed import are_read_near, feeds_training, is_document, is_test
+from vllm_migrate.rules.silent.fed import are_read_near, feeds_training, is_test
 from vllm_migrate.rules.silent.held import held
 
 if TYPE_CHECKING:
@@ -152,9 +152,7 @@ class RawLogprobs(Rule):
         use = context.project
         if change is None or not use.takes_logprobs:
             return
-        # A document's server is anybody's, and what it is for stands beside it.
-        own = file.servers and not is_document(file.path)
-        if own and is_rl(use) and are_asked_for_logprobs(context):
+        if file.servers and is_rl(use) and are_asked_for_logprobs(context):
             yield from self._served(file, change)
         if not use.reads_logprobs:
             return
