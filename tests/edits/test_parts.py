@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import pytest
 from packaging.version import Version
@@ -23,10 +24,15 @@ from vllm_migrate.facts.loader import load_facts
 from vllm_migrate.facts.model import Target
 from vllm_migrate.facts.source import parse_source
 from vllm_migrate.files.adapters import read_file
-from vllm_migrate.files.located import FileFacts, FileKind, Span, Use
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Span
+from vllm_migrate.files.use import Use
 from vllm_migrate.rules.base import Context
 from vllm_migrate.rules.inside import about_the_file
 from vllm_migrate.rules.scan import Judge
+
+if TYPE_CHECKING:
+    from vllm_migrate.files.file_facts import FileFacts
 
 TARGET = Target("vllm", Version("0.32.0"))
 

@@ -20,7 +20,9 @@ from vllm_migrate.edits.model import (
     WrapInMain,
 )
 from vllm_migrate.edits.plan import plan_file
-from vllm_migrate.files.located import FileFacts, FileKind, Span
+from vllm_migrate.files.file_facts import FileFacts
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Span
 from vllm_migrate.resolve.python import read_python
 
 PATH = PurePosixPath("a.py")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,10 @@ from hypothesis import strategies as st
 
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.adapters import read_file
-from vllm_migrate.files.located import FileFacts, FileKind
+from vllm_migrate.files.kinds import FileKind
+
+if TYPE_CHECKING:
+    from vllm_migrate.files.file_facts import FileFacts
 
 PIECES = {
     FileKind.SHELL: [

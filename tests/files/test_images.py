@@ -8,7 +8,8 @@ import pytest
 
 from vllm_migrate.files.adapters import read_file
 from vllm_migrate.files.images import image_pin
-from vllm_migrate.files.located import FileKind, PinForm
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import PinForm
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -16,10 +17,13 @@ from vllm_migrate.facts.loader import load_facts
 from vllm_migrate.facts.model import Target
 from vllm_migrate.facts.source import parse_source
 from vllm_migrate.files.adapters import read_file
-from vllm_migrate.files.kinds import kind_by_name
-from vllm_migrate.files.located import FileFacts, FileKind, Use
+from vllm_migrate.files.kinds import FileKind, kind_by_name
+from vllm_migrate.files.use import Use
 from vllm_migrate.rules.base import Context
 from vllm_migrate.rules.scan import Judge
+
+if TYPE_CHECKING:
+    from vllm_migrate.files.file_facts import FileFacts
 
 
 def read(text: str, name: str = "README.md") -> FileFacts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import assume, given, settings
@@ -15,9 +16,13 @@ from vllm_migrate.edits.notebook import cell_splices
 from vllm_migrate.edits.splice import apply_splices
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.adapters import read_file
-from vllm_migrate.files.located import FileFacts, FileKind, Span
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Span
 from vllm_migrate.files.magics import contents
 from vllm_migrate.files.notebook_json import code_cells
+
+if TYPE_CHECKING:
+    from vllm_migrate.files.file_facts import FileFacts
 
 
 def notebook(

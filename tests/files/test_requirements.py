@@ -4,8 +4,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from vllm_migrate.files.kinds import kind_of
-from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.kinds import FileKind, kind_of
 from vllm_migrate.files.requirements import read_requirements
 
 

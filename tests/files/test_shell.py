@@ -3,12 +3,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import pytest
 
 from vllm_migrate.errors import InputError
-from vllm_migrate.files.located import UNRESOLVED, Certainty, FileFacts, Form
+from vllm_migrate.files.located import UNRESOLVED, Certainty, Form
 from vllm_migrate.files.shell import read_shell
+
+if TYPE_CHECKING:
+    from vllm_migrate.files.file_facts import FileFacts
 
 
 def read(text: str) -> FileFacts:

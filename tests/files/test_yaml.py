@@ -2,13 +2,17 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 import pytest
 
 from vllm_migrate.errors import InputError
-from vllm_migrate.files.located import UNRESOLVED, Certainty, FileFacts
+from vllm_migrate.files.located import UNRESOLVED, Certainty
 from vllm_migrate.files.yaml import read_yaml
 from vllm_migrate.files.yaml_mend import fill_emptied
+
+if TYPE_CHECKING:
+    from vllm_migrate.files.file_facts import FileFacts
 
 
 def read(text: str) -> FileFacts:

@@ -11,7 +11,7 @@ import pytest
 from vllm_migrate.files.yaml import read_yaml
 
 if TYPE_CHECKING:
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
 
 IMAGE = "image: vllm/vllm-openai:v0.8.5"
 

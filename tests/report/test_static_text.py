@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from vllm_migrate.edits.model import Finding, Level, Safety
-from vllm_migrate.files.located import FileFacts, FileKind, Span
+from vllm_migrate.files.file_facts import FileFacts
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Span
 from vllm_migrate.report.findings_text import findings_text
 from vllm_migrate.report.places import excerpt, place, visible_span
 from vllm_migrate.report.style import Style

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 import pytest
 
-from vllm_migrate.files.located import Certainty, FileFacts, Form
+from vllm_migrate.files.located import Certainty, Form
 from vllm_migrate.files.prefilter import worth_parsing
 from vllm_migrate.resolve.python import read_python
+
+if TYPE_CHECKING:
+    from vllm_migrate.files.file_facts import FileFacts
 
 
 def read(code: str) -> FileFacts:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 import pytest
 
-from vllm_migrate.files.located import Argument, FileFacts, Form
+from vllm_migrate.files.located import Argument, Form
 from vllm_migrate.resolve.python import read_python
+
+if TYPE_CHECKING:
+    from vllm_migrate.files.file_facts import FileFacts
 
 FIELDS = """\
 import argparse

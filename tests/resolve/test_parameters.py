@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
 from vllm_migrate.facts.model import Target
-from vllm_migrate.files.located import Certainty, FileFacts
+from vllm_migrate.files.located import Certainty
 from vllm_migrate.resolve.python import read_python
+
+if TYPE_CHECKING:
+    from vllm_migrate.files.file_facts import FileFacts
 
 TARGET = Target("vllm", Version("0.32.0"))
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 import pytest
 
-from vllm_migrate.files.located import Certainty, FileFacts
+from vllm_migrate.files.located import Certainty
 from vllm_migrate.files.prefilter import worth_parsing
 from vllm_migrate.resolve.project import ProjectIndex, build_index
 from vllm_migrate.resolve.python import read_python
+
+if TYPE_CHECKING:
+    from vllm_migrate.files.file_facts import FileFacts
 
 
 def project(**modules: str) -> tuple[ProjectIndex, dict[str, bytes]]:

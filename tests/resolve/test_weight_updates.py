@@ -11,7 +11,7 @@ from vllm_migrate.facts.model import Target
 from vllm_migrate.resolve.python import read_python
 
 if TYPE_CHECKING:
-    from vllm_migrate.files.located import WeightUpdate
+    from vllm_migrate.files.weight_sync import WeightUpdate
 
 HEAD = "from vllm import LLM, AsyncLLMEngine\n\n"
 

@@ -19,7 +19,8 @@ from vllm_migrate.rules.registry import all_rules
 
 if TYPE_CHECKING:
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts, Use
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.use import Use
     from vllm_migrate.rules.base import Rule
 
 

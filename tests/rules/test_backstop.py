@@ -12,7 +12,7 @@ from vllm_migrate.config import Config
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.surface.alike import same_work
 from vllm_migrate.facts.surface.compare import comparison
-from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.rules.backstop.absent import is_expected, is_made
 from vllm_migrate.rules.backstop.instead import nothing_known, one_step_on
 from vllm_migrate.rules.registry import all_rules

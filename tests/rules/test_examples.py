@@ -15,7 +15,7 @@ from rule_support import context, find, read
 from vllm_migrate.edits.model import AddImport, InsertStatement, Safety
 from vllm_migrate.edits.plan import plan_file
 from vllm_migrate.facts.model import Engine, Remedy
-from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.rules.registry import all_rules
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from rule_support import by_code, context, find, read
 from vllm_migrate.edits.model import Level
 from vllm_migrate.files.discover import SourceFile
 from vllm_migrate.files.kinds import FileKind
-from vllm_migrate.files.located import Use
+from vllm_migrate.files.use import Use
 from vllm_migrate.rules.mentions import Mentions
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from rule_support import by_code, context, find
 from vllm_migrate.edits.model import Level
 from vllm_migrate.facts.model import Target
 from vllm_migrate.files.adapters import read_file
-from vllm_migrate.files.located import FileKind, Use
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.use import Use
 from vllm_migrate.resolve.project import build_index
 
 NEW = "        from vllm.v1.worker.gpu_worker import Worker\n"

@@ -8,8 +8,8 @@ import pytest
 from rule_support import by_code, find
 
 from vllm_migrate.edits.model import Level
-from vllm_migrate.files.located import Use
 from vllm_migrate.files.prefilter import trains, worth_parsing
+from vllm_migrate.files.use import Use
 
 _LAZY = "from __future__ import annotations\n"
 

@@ -16,12 +16,12 @@ from vllm_migrate.edits.model import AddImport, Safety
 from vllm_migrate.edits.plan import plan_file
 from vllm_migrate.facts.model import Target
 from vllm_migrate.files.adapters import read_file
-from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.rules.inside import about_the_file
 from vllm_migrate.rules.registry import all_rules
 
 if TYPE_CHECKING:
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
     from vllm_migrate.rules.base import Example, Rule
 
 _MARK = "print('another cell')"

@@ -9,7 +9,7 @@ from rule_support import by_code, find, read
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.edits.plan import plan_file
-from vllm_migrate.files.located import Use
+from vllm_migrate.files.use import Use
 
 RL = Use(syncs_weights=True, trains=True)
 HEAD = "import multiprocessing as mp\nfrom vllm import LLM\n\n\ndef work(prompts):\n    return LLM('m')\n\n\n"

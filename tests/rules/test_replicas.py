@@ -6,7 +6,7 @@ import pytest
 from rule_support import by_code, find
 
 from vllm_migrate.edits.model import AddArgument, Level, Safety
-from vllm_migrate.files.located import Use
+from vllm_migrate.files.use import Use
 
 RL = Use(syncs_weights=True, trains=True)
 HEAD = "import os\nimport ray\nfrom vllm import LLM\n\n\n"

@@ -8,7 +8,7 @@ import pytest
 from rule_support import by_code, find, read
 
 from vllm_migrate.edits.model import Level, Safety
-from vllm_migrate.files.located import Use
+from vllm_migrate.files.use import Use
 from vllm_migrate.rules.registry import all_rules
 
 RL = Use(reads_logprobs=True, takes_logprobs=True, syncs_weights=True, trains=True)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts, Span
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Span
 
 _LONGEST = 200
 _CONTINUATION = re.compile(r"\\\r?\n")

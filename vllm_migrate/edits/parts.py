@@ -16,7 +16,8 @@ from vllm_migrate.edits.splice import OverlapError, apply_splices, minimal_splic
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.adapters import read_file
 from vllm_migrate.files.dockerfile import SERVER
-from vllm_migrate.files.located import FileKind, Span
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Span
 from vllm_migrate.files.shell_lines import joined_line
 from vllm_migrate.files.shell_words import words_within
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
     from vllm_migrate.files.parts import Part
 
 

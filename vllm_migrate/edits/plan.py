@@ -13,12 +13,15 @@ from vllm_migrate.edits import model as edits
 from vllm_migrate.edits.model import Finding, Safety, Splice
 from vllm_migrate.edits.splice import OverlapError, apply_splices
 from vllm_migrate.errors import InputError
-from vllm_migrate.files.located import FileFacts, FileKind, Span
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Span
 from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import PurePosixPath
+
+    from vllm_migrate.files.file_facts import FileFacts
 
 _Refused = tuple[Finding, str]
 

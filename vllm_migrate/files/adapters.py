@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
     from vllm_migrate.facts.model import Target
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
     from vllm_migrate.resolve.project import ProjectIndex
 
 __all__ = ["kind_by_name", "kind_of", "may_matter", "read_file"]
@@ -99,7 +99,7 @@ def _read(
         kind is FileKind.SHELL and b"<<" in source
     )  # an edited script has to have the same parts as before
     if not reached and not parted and not may_matter(kind, source):
-        from vllm_migrate.files.located import FileFacts  # noqa: PLC0415 - same
+        from vllm_migrate.files.file_facts import FileFacts  # noqa: PLC0415 - same
 
         return FileFacts(path, kind, source)
     if kind is FileKind.MARKDOWN:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.dockerfile_lines import Instruction, instructions
+from vllm_migrate.files.file_facts import FileFacts
 from vllm_migrate.files.images import image_pin
 from vllm_migrate.files.json_places import items
-from vllm_migrate.files.located import FileFacts, FileKind, Pin, PinForm, Span
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Pin, PinForm, Span
 from vllm_migrate.files.parts import Collector, Part
 from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.files.text import as_latin1, newline_of

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.code_blocks import directives, fenced
-from vllm_migrate.files.located import FileFacts, FileKind, Span
+from vllm_migrate.files.file_facts import FileFacts
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Span
 from vllm_migrate.files.magics import is_python
 from vllm_migrate.files.parts import Collector, Part
 from vllm_migrate.files.text import as_latin1, newline_of

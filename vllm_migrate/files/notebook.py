@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
-from vllm_migrate.files.kinds import kind_by_name
-from vllm_migrate.files.located import FileFacts, FileKind
+from vllm_migrate.files.file_facts import FileFacts
+from vllm_migrate.files.kinds import FileKind, kind_by_name
 from vllm_migrate.files.magics import Command, contents, is_python, variable_parts
 from vllm_migrate.files.notebook_json import code_cells
 from vllm_migrate.files.parts import Collector, Origin, Part

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from vllm_migrate.files.located import Span
 
 if TYPE_CHECKING:
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
 
 T = TypeVar("T")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.located import FileFacts, FileKind
+from vllm_migrate.files.file_facts import FileFacts
+from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.files.pins import pin_in
 from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.files.text import as_latin1, newline_of

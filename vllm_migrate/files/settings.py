@@ -12,24 +12,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
+from vllm_migrate.files.file_facts import FileFacts
 from vllm_migrate.files.images import image_pin
-from vllm_migrate.files.located import (
-    UNRESOLVED,
-    Argument,
-    Certainty,
-    FileFacts,
-    FileKind,
-    Form,
-    Pin,
-    Span,
-    Use,
-    Value,
-    Variable,
-)
+from vllm_migrate.files.located import UNRESOLVED, Argument, Certainty, Form, Pin, Span, Value, Variable
 from vllm_migrate.files.pins import pin_in
 from vllm_migrate.files.shell import script_facts
 from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.files.text import newline_of, shown
+from vllm_migrate.files.use import Use
 from vllm_migrate.files.yaml_commands import command_flags, flat
 from vllm_migrate.values import dataclass
 
@@ -37,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import PurePosixPath
 
+    from vllm_migrate.files.kinds import FileKind
     from vllm_migrate.files.yaml_lines import Entry
 
 _CERTAIN = frozenset(

@@ -7,7 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
-from vllm_migrate.files.located import FileFacts, FileKind
+from vllm_migrate.files.file_facts import FileFacts
+from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.files.pins import pin_in
 from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.files.text import as_latin1, newline_of

@@ -11,25 +11,16 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from vllm_migrate.files.file_facts import FileFacts
 from vllm_migrate.files.images import image_pin
-from vllm_migrate.files.located import (
-    UNRESOLVED,
-    Argument,
-    Certainty,
-    FileFacts,
-    FileKind,
-    Form,
-    Pin,
-    Span,
-    Use,
-    Value,
-    Variable,
-)
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import UNRESOLVED, Argument, Certainty, Form, Pin, Span, Value, Variable
 from vllm_migrate.files.pins import pin_in
 from vllm_migrate.files.shell_flags import flags, servers
 from vllm_migrate.files.shell_words import Command, Word, commands, unquote
 from vllm_migrate.files.suppressions import suppressions
 from vllm_migrate.files.text import as_latin1, newline_of, shown, whole_lines
+from vllm_migrate.files.use import Use
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,15 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.errors import InputError
-from vllm_migrate.files.kinds import kind_by_name
-from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.kinds import FileKind, kind_by_name
 from vllm_migrate.files.parts import Collector, Part
 from vllm_migrate.files.shell_words import heredocs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
     from vllm_migrate.files.shell_words import Heredoc
 
     Reader = Callable[[FileKind, bytes], FileFacts]

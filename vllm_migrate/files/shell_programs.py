@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.located import Certainty, FileKind
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Certainty
 from vllm_migrate.files.shell_flags import flags_among, server_flags_from
 from vllm_migrate.files.shell_words import commands
 from vllm_migrate.files.text import as_latin1
@@ -19,7 +20,8 @@ from vllm_migrate.files.text import as_latin1
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from vllm_migrate.files.located import Argument, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument
     from vllm_migrate.files.shell_words import Word
 
 _ADDS_OPTIONS = frozenset(

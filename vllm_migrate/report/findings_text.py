@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
     from vllm_migrate.report.style import Style
     from vllm_migrate.rules.scan import ScanResult
 

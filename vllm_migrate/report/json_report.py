@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vllm_migrate.edits.diagnostic import Diagnostic
     from vllm_migrate.edits.model import Edit, Finding
     from vllm_migrate.facts.model import Source
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
     from vllm_migrate.rules.rewrite import RewriteResult
     from vllm_migrate.rules.scan import ScanResult
 

@@ -12,7 +12,7 @@ from vllm_migrate.report.style import printable
 
 if TYPE_CHECKING:
     from vllm_migrate.edits.model import Finding, Position
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
 
 _LEAD = re.compile(rb"(?:\s|\\\r?\n|,)*")
 _WIDE = frozenset("WF")

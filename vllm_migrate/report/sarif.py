@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from vllm_migrate.edits.diagnostic import Diagnostic
     from vllm_migrate.edits.fingerprint import Fingerprint
     from vllm_migrate.edits.model import Finding, Position
-    from vllm_migrate.files.located import FileFacts, Span
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Span
     from vllm_migrate.rules.base import Rule
     from vllm_migrate.rules.scan import ScanResult
 

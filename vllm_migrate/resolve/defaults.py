@@ -21,7 +21,8 @@ from vllm_migrate.resolve.vocabulary import ENGINE_ARGUMENTS, SAMPLING, owner_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call
     from vllm_migrate.files.positions import SourceText
     from vllm_migrate.resolve.calls import CallReader
     from vllm_migrate.resolve.names import Names

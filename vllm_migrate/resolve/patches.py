@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.located import PatchItem, Span, WithPatch
+from vllm_migrate.files.located import Span
+from vllm_migrate.files.weight_sync import PatchItem, WithPatch
 from vllm_migrate.resolve.meaning import Kind
 from vllm_migrate.resolve.syntax import in_order
 

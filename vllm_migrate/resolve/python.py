@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.located import FileFacts, FileKind
+from vllm_migrate.files.file_facts import FileFacts
+from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.files.positions import newline_of
 from vllm_migrate.files.python import parse_python
 from vllm_migrate.files.suppressions import suppressions

@@ -6,7 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.located import Certainty, RpcArgument
+from vllm_migrate.files.located import Certainty
+from vllm_migrate.files.weight_sync import RpcArgument
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.meaning import Kind
 from vllm_migrate.resolve.syntax import FUNCTIONS

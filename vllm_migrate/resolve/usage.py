@@ -6,8 +6,9 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.located import Certainty, Use
+from vllm_migrate.files.located import Certainty
 from vllm_migrate.files.prefilter import is_of_others, keeps_logprobs
+from vllm_migrate.files.use import Use
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.handing_on import passed_on
 from vllm_migrate.resolve.syntax import last_name
@@ -16,16 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import PurePosixPath
 
-    from vllm_migrate.files.located import (
-        Argument,
-        Attribute,
-        Call,
-        Chain,
-        RpcArgument,
-        Variable,
-        WeightUpdate,
-        WorkerClass,
-    )
+    from vllm_migrate.files.located import Argument, Attribute, Call, Chain, Variable
+    from vllm_migrate.files.weight_sync import RpcArgument, WeightUpdate, WorkerClass
     from vllm_migrate.resolve.calls import CallReader
     from vllm_migrate.resolve.names import Names
     from vllm_migrate.resolve.syntax import Syntax

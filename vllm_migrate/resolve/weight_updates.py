@@ -12,7 +12,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.located import Certainty, WeightUpdate
+from vllm_migrate.files.weight_sync import WeightUpdate
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.meaning import Kind
 from vllm_migrate.resolve.sync_points import Place, calls_in, place_of
@@ -21,7 +21,7 @@ from vllm_migrate.resolve.syntax import FUNCTIONS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vllm_migrate.files.located import Chain
+    from vllm_migrate.files.located import Certainty, Chain
     from vllm_migrate.files.positions import SourceText
     from vllm_migrate.resolve.names import Names
     from vllm_migrate.resolve.syntax import Function, Syntax

@@ -6,7 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.located import Span, WorkerClass, WorkerMethod
+from vllm_migrate.files.located import Span
+from vllm_migrate.files.weight_sync import WorkerClass, WorkerMethod
 from vllm_migrate.resolve.meaning import Kind, Meaning
 from vllm_migrate.resolve.syntax import FUNCTIONS
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from vllm_migrate.facts.model import Target
-from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from vllm_migrate.facts.model import Fact, Source, State
     from vllm_migrate.facts.surface.compare import Comparison
     from vllm_migrate.facts.trl_route import TrlRoute
-    from vllm_migrate.files.located import FileFacts, Pin, Use
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Pin
+    from vllm_migrate.files.use import Use
     from vllm_migrate.rules.mentions import Mentions
 
 

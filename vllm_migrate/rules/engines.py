@@ -9,7 +9,9 @@ from vllm_migrate.files.located import Certainty
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vllm_migrate.files.located import Call, FileFacts, Use
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call
+    from vllm_migrate.files.use import Use
 
 ENGINE_CALLS = frozenset({"vllm.LLM", "vllm.EngineArgs", "vllm.AsyncEngineArgs"})
 

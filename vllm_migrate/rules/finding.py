@@ -12,7 +12,8 @@ from vllm_migrate.files.located import Certainty
 if TYPE_CHECKING:
     from vllm_migrate.edits.model import Edit
     from vllm_migrate.facts.model import Fact, State
-    from vllm_migrate.files.located import FileFacts, Span
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Span
     from vllm_migrate.rules.base import Rule
 
 _NEVER_IMPORTED = "the target never imports this module"

@@ -10,7 +10,7 @@ from vllm_migrate.files.parts import outward
 
 if TYPE_CHECKING:
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
 
 _LEFT_ALONE = "an example in a document, which is never edited: change it by hand"
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.facts.model import Target
     from vllm_migrate.files.discover import SourceFile
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
     from vllm_migrate.files.shell_programs import Program
     from vllm_migrate.resolve.project import ProjectIndex
 

@@ -6,11 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import RemoveArgument, RemoveItems, RemoveStatement, ReplaceText
-from vllm_migrate.files.located import FileKind, Form, Span
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Form, Span
 
 if TYPE_CHECKING:
     from vllm_migrate.edits.model import Edit
-    from vllm_migrate.files.located import Argument, FileFacts, Variable
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument, Variable
 
 
 def remove_argument(file: FileFacts, argument: Argument) -> Edit | None:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import AddArgument, RenameArgument, ReplaceText
 from vllm_migrate.edits.settings import toml_value
 from vllm_migrate.facts.model import Remedy
-from vllm_migrate.files.located import UNRESOLVED, FileKind, Form, Span
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import UNRESOLVED, Form, Span
 from vllm_migrate.rules.removal import remove_argument, written_as_toml
 from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
     from vllm_migrate.edits.model import Edit
     from vllm_migrate.facts.model import State
-    from vllm_migrate.files.located import Argument, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.diagnostic import REFUSED, Diagnostic
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.errors import InputError
-from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.files.shell_lines import joined_line
 from vllm_migrate.values import dataclass
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.edits.plan import FilePlan
     from vllm_migrate.files.discover import SourceFile
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
     from vllm_migrate.rules.scan import Judge, ScanResult
 
 _SAYS_THE_SOURCE = "VM901"

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.model import Source, Target
     from vllm_migrate.files.discover import Discovery, SourceFile
+    from vllm_migrate.files.file_facts import FileFacts
     from vllm_migrate.files.kinds import FileKind
-    from vllm_migrate.files.located import FileFacts, Pin, Use
+    from vllm_migrate.files.located import Pin
+    from vllm_migrate.files.use import Use
     from vllm_migrate.resolve.project import ProjectIndex
     from vllm_migrate.rules.base import Context
 
@@ -252,7 +254,7 @@ def _judge(  # noqa: PLR0917 (all that is known of the project)
 ) -> Judge:
     # Imported here: where there is nothing to judge there are no facts to load.
     from vllm_migrate.facts.loader import load_facts  # noqa: PLC0415 - see above
-    from vllm_migrate.files.located import Use  # noqa: PLC0415 - see above
+    from vllm_migrate.files.use import Use  # noqa: PLC0415 - see above
     from vllm_migrate.rules.base import Context  # noqa: PLC0415 - see above
     from vllm_migrate.rules.mentions import Mentions  # noqa: PLC0415 - see above
 
@@ -278,7 +280,7 @@ def _settings(facts: Iterable[FileFacts]) -> Iterable[str]:
 
 def project_use(uses: Iterable[Use]) -> Use:
     """The signs of use of all files together: each is true where any file shows it; names are collected."""
-    from vllm_migrate.files.located import Use  # noqa: PLC0415 - where there is nothing to judge, nothing is used
+    from vllm_migrate.files.use import Use  # noqa: PLC0415 - where there is nothing to judge, nothing is used
 
     signs = {sign.name: getattr(Use(), sign.name) for sign in fields(Use)}
     for use in uses:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from vllm_migrate.facts.model import Source
     from vllm_migrate.files.discover import SourceFile
-    from vllm_migrate.files.located import FileFacts, Pin
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Pin
 
 _BELONGS_ABOVE = frozenset({"requirements", "constraints", "docker", ".github", "ci", ".ci"})
 """Folders whose pins are about the project they stand in, not about what else lies in them."""

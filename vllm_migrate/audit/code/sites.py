@@ -10,8 +10,8 @@ from vllm_migrate.config import Config
 from vllm_migrate.errors import InputError
 from vllm_migrate.files.adapters import kind_of, read_file
 from vllm_migrate.files.discover import discover
-from vllm_migrate.files.kinds import SETTINGS
-from vllm_migrate.files.located import Certainty, FileKind, Form
+from vllm_migrate.files.kinds import SETTINGS, FileKind
+from vllm_migrate.files.located import Certainty, Form
 from vllm_migrate.files.text import as_latin1
 from vllm_migrate.files.toml_lines import entries as toml_entries
 from vllm_migrate.files.yaml_tree import read_yaml_tree
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from vllm_migrate.facts.model import Target
-    from vllm_migrate.files.located import Argument, Call, FileFacts, Span
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument, Call, Span
     from vllm_migrate.files.yaml_tree import YamlNode
     from vllm_migrate.resolve.project import ProjectIndex
 

@@ -15,7 +15,9 @@ from vllm_migrate.workers import sync_protocol as wire
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from vllm_migrate.files.located import Call, FileFacts, WeightUpdate
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call
+    from vllm_migrate.files.weight_sync import WeightUpdate
 
 OPTION = "sync"
 

@@ -13,7 +13,8 @@ from vllm_migrate.audit.code.sites import is_minor, place_of, sampling_calls, si
 from vllm_migrate.audit.code.sync import sync_settings
 from vllm_migrate.audit.code.taken import Fate, Taken
 from vllm_migrate.audit.code.values import agreed, one_line
-from vllm_migrate.files.located import UNRESOLVED, Certainty, FileKind, Form
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import UNRESOLVED, Certainty, Form
 from vllm_migrate.files.toml_settings import inline_value
 from vllm_migrate.resolve.flow.values import Scalar, Unknown
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from vllm_migrate.audit.code.sites import Site, Tree
     from vllm_migrate.audit.code.values import Answers
     from vllm_migrate.facts.model import Target
-    from vllm_migrate.files.located import Argument, Call, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument, Call
 
 
 def take(

@@ -21,8 +21,8 @@ from vllm_migrate.edits.git import refuse_uncommitted
 from vllm_migrate.edits.model import Finding, Level, Safety
 from vllm_migrate.edits.plan import FilePlan, plan_file
 from vllm_migrate.files.adapters import read_file
-from vllm_migrate.files.kinds import SETTINGS
-from vllm_migrate.files.located import Certainty, FileKind, Form
+from vllm_migrate.files.kinds import SETTINGS, FileKind
+from vllm_migrate.files.located import Certainty, Form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from vllm_migrate.audit.code.taken import Setting
     from vllm_migrate.edits.model import Edit
-    from vllm_migrate.files.located import Argument, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument
     from vllm_migrate.resolve.flow.values import Place, Table
 
 _CODE = "AUDIT"

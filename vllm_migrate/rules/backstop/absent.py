@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vllm_migrate.facts.surface.compare import Absence, Comparison
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
 
 _NEAR = 0.8
 """Likeness (difflib's ratio) from which one name is worth proposing for another."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from vllm_migrate.rules.finding import one_line
 
 if TYPE_CHECKING:
-    from vllm_migrate.files.located import Chain, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Chain
     from vllm_migrate.rules.base import Context
 
 _ASYNC = "vllm.AsyncLLMEngine"

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.surface.compare import Absence
-    from vllm_migrate.files.located import Call, Certainty, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call, Certainty
     from vllm_migrate.rules.base import Context
 
 _INNER = frozenset({"llm_engine", "engine"})

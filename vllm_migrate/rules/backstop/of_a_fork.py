@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from vllm_migrate.facts.surface.compare import Absence
-    from vllm_migrate.files.located import Argument, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument
     from vllm_migrate.rules.base import Context
 
 _ENOUGH = 2

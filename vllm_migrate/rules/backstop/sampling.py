@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
-from vllm_migrate.files.located import FileKind, Form
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Form
 from vllm_migrate.rules.backstop.absent import is_expected, level_of, sentence
 from vllm_migrate.rules.backstop.of_a_fork import advice
 from vllm_migrate.rules.base import Example, Rule
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import Argument, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument
     from vllm_migrate.rules.base import Context
 
 _CLASS = "vllm.SamplingParams"

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts, Span
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Span
 
 _REWRITES = (
     MoveImport,

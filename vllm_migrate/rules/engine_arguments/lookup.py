@@ -7,13 +7,15 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from vllm_migrate.facts.model import Remedy, Subject
-from vllm_migrate.files.located import FileKind, Form
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.facts.model import Fact, State
-    from vllm_migrate.files.located import Argument, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument
     from vllm_migrate.rules.base import Context
 
 KINDS = (FileKind.PYTHON, FileKind.SHELL, FileKind.YAML, FileKind.TOML)

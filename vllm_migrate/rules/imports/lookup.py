@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.facts.model import Fact, State
-    from vllm_migrate.files.located import FileFacts, Import, Reference
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Import, Reference
     from vllm_migrate.rules.base import Context
 
 # Written about by the rule on constrained decoding, which has more to change than the import.

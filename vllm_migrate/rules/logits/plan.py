@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vllm_migrate.edits.model import Edit
-    from vllm_migrate.files.located import Call, FileFacts, Span
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call, Span
     from vllm_migrate.rules.base import Context
     from vllm_migrate.rules.logits.adapter import Processor
     from vllm_migrate.rules.logits.sites import Read, Site

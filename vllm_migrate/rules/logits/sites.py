@@ -13,7 +13,8 @@ from vllm_migrate.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vllm_migrate.files.located import Argument, Certainty, FileFacts, Span
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument, Certainty, Span
     from vllm_migrate.files.positions import SourceText
 
 NAME = "logits_processors"

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import Attribute, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Attribute
     from vllm_migrate.rules.base import Context
 
 _BUILD = 'from vllm import LLM\n\nllm = LLM("m")'

@@ -10,7 +10,7 @@ from vllm_migrate.resolve.syntax import FUNCTIONS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
     from vllm_migrate.resolve.syntax import Function
     from vllm_migrate.rules.module import Module
 

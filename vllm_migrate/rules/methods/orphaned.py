@@ -9,7 +9,7 @@ from vllm_migrate.facts.surface.alike import same_spelling, same_work
 from vllm_migrate.rules.backstop.instead import known_successor
 
 if TYPE_CHECKING:
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
     from vllm_migrate.rules.base import Context
 
 

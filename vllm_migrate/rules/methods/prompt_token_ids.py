@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
-    from vllm_migrate.files.located import Argument, Call, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument, Call
     from vllm_migrate.rules.base import Context
 
 _METHODS = ("generate", "encode")

@@ -16,7 +16,8 @@ from vllm_migrate.files.python import parse_python
 
 if TYPE_CHECKING:
     from vllm_migrate.edits.model import Edit
-    from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call
     from vllm_migrate.files.positions import SourceText
 
 _SAME_TOKENS = frozenset(

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Edit
     from vllm_migrate.facts.model import Fact, State
-    from vllm_migrate.files.located import Certainty, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Certainty
     from vllm_migrate.rules.methods.set_tokenizer import Dropped
 
 _ENGINES = (("llm_engine",), ("engine",))

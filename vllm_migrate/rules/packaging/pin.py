@@ -9,7 +9,8 @@ from packaging.version import Version
 
 from vllm_migrate.edits.model import Level, ReplaceText, Safety
 from vllm_migrate.facts.model import Engine, Subject
-from vllm_migrate.files.located import FileKind, PinForm
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import PinForm
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.packaging.companions import COMPANIONS, COMPILED_FOR_TORCH, required_by
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts, Pin
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Pin
     from vllm_migrate.rules.base import Context
 
 _EXACT = re.compile(r"===?\s*(\d+(?:\.\w+)*)")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.kinds import FileKind
 
 if TYPE_CHECKING:
-    from vllm_migrate.files.located import FileFacts, Pin
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Pin
 
 _HEADER = re.compile(rb"""^[ \t]*\[+\s*([\w."' -]+?)\s*\]+[ \t]*(?:#.*)?$""", re.MULTILINE)
 _OPENED = re.compile(rb"""^[ \t]*["']?([\w.-]+)["']?[ \t]*=[ \t]*\[[^\[\]]*\Z""", re.MULTILINE)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import AddArgument, Level, Safety
 from vllm_migrate.facts.model import Subject
-from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import engine_calls
 from vllm_migrate.rules.finding import make_finding, one_line, since
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
-    from vllm_migrate.files.located import FileFacts, Variable
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Variable
     from vllm_migrate.rules.base import Context
 
 _NAME = "VLLM_ATTENTION_BACKEND"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.model import Fact
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
     from vllm_migrate.rules.base import Context
 
 _ELSEWHERE = frozenset({"VLLM_USE_V1", "VLLM_ATTENTION_BACKEND"})

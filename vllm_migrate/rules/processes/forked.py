@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, ReplaceExpression, ReplaceText, Safety
 from vllm_migrate.facts.model import Subject
-from vllm_migrate.files.located import FileKind, Span
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Span
 from vllm_migrate.files.python import parse_python
 from vllm_migrate.resolve.syntax import FUNCTIONS
 from vllm_migrate.rules.base import Example, Rule
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Edit, Finding
     from vllm_migrate.facts.model import Fact, State
-    from vllm_migrate.files.located import Call, FileFacts, Variable
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call, Variable
     from vllm_migrate.files.python import ParsedPython
     from vllm_migrate.rules.base import Context
 

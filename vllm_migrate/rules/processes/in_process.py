@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
     from vllm_migrate.rules.base import Context
 
 _SET = 'import os\n\nfrom vllm import LLM\n\nos.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"\n\n\n'

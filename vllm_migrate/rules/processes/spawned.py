@@ -11,12 +11,13 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.resolve.syntax import last_name
 from vllm_migrate.rules.module import parsed_module
 
 if TYPE_CHECKING:
-    from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call
     from vllm_migrate.rules.base import Context
     from vllm_migrate.rules.module import Module
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.facts.model import Subject
-from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.rules.removal import remove_variable
 
 if TYPE_CHECKING:
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Edit
     from vllm_migrate.facts.model import Fact, State
-    from vllm_migrate.files.located import FileFacts, Variable
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Variable
     from vllm_migrate.rules.base import Context
 
 _VARIABLE = re.compile(rb"\bvllm_\w+")

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
-    from vllm_migrate.files.located import FileFacts, VersionComparison
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import VersionComparison
     from vllm_migrate.rules.base import Context
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {

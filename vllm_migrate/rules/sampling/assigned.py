@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Edit, Finding
     from vllm_migrate.facts.model import State
-    from vllm_migrate.files.located import Attribute, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Attribute
     from vllm_migrate.rules.base import Context
 
 

@@ -8,7 +8,8 @@ from packaging.version import Version
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject
-from vllm_migrate.files.located import FileKind, Form
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Form
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line, since
 from vllm_migrate.rules.removal import remove_argument
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.model import Fact
-    from vllm_migrate.files.located import Argument, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument
     from vllm_migrate.rules.base import Context
 
 # Rules of their own: what is only called otherwise, and processors, which have to move into the engine.

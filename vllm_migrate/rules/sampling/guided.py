@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
-    from vllm_migrate.files.located import Argument, FileFacts, Import, Reference
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument, Import, Reference
     from vllm_migrate.rules.base import Context
 
 _OLD = "vllm.sampling_params.GuidedDecodingParams"

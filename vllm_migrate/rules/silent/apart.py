@@ -28,7 +28,8 @@ from vllm_migrate.rules.silent.fed import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call
     from vllm_migrate.rules.base import Context
 
 _TRIAL = frozenset(

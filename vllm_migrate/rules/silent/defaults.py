@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Edit
     from vllm_migrate.facts.model import Change
-    from vllm_migrate.files.located import Argument, Call, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument, Call
     from vllm_migrate.rules.base import Context
 
 _PREFIX = b"prefix"

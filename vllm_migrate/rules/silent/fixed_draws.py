@@ -13,7 +13,8 @@ from vllm_migrate.rules.silent.unset_parameters import REQUESTS, is_parameter, p
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call
     from vllm_migrate.rules.base import Context
     from vllm_migrate.rules.silent.held import Held
 

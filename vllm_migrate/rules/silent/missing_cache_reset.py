@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
-    from vllm_migrate.files.located import FileFacts, Use, WeightUpdate
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.use import Use
+    from vllm_migrate.files.weight_sync import WeightUpdate
     from vllm_migrate.rules.base import Context
 
 _RESETS_UNDER_LOAD = Version("0.12.0")  # reset_running_requests=; before, a reset under load does nothing

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import Argument, Call, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument, Call
     from vllm_migrate.rules.base import Context
 
 # What each parameter is when it changes no distribution; V0 scored prompts at temperature 1 where it was 0.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, ReplaceText, Safety
 from vllm_migrate.facts.model import Subject
-from vllm_migrate.files.located import FileKind, Span
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Span
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import answers_requests, built, is_rl
 from vllm_migrate.rules.finding import make_finding
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Finding
     from vllm_migrate.facts.model import Change
-    from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call
     from vllm_migrate.rules.base import Context
     from vllm_migrate.rules.silent.held import Held
 

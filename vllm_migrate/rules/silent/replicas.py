@@ -12,7 +12,8 @@ from vllm_migrate.rules.module import found_again
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call
     from vllm_migrate.rules.module import Module
 
 # Best first: what tells replicas apart whatever else there is comes before what counts processes.

@@ -22,7 +22,8 @@ from vllm_migrate.rules.silent.held import held
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call
     from vllm_migrate.rules.base import Context
     from vllm_migrate.rules.silent.held import Held
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.edits.positions import position_of
 from vllm_migrate.edits.suppress import UNUSED, silencing
-from vllm_migrate.files.located import FileKind
+from vllm_migrate.files.kinds import FileKind
 from vllm_migrate.files.suppressions import ALL, Code, comment_at
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
     from vllm_migrate.files.parts import Part
     from vllm_migrate.rules.base import Context
 

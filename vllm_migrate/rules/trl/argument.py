@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, Safety
 from vllm_migrate.facts.model import Subject, Target
-from vllm_migrate.files.located import Certainty, FileKind
+from vllm_migrate.files.kinds import FileKind
+from vllm_migrate.files.located import Certainty
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.finding import make_finding, one_line, since
 from vllm_migrate.rules.replacement import replace_argument
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
-    from vllm_migrate.files.located import Argument, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument
     from vllm_migrate.rules.base import Context
 
 _OWN = re.compile(

@@ -18,7 +18,8 @@ from vllm_migrate.rules.trl.subclassed import overridden, trainer_class
 from vllm_migrate.values import dataclass
 
 if TYPE_CHECKING:
-    from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call
 
 _DRAWS = frozenset({"_generate_and_score_completions", "_prepare_inputs"})
 _LOSS = frozenset({"compute_loss", "_compute_loss"})

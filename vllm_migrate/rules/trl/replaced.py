@@ -17,7 +17,8 @@ from vllm_migrate.rules.trl.subclassed import goes_by_trl, overridden, sets_itse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call
     from vllm_migrate.rules.base import Context
 
 _SAMPLING = frozenset({"_prepare_inputs", "_generate_and_score_completions"})

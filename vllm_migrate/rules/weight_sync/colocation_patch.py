@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Edit, Finding
     from vllm_migrate.facts.model import Fact, State
-    from vllm_migrate.files.located import FileFacts, PatchItem, Reference, WithPatch
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Reference
+    from vllm_migrate.files.weight_sync import PatchItem, WithPatch
     from vllm_migrate.rules.base import Context
 
 _PROFILING = "vllm.worker.worker.Worker._assert_memory_footprint_increased_during_profiling"

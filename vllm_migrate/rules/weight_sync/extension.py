@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from vllm_migrate.facts.model import Subject
 
 if TYPE_CHECKING:
-    from vllm_migrate.files.located import ClassDefinition, FileFacts, Span, WorkerClass
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import ClassDefinition, Span
+    from vllm_migrate.files.weight_sync import WorkerClass
     from vllm_migrate.rules.base import Context
 
 V0_WORKERS = frozenset(

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
-    from vllm_migrate.files.located import FileFacts, WorkerClass, WorkerMethod
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.weight_sync import WorkerClass, WorkerMethod
     from vllm_migrate.rules.base import Context
 
 _CLASS = "class Sync:\n    def {}(self, names):\n        self.model_runner.model.load_weights(names)\n\n\n"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from vllm_migrate.rules.module import found_again
 
 if TYPE_CHECKING:
-    from vllm_migrate.files.located import Call, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call
 
 _UNFINISHED = b"has_unfinished_requests"
 _NEXT = re.compile(rb"(?:\s|#[^\n]*\n)*(?:await\s+)?")

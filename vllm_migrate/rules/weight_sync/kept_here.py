@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from vllm_migrate.rules.engines import engine_calls
 
 if TYPE_CHECKING:
-    from vllm_migrate.files.located import Call, FileFacts, Use
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Call
+    from vllm_migrate.files.use import Use
 
 _ONE = (1, "1")
 

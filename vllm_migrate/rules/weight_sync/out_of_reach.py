@@ -9,7 +9,8 @@ from vllm_migrate.rules.finding import one_line
 from vllm_migrate.rules.weight_sync.executor_calls import BY_NAME, instead_of_call
 
 if TYPE_CHECKING:
-    from vllm_migrate.files.located import Chain, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Chain
 
 _STAYS = (
     "; with VLLM_ENABLE_V1_MULTIPROCESSING=0 or external_launcher the engine stays in this process and the "

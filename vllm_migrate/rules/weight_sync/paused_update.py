@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
     from vllm_migrate.rules.base import Context
 
 _PAUSES = Version("0.12.0")  # AsyncLLM.pause_generation and resume_generation

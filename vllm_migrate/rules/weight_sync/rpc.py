@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import Chain, FileFacts, MethodCall
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Chain, MethodCall
     from vllm_migrate.rules.base import Context
 
 PRIVATE_CALLS = frozenset(

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Edit, Finding
-    from vllm_migrate.files.located import FileFacts, RpcArgument, WorkerMethod
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.weight_sync import RpcArgument, WorkerMethod
     from vllm_migrate.rules.base import Context
 
 _LITERAL = re.compile(r"^torch\.\w+$")

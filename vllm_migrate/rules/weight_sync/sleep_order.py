@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vllm_migrate.edits.model import Finding
-    from vllm_migrate.files.located import Argument, Call, FileFacts, WeightUpdate
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument, Call
+    from vllm_migrate.files.weight_sync import WeightUpdate
     from vllm_migrate.rules.base import Context
 
 _DISCARDS = 2

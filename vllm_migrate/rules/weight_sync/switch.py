@@ -10,7 +10,7 @@ from vllm_migrate.rules.engines import ENGINE_CALLS
 
 if TYPE_CHECKING:
     from vllm_migrate.edits.model import Edit
-    from vllm_migrate.files.located import FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
 
 
 def switch(file: FileFacts, name: str, value: str, why: str) -> Edit | None:

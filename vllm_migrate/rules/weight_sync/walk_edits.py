@@ -12,7 +12,8 @@ from vllm_migrate.edits.model import RemoveStatement, ReplaceExpression
 
 if TYPE_CHECKING:
     from vllm_migrate.edits.model import Edit
-    from vllm_migrate.files.located import Chain, FileFacts, MethodCall
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Chain, MethodCall
     from vllm_migrate.rules.base import Context
 
 RELOADS_WHAT_IT_IS_GIVEN = Version("0.16.0")

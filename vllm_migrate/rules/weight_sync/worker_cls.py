@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from vllm_migrate.edits.model import Edit, Finding
     from vllm_migrate.facts.model import Fact
-    from vllm_migrate.files.located import Argument, FileFacts
+    from vllm_migrate.files.file_facts import FileFacts
+    from vllm_migrate.files.located import Argument
     from vllm_migrate.rules.base import Context
 
 _SERIALIZED = re.compile(r"\bdumps\(")
