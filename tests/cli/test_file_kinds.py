@@ -109,6 +109,10 @@ def test_a_document_alone_fails_nothing(run, project: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (
+            notebook("from vllm import LLM", "LLM(", "x)"),
+            "syntax error: '(' was never closed (1 more cell)",
+        ),
         ('{"nbformat": 4, "cells": [ vllm', "not valid JSON"),
         ('{"nbformat": 3, "vllm": 1, "worksheets": []}', "a notebook of format 3"),
         (notebook("from vllm import LLM", "LLM("), "cell 2, line 1: syntax error"),
@@ -125,3 +129,15 @@ def test_a_bad_notebook_is_one_diagnostic_and_the_run_goes_on(
     assert message in value["diagnostics"][0]["message"]
     assert (tree / "bad.ipynb").read_text() == content
     assert (tree / "a.ipynb").read_text() == notebook(*CELLS_AFTER)
+
+
+def test_the_other_cells_of_a_notebook_are_judged_and_none_is_edited(run, tree: Path) -> None:
+    content = notebook(*CELLS, "pip install something", "LLM(")
+    (tree / "bad.ipynb").write_text(content)
+    done = run("rewrite", "--unsafe-fixes", "--output-format", "json", "bad.ipynb")
+    assert done.code == 2
+    value = json.loads(done.out)
+    assert {finding["code"] for finding in value["findings"]} >= {"VM201"}
+    assert {said["code"] for said in value["diagnostics"]} == {"VM002", "VM003"}
+    assert "the rest was judged, none is edited" in value["diagnostics"][0]["message"]
+    assert (tree / "bad.ipynb").read_text() == content

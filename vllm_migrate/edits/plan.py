@@ -54,6 +54,9 @@ def plan_file(facts: FileFacts, findings: Sequence[Finding], *, unsafe: bool) ->
     """
     wanted = [f for f in findings if f.edits and _allowed(f, unsafe=unsafe)]
     wanted.sort(key=lambda f: (f.span, f.code))
+    if facts.unread:
+        why = f"not all of {facts.path.name} can be read"
+        return FilePlan(facts.path, facts.source, facts.source, refused=tuple((f, why) for f in wanted))
     if facts.parts:
         from vllm_migrate.edits.parts import plan_parts  # noqa: PLC0415 (most files have none)
 

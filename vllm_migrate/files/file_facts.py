@@ -46,6 +46,7 @@ class FileFacts:
         parts: the files inside it, whose facts are theirs and not repeated here.
         configurations: the mappings of other files that it hands on as keywords.
         servers: where commands name vLLM's server, in front of its flags; scripts only.
+        unread: what in it can't be read, a line of the file and what is wrong there; nothing in it is edited.
         never_imports: modules that it imports only in branches the target version never takes.
         may_import: modules that it imports in any branch, where it is read as one of a project's.
     """
@@ -75,6 +76,7 @@ class FileFacts:
     parts: tuple[Part, ...] = ()
     configurations: tuple[Configuration, ...] = ()
     servers: tuple[Span, ...] = ()
+    unread: tuple[tuple[int, str], ...] = ()
     never_imports: frozenset[str] = frozenset()
     may_import: frozenset[str] = frozenset()
 

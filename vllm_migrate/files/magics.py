@@ -2,7 +2,7 @@
 
 IPython's own rules, as far as a reader needs them: a `%%` at the start of the cell is about all of it; a
 line that begins with `%`, `!` or `?`, or ends in `?`, or assigns a `!` or `%`, is a magic, unless it stands
-inside a bracket or string.
+inside a bracket or string. `pip install` and its kin need no `%`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ _VARIABLES = frozenset({"env", "set_env"})
 _INDENT = re.compile(r"(?:[ \t]*\r?\n)*([ \t]+)(?=\S)")
 _REST = r"(?:[^\\\n]|\\\r?\n|\\)*"
 _CELL_MAGIC = re.compile(r"\s*%%([\w.]+|!)([^\n]*)(?:\n|\Z)")
-_LINE = re.compile(rf"[ \t]*([%!?]{_REST})")
+_AUTOMATIC = r"(?:pip|conda|mamba|micromamba|uv)[ \t]+(?:install|uninstall|add|remove|sync|pip)\b"
+_INSTALLS = re.compile(rf"^[ \t]*{_AUTOMATIC}", re.MULTILINE)
+_LINE = re.compile(rf"[ \t]*((?:[%!?]|{_AUTOMATIC}){_REST})")
 _HELP = re.compile(r"[ \t]*(%{0,2}[\w.*]+\?{1,2})[ \t]*(?=\r?\n|\Z)")
 _ASSIGNED = re.compile(rf"=[ \t]*([%!]{_REST})")
 _TOKEN = re.compile(
@@ -38,7 +40,7 @@ _TOKEN = re.compile(
 )
 _TIMED = re.compile(r"%(\w+)((?:[ \t]+-\w+(?:[ \t]+\d+)?)*)[ \t]+(?=\S)")
 _SHELL_LINE = re.compile(r"!!?[ \t]*|%(?:sx|system)\b[ \t]*")
-_NAME = re.compile(r"%(\w+)")
+_NAME = re.compile(r"%?(\w+)")
 _SETTING = re.compile(r"%\w+[ \t]+([A-Za-z_]\w*)([ \t]*=[ \t]*|[ \t]+)([^\n]*)")
 
 
@@ -145,7 +147,7 @@ def _parses(text: str) -> bool:
 
 def _code(text: str, start: int, found: Contents) -> None:
     """The part of a cell that IPython reads as Python, from `start` on."""
-    if not any(mark in text[start:] for mark in "%!?") or _parses(text[start:]):
+    if not _may_have_magics(text[start:]) or _parses(text[start:]):
         found.code.append(Code(start, len(text)))
         return
     at = start
@@ -159,6 +161,10 @@ def _code(text: str, start: int, found: Contents) -> None:
             found.commands.extend(_command(text, first, last, alone=alone))
         at = last
     found.code.append(Code(at, len(text)))
+
+
+def _may_have_magics(text: str) -> bool:
+    return any(mark in text for mark in "%!?") or _INSTALLS.search(text) is not None
 
 
 def _is_statement(text: str) -> bool:

@@ -1,7 +1,8 @@
 """Jupyter notebooks: the code cells as one Python module, commands and written files as parts of their own.
 
 Later cells see what earlier ones bind, so all of them are read as one module, in their order. IPython's
-magics stand in it as `None`. Cells end in a newline that the notebook doesn't hold.
+magics stand in it as `None`, and so do cells that are no Python, which bind nothing when they are run. Cells
+end in a newline that the notebook doesn't hold.
 """
 
 from __future__ import annotations
@@ -39,20 +40,27 @@ def read_notebook(path: PurePosixPath, source: bytes, read: Reader) -> FileFacts
         read: reads a part as a file of the kind it is of.
 
     Raises:
-        InputError: where it is no notebook of format 4, or a cell of it is no Python.
+        InputError: where it is no notebook of format 4.
     """
     cells = code_cells(source)
     code = Collector(source)
     origins: list[Origin] = []
     borders: list[int] = []
     others: list[Part] = []
+    unread: list[tuple[int, str]] = []
     if any(_declares_encoding(cell.text) for cell in cells[:1]):
         place = cells[0].place(0, 0)
         code.put(b"\n\n", place.start, place.start)  # a declared encoding counts in the first two lines only
     for cell in cells:
         found = contents(cell.text)
         borders.append(code.size)
-        origins += _add_code(code, cell, found.code, source)
+        error = is_python(_masked(cell, found.code))
+        if error is not None:
+            line = source.count(b"\n", 0, cell.line_start(error.lineno or 1)) + 1
+            unread.append((line, f"cell {cell.number}, line {error.lineno or 1}: syntax error: {error.msg}"))
+            origins += _leave_out(code, cell)
+            continue
+        origins += _add_code(code, cell, found.code)
         others += [part for command in found.commands if (part := _part(source, cell, command, read))]
     parts: list[Part] = []
     if code.size:
@@ -68,6 +76,7 @@ def read_notebook(path: PurePosixPath, source: bytes, read: Reader) -> FileFacts
         source=source,
         newline=newline_of(source),
         parts=(*parts, *others),
+        unread=tuple(unread),
     )
 
 
@@ -78,29 +87,33 @@ def _declares_encoding(text: str) -> bool:
         return True
 
 
-def _add_code(code: Collector, cell: Cell, pieces: Iterable[Code], source: bytes) -> list[Origin]:
+def _masked(cell: Cell, pieces: Iterable[Code]) -> str:
+    """A cell's Python as it is read."""
+    return "".join("None" if piece.masked else cell.text[piece.start : piece.end] for piece in pieces)
+
+
+def _leave_out(code: Collector, cell: Cell) -> list[Origin]:
+    """Nothing of a cell, in its place."""
+    origin = Origin(code.size, f"cell {cell.number}", 1)
+    place = cell.place(0, len(cell.text))
+    code.put(b"None", place.start, place.end)
+    code.put(b"\n", cell.end, cell.end)
+    return [origin]
+
+
+def _add_code(code: Collector, cell: Cell, pieces: Iterable[Code]) -> list[Origin]:
     """A cell's Python with its magics masked, and the newline that ends it; where its lines come from."""
     name = f"cell {cell.number}"
     origins = [Origin(code.size, name, 1)]
-    written: list[str] = []
     for piece in pieces:
         if piece.masked:
             place = cell.place(piece.start, piece.end)
             code.put(b"None", place.start, place.end)
-            written.append("None")
             if "\n" in cell.text[piece.start : piece.end]:
                 origins.append(Origin(code.size, name, cell.text.count("\n", 0, piece.end) + 1))
             continue
-        written.append(cell.text[piece.start : piece.end])
         _copy(code, cell, piece.start, piece.end)
     code.put(b"\n", cell.end, cell.end)
-    error = is_python("".join(written))
-    if error is not None:
-        line = source.count(b"\n", 0, cell.line_start(error.lineno or 1)) + 1
-        raise InputError(
-            f"line {line}: {name}, line {error.lineno or 1}: syntax error: {error.msg}",
-            hint="nothing in this notebook was judged; exclude it or mend it",
-        )
     return origins
 
 

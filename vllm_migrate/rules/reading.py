@@ -82,6 +82,8 @@ def read_project(
                 found[file] = read_file(file.relative, file.kind, sources[file], index, target)
             except InputError as error:
                 diagnostics.append(_unparsable(file.relative, error.message))
+            else:
+                diagnostics.extend(_left_out(found[file]))
 
     code = [file for file in chosen if file.kind in _CODE]
     read_all(code)
@@ -199,6 +201,17 @@ def _unparsable(path: PurePosixPath, message: str) -> Diagnostic:
     if match is None:
         return Diagnostic(UNPARSABLE, path, message)
     return Diagnostic(UNPARSABLE, path, match[3], int(match[1] or match[2] or 0))
+
+
+def _left_out(facts: FileFacts) -> Iterable[Diagnostic]:
+    """One line for what could not be read in a file of which the rest was."""
+    if facts.unread:
+        line, message = facts.unread[0]
+        others = len(facts.unread) - 1
+        more = f" ({others} more {'cells' if others > 1 else 'cell'})" if others else ""
+        yield Diagnostic(
+            UNPARSABLE, facts.path, f"{message}{more}; the rest was judged, none is edited", line
+        )
 
 
 def _worth_reading(sources: Mapping[SourceFile, bytes]) -> tuple[list[SourceFile], ProjectIndex | None]:
