@@ -62,7 +62,7 @@ def test_what_is_sent_has_to_be_plain(sent: str, *, said: bool) -> None:
     assert ("has to be plain data" in found.advice) is said
 
 
-@pytest.mark.parametrize(("size", "edited"), [("1", True), ("4", False), ("gpus", False)])
+@pytest.mark.parametrize(("size", "edited"), [("1", True), ("4", False), ("gpus", True)])
 def test_workers_on_several_gpus_are_elsewhere(size: str, *, edited: bool) -> None:
     text = (
         "from vllm import LLM\n\n\ndef load(weights, gpus):\n"
@@ -70,6 +70,7 @@ def test_workers_on_several_gpus_are_elsewhere(size: str, *, edited: bool) -> No
     )
     (found,) = find(by_code("VM501"), text)
     assert bool(found.edits) is edited
+    assert ("the engine has one GPU" in found.precondition) is (size == "gpus")
     assert ("several GPUs" in found.advice) is not edited
 
 

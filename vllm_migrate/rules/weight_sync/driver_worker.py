@@ -10,7 +10,7 @@ from vllm_migrate.facts.model import Subject
 from vllm_migrate.rules.base import Example, Rule
 from vllm_migrate.rules.engines import built, engine_calls
 from vllm_migrate.rules.finding import make_finding
-from vllm_migrate.rules.weight_sync.kept_here import is_kept_here, is_launched_near, is_spread
+from vllm_migrate.rules.weight_sync.kept_here import is_kept_here, is_launched_near, is_spread, may_be_spread
 from vllm_migrate.rules.weight_sync.meeting import meets_one_of
 from vllm_migrate.rules.weight_sync.out_of_reach import advice, is_never_here, past_executor
 from vllm_migrate.rules.weight_sync.rpc import PRIVATE_CALLS
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vllm_migrate.rules.base import Context
 
 _INSIDES = ("model_executor", "driver_worker", "model_runner")
+_ONE_GPU = "the engine has one GPU"
 _RPC_PRECONDITION = "the method exists on V1's worker or on a worker_extension_cls"
 _IN_PROCESS = ("VLLM_ENABLE_V1_MULTIPROCESSING", "0", "the engine stays in this process, as on V0")
 
@@ -217,6 +218,8 @@ class DriverWorkerChain(Rule):
         kept = is_kept_here(file, context.project)
         in_process_switch = None if own_process_kept else switch(file, *_IN_PROCESS)
         spread = any(map(is_spread, engine_calls(file)))
+        one_gpu = any(map(may_be_spread, engine_calls(file)))
+        here = f"{change.fact.precondition}, and {_ONE_GPU}" if one_gpu else ""
         for chain in file.chains:
             if not any(name in chain.attributes for name in _INSIDES) or _is_private_call(chain):
                 continue
@@ -244,7 +247,7 @@ class DriverWorkerChain(Rule):
                 level=Level.NOTE if in_process and not past_executor(chain) else None,
                 edits=edits,
                 advice=advice(file, chain, spread=spread),
-                precondition=_RPC_PRECONDITION if rpc else "",
+                precondition=_RPC_PRECONDITION if rpc else here,
                 certainty=chain.certainty,
             )
         kept = kept or is_launched_near(file, context.project)
@@ -267,7 +270,8 @@ class DriverWorkerChain(Rule):
                 f"another file walks from an engine to its model: {built(call)}(...) builds one in a process "
                 "of its own",
                 edits=(in_process,),
-                precondition="it is this file's engine that the other file walks into",
+                precondition="it is this file's engine that the other file walks into"
+                + (f", and {_ONE_GPU}" if may_be_spread(call) else ""),
                 certainty=call.certainty,
             )
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from vllm_migrate.files.located import UNRESOLVED
 from vllm_migrate.rules.engines import engine_calls
 
 if TYPE_CHECKING:
@@ -28,15 +29,22 @@ def is_kept_here(file: FileFacts, project: Use) -> bool:
 
 
 def is_spread(call: Call) -> bool:
-    """Whether an engine is given more than one GPU, or as many as can't be seen.
+    """Whether an engine is given more than one GPU.
 
     Its workers are then in processes of their own, whatever the engine's own is (`MultiprocExecutor`), but
     with `external_launcher`.
     """
-    return any(
-        argument is not None and argument.value.literal not in _ONE
-        for argument in (call.argument("tensor_parallel_size"), call.argument("pipeline_parallel_size"))
-    )
+    return any(size is not UNRESOLVED and size not in _ONE for size in _sizes(call))
+
+
+def may_be_spread(call: Call) -> bool:
+    """Whether an engine is given as many GPUs as can't be seen."""
+    return UNRESOLVED in _sizes(call)
+
+
+def _sizes(call: Call) -> list[object]:
+    given = (call.argument("tensor_parallel_size"), call.argument("pipeline_parallel_size"))
+    return [argument.value.literal for argument in given if argument is not None]
 
 
 def is_launched_near(file: FileFacts, project: Use) -> bool:
