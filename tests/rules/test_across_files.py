@@ -372,6 +372,17 @@ USER = """
 """
 
 
+def test_a_setting_of_another_name_is_none_of_the_engine_s(tmp_path: Path) -> None:
+    """`longest` says how much is generated; one use of it is an argument that is gone."""
+    for name, text in {
+        "settings.py": SETTINGS.replace('device: str = "cuda"', "longest: int = 512"),
+        "build.py": TAKER.replace("device=settings.device", "max_seq_len_to_capture=settings.longest"),
+    }.items():
+        (tmp_path / name).write_text(dedent(text))
+    found = scan([tmp_path], Config(target="0.32.0")).findings
+    assert [f.path.name for f in found if f.code == "VM201"] == ["build.py"]
+
+
 @pytest.mark.parametrize(("more", "places"), [("", ["build.py", "settings.py"]), (USER, ["build.py"])])
 def test_a_setting_that_others_read_too_stays(tmp_path: Path, more: str, places: list[str]) -> None:
     """The keyword goes in either case; the field only where the engine alone was given it."""

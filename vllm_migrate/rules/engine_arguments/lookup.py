@@ -37,21 +37,23 @@ def is_of_others_too(file: FileFacts, argument: Argument, context: Context) -> b
     """Whether a place is the project's own setting, of which the engine's argument is one use of several.
 
     With `LLM(device=config.device)` and `model.to(config.device)` the field `device` stays, and only the
-    keyword goes, which is told where it stands. A field that reaches the engine as a part of its object has
-    no other place, but an option of a parser whose options `from_cli_args` takes only stops being taken.
+    keyword goes, which is told where it stands. So does a field of another name, which is no argument's. A
+    field that reaches the engine as a part of its object has no other place, but an option of a parser whose
+    options `from_cli_args` takes only stops being taken.
     """
     if file.kind is not FileKind.PYTHON or argument.form is not Form.KEY or context.mentions is None:
         return False
+    own = file.text(argument.name_span).strip("\"'-").replace("-", "_").encode()
     name = argument.name.encode()
-    read = re.compile(rb"\." + name + rb"\b")
-    handed = re.compile(rb"\b" + name + rb"\s*=\s*[\w.]*\." + name + rb"\b")
-    sources = [source for _, source in context.mentions.code(b"." + name, PurePosixPath())]
+    read = re.compile(rb"\." + own + rb"\b")
+    handed = re.compile(rb"\b" + name + rb"\s*=\s*[\w.]*\." + own + rb"\b")
+    sources = [source for _, source in context.mentions.code(b"." + own, PurePosixPath())]
     as_keyword = sum(len(handed.findall(source)) for source in sources)
     reads = sum(len(read.findall(source)) for source in sources)
     if b"add_argument" in file.source[argument.span.start : argument.span.end]:
         # from_cli_args passes over options that the engine doesn't have.
         return as_keyword < reads and (as_keyword > 0 or context.mentions.any_of(".from_cli_args("))
-    return 0 < as_keyword < reads
+    return as_keyword > 0 and (as_keyword < reads or own != name)
 
 
 def asks_for_nothing(file: FileFacts, argument: Argument, context: Context) -> bool:

@@ -16,6 +16,7 @@ from vllm_migrate.rules.removal import remove_argument
 from vllm_migrate.rules.replacement import replace_argument
 from vllm_migrate.rules.sampling.best_of import NAME as BEST_OF
 from vllm_migrate.rules.sampling.best_of import asks_for_nothing, is_asynchronous
+from vllm_migrate.rules.sampling.set_by_name import is_set_by_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ _ONLY_LLM = (
     "AsyncLLMEngine has no beam search of its own; LLM.beam_search(prompts, BeamSearchParams(...)) has, and "
     'the server, asked with "use_beam_search": true'
 )
+_BY_NAME = "nobody sets it: what is written here is a default, and the keys of others are taken, too"
 _ORDER = "the order of a prompt's samples doesn't matter: V0 put the likeliest first"
 
 
@@ -53,10 +55,11 @@ class GoneSamplingArgument(Rule):
     `SamplingParams(...)` raises a TypeError, in the middle of a training run if the call stands there.
 
     ## Fix safety
-    Safe where the value asks for what happens anyway. Unsafe for a `best_of` equal to `n`: V0 put the
-    likeliest sample of a prompt first; and for `truncate_prompt_tokens` from sources up to 0.8.5, whose
-    `generate()` never read it, so that the edit keeps what ran and not what was meant. Otherwise left to a
-    person.
+    Safe where the value asks for what happens anyway. Unsafe in a dictionary whose keys are also set by name,
+    as a server sets those of a request: one that asks for more is served without it. Unsafe for a `best_of`
+    equal to `n`: V0 put the likeliest sample of a prompt first; and for `truncate_prompt_tokens` from sources
+    up to 0.8.5, whose `generate()` never read it, so that the edit keeps what ran and not what was meant.
+    Otherwise left to a person.
     """
 
     code = "VM301"
@@ -111,6 +114,19 @@ class GoneSamplingArgument(Rule):
                 '    return engine.generate(prompt, SamplingParams(use_beam_search=beams), "0")\n'
             ),
         ),
+        Example(
+            before=(
+                'from vllm import SamplingParams\n\nparams = {"n": 1, "use_beam_search": False}\n\n\n'
+                "def serve(request):\n    for key, value in request.items():\n        params[key] = value\n"
+                "    return SamplingParams(**params)\n"
+            ),
+            after=(
+                'from vllm import SamplingParams\n\nparams = {"n": 1}\n\n\n'
+                "def serve(request):\n    for key, value in request.items():\n        params[key] = value\n"
+                "    return SamplingParams(**params)\n"
+            ),
+            unsafe=True,
+        ),
         Example(before="from openai import Completions\n\nanswer = Completions(best_of=4)\n", unchanged=True),
         Example(
             before="from vllm import SamplingParams\n\nparams = SamplingParams(truncate_prompt_tokens=512)\n",
@@ -143,6 +159,7 @@ class GoneSamplingArgument(Rule):
             if same or unread:
                 edit = remove_argument(file, argument)
                 edits, decided = ((edit,) if edit else ()), same
+            by_name = is_set_by_name(file, argument)
             value = one_line(argument.value.source)
             yield make_finding(
                 self,
@@ -151,16 +168,18 @@ class GoneSamplingArgument(Rule):
                 f"{argument.name}={value} is {state.holds}{since(state)}: {fact.because}",
                 fact=fact,
                 safety=Safety.SAFE
-                if edits and argument.form.value != "key" and not same and not unread
+                if edits and argument.form is not Form.KEY and not (same or unread or by_name)
                 else Safety.UNSAFE,
                 edits=edits,
-                advice=f"remove {argument.name}"
+                advice=f"remove {argument.name}{', and refuse it where it is asked for' if by_name else ''}"
                 if decided
                 else f"instead of {argument.name}={value}: {_advice(file, argument, fact)}",
                 precondition=_ORDER
                 if same
                 else _NEVER_CUT
                 if unread
+                else _BY_NAME
+                if by_name
                 else fact.precondition or "it asks for what happens anyway",
                 certainty=argument.certainty,
             )
