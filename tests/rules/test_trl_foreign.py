@@ -116,3 +116,73 @@ def test_an_argument_that_the_projects_own_trainer_reads_is_to_be_declared(tmp_p
     reads = said(tmp_path, {**settings, "own.py": trainer.format("self.longest =")}, "VM601")
     assert "but own.py does" in reads
     assert "own.py" not in said(tmp_path, {**settings, "own.py": trainer.format("del")[:40]}, "VM601")
+
+
+@pytest.mark.parametrize(
+    ("trainer", "said"),
+    [
+        ("class MyTrainer(GRPOTrainer):\n    def cut(self, ids):\n        return ids[-self.{0} :]\n", True),
+        ("class MyTrainer(Trainer):\n    def cut(self, ids):\n        return ids[-self.{0} :]\n", False),
+        (
+            "class MyTrainer(GRPOTrainer):\n    def cut(self, n):\n        self.{0} = n\n        n[self.{0} :]\n",
+            False,
+        ),
+    ],
+)
+def test_what_trls_trainer_kept_is_missing_from_the_projects_own(
+    tmp_path: Path, trainer: str, said: bool
+) -> None:
+    (tmp_path / "own.py").write_text(trainer.format("max_prompt_length"), encoding="utf-8")
+    code = 'from trl import GRPOConfig\n\nconfig = GRPOConfig("out", use_vllm=True, max_prompt_length=9)\n'
+    (tmp_path / "train.py").write_text(code, encoding="utf-8")
+    (found,) = scan([tmp_path], Config(select=("VM601",))).findings
+    assert ("own.py reads self.max_prompt_length" in found.message) is said
+    assert ("set self.max_prompt_length" in found.advice) is said
+
+
+TAKES_ANY = 'from trl import GRPOConfig\n\n\ndef make(options):\n    return GRPOConfig("out", **options)\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("requirements.txt", "trl\n", False),
+        ("requirements.txt", "vllm\n", True),
+        ("run.sh", "python train.py --use_vllm False\n", False),
+        ("run.sh", "python train.py --use_vllm True\n", True),
+        ("run.sh", "trl vllm-serve --model m\n", True),
+        ("grpo.yaml", "use_vllm: false\n", False),
+        ("grpo.yaml", "use_vllm: true\n", True),
+        ("sample.py", "from vllm import LLM\n", True),
+        ("cells.ipynb", '{"cells": [{"source": [\n  "import vllm\\n"\n]}]}', True),
+    ],
+)
+def test_a_trl_that_never_meets_vllm_stays_where_it_is(
+    tmp_path: Path, name: str, text: str, said: bool
+) -> None:
+    (tmp_path / "train.py").write_text(TAKES_ANY, encoding="utf-8")
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    found = [one for one in scan([tmp_path], Config(select=("VM602",))).findings if "beta" in one.message]
+    assert bool(found) is said
+
+
+def test_vllm_that_is_only_ever_turned_off_leaves_trl_alone(tmp_path: Path) -> None:
+    code = 'from trl import GRPOConfig\n\nconfig = GRPOConfig("out", max_prompt_length=9)\n'
+    (tmp_path / "train.py").write_text(code, encoding="utf-8")
+    (tmp_path / "run.sh").write_text("python other.py --use_vllm False --seed 1\n", encoding="utf-8")
+    assert scan([tmp_path], Config(select=("VM601",))).findings == ()
+
+
+def test_what_a_file_of_settings_sets_is_not_left_to_trl(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(TAKES_ANY, encoding="utf-8")
+    settings = "training:\n  use_vllm: true\n  num_generations: 8\n  beta: 0.001\n"
+    (tmp_path / "grpo.yaml").write_text(settings, encoding="utf-8")
+    (tmp_path / "reward.yaml").write_text("training:\n  learning_rate: 0.1\n", encoding="utf-8")
+
+    def said() -> set[str]:
+        found = scan([tmp_path], Config(select=("VM602",))).findings
+        return {name for one in found for name in ("beta", "temperature") if f"leaves {name} " in one.message}
+
+    assert said() == {"temperature"}
+    (tmp_path / "other.yaml").write_text("num_generations: 8\n", encoding="utf-8")
+    assert said() == {"beta", "temperature"}

@@ -15,6 +15,7 @@ from vllm_migrate.rules.finding import make_finding, one_line, since
 from vllm_migrate.rules.replacement import replace_argument
 from vllm_migrate.rules.silent.fed import is_test
 from vllm_migrate.rules.trl.foreign import is_forked
+from vllm_migrate.rules.trl.vllm_use import is_turned_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,10 @@ _OWN = re.compile(
 
 _CONFIGURES = re.compile(rb"^class[ \t]+\w+\([^)\n]*\b(?:TrainingArguments|\w+Config)\b", re.MULTILINE)
 _TRAINER = re.compile(rb"^class[ \t]+\w*Trainer\w*\(", re.MULTILINE)
+_OF_TRL = re.compile(
+    rb"^class[ \t]+\w+\([^)\n]*\b(?:GRPO|RLOO|OnlineDPO|DPO|ORPO|CPO|KTO|BCO)Trainer\b", re.MULTILINE
+)
+"""Trainers of TRL's that kept arguments of their configuration as attributes of their own."""
 
 
 class TrlArgument(Rule):
@@ -139,8 +144,14 @@ class TrlArgument(Rule):
                 advice = f"instead of {argument.name}={value}: {advice}"
                 reader = _own_reader(file, argument.name, context) if state.holds == "gone" else None
                 if reader is not None:
-                    because, edits = f"TRL's own trainers don't read it any more, but {reader} does", ()
+                    path, by_attribute = reader
+                    because, edits = f"TRL's own trainers don't read it any more, but {path} does", ()
                     declared = f"declare {argument.name} in a configuration of the project's own"
+                    if by_attribute:
+                        because = (
+                            f"{path} reads self.{argument.name}, which TRL's trainer doesn't set any more"
+                        )
+                        declared += f", and set self.{argument.name} by it in the trainer's constructor"
                     advice = f"{declared}; {advice}, where the trainer is TRL's"
                 yield make_finding(
                     self,
@@ -155,15 +166,31 @@ class TrlArgument(Rule):
                 )
 
 
-def _own_reader(file: FileFacts, name: str, context: Context) -> PurePosixPath | None:
-    """The file of a trainer of the project's own that reads an argument of its configuration."""
-    read = re.compile(rb"\bargs\.%s\b(?![ \t]*=[^=])" % name.encode())
+def _own_reader(file: FileFacts, name: str, context: Context) -> tuple[PurePosixPath, bool] | None:
+    """The file of a trainer of the project's own that reads an argument of its configuration.
+
+    Returns:
+        The path, and whether it reads the attribute that TRL's trainer kept the argument in, which nothing in
+        the file sets. None where there is no such file.
+    """
+    read, kept, set_here = (
+        re.compile(pattern % name.encode())
+        for pattern in (
+            rb"\bargs\.%s\b(?![ \t]*=[^=])",
+            rb"\bself\.%s\b(?![ \t]*=[^=])",
+            rb"\bself\.%s[ \t]*(?::[^=\n]*)?=[^=]",
+        )
+    )
     places = [(file.path, file.source)]
     if context.mentions is not None:
         places += context.mentions.code(name.encode(), file.path)
     for path, source in places:
-        if _TRAINER.search(source) and read.search(source) and not is_test(path):
-            return path
+        if not _TRAINER.search(source) or is_test(path):
+            continue
+        if read.search(source):
+            return path, False
+        if _OF_TRL.search(source) and kept.search(source) and not set_here.search(source):
+            return path, True
     return None
 
 
@@ -188,7 +215,7 @@ def _trains_without_vllm(file: FileFacts, argument: Argument, context: Context) 
 
     Such a project may use vLLM elsewhere, and TRL stays where it is.
     """
-    if context.mentions is None or context.mentions.any_of("use_vllm", "use-vllm"):
+    if is_turned_on(context):
         return False
     call = next((call for call in file.calls if argument in call.arguments), None)
     return call is not None and not call.open_ended and not argument.name.startswith("vllm_")

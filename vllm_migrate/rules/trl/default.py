@@ -14,6 +14,7 @@ from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.trl.foreign import is_forked, is_own_default
 from vllm_migrate.rules.trl.own_steps import meaning, own_trainer
 from vllm_migrate.rules.trl.replaced import is_unused
+from vllm_migrate.rules.trl.vllm_use import is_in_settings, may_use_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,9 @@ class TrlDefault(Rule):
     in a trainer of its own, and where the engine runs if Unsloth or the project brings its own; with Unsloth,
     what only TRL's loss reads, too. So is what a configuration of the project's own sets itself, and what a
     trainer that derives from transformers' `Trainer` doesn't read; a fork of TRL is left alone. Of a trainer
-    that draws completions itself it says what remains.
+    that draws completions itself it says what remains. A configuration that takes its arguments by `**` is
+    left alone where nothing in the project uses vLLM, and what the project's YAML and TOML files for such a
+    trainer all set counts as set there.
 
     ## Why it matters
     Moving to the V1 engine means moving to a newer TRL. Its configurations run without a word, with another
@@ -124,7 +127,7 @@ class TrlDefault(Rule):
 
     def find(self, file: FileFacts, context: Context) -> Iterator[Finding]:
         """Yield the arguments whose default changes, at the configuration that leaves them unset."""
-        calls = [call for call in file.calls if call.target.startswith("trl.") and _uses_vllm(call)]
+        calls = [call for call in file.calls if call.target.startswith("trl.") and _uses_vllm(call, context)]
         if not calls or is_forked(context):
             return
         for call in calls:
@@ -145,6 +148,8 @@ class TrlDefault(Rule):
         if old == new or (old == _ABSENT and after.remedy is not Remedy.MANUAL):
             return None
         if call.argument(argument) or call.argument(name) or not _has_effect(call, argument):
+            return None
+        if call.open_ended and (is_in_settings(argument, context) or is_in_settings(name, context)):
             return None
         if is_unused(file, call, argument, context) or is_own_default(file, call, argument, context):
             return None
@@ -170,12 +175,14 @@ class TrlDefault(Rule):
         )
 
 
-def _uses_vllm(call: Call) -> bool:
+def _uses_vllm(call: Call, context: Context) -> bool:
     """Whether TRL is told to generate with vLLM, or may be."""
     if call.dead or call.certainty is Certainty.GUESS:
         return False
     written = call.argument("use_vllm")
-    return call.open_ended if written is None else written.value.literal is not False
+    if written is not None:
+        return written.value.literal is not False
+    return call.open_ended and may_use_vllm(context)
 
 
 def _written(argument: str, state: State) -> tuple[str, str]:
