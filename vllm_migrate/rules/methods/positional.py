@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from vllm_migrate.edits.model import Level, RemoveArgument, RenameArgument, ReplaceExpression, Safety
@@ -31,6 +32,7 @@ _METHODS = tuple(
     for method in methods
 )
 _CALLS = frozenset({*_ENGINES, *_METHODS})
+_IDS = re.compile(r"(?:ids|tokens)(?:\[.*\])?$")
 _GONE = ("prompt_adapter_request", "guided_options_request")  # with token ids, there only to be passed over
 
 
@@ -104,6 +106,27 @@ class PositionalArguments(Rule):
             ),
         ),
         Example(
+            before=(
+                "from vllm import AsyncLLMEngine\n\n\ndef ask(args, ids, params, number):\n"
+                "    engine = AsyncLLMEngine.from_engine_args(args)\n"
+                "    return engine.generate(None, params, number, ids)\n"
+            ),
+            after=(
+                "from vllm import AsyncLLMEngine\nfrom vllm.inputs import TokensPrompt\n\n\n"
+                "def ask(args, ids, params, number):\n"
+                "    engine = AsyncLLMEngine.from_engine_args(args)\n"
+                "    return engine.generate(TokensPrompt(prompt_token_ids=ids), params, number)\n"
+            ),
+            unsafe=True,
+        ),
+        Example(
+            before=(
+                "from vllm import AsyncLLMEngine\n\n\ndef ask(args, text, ids, params, number):\n"
+                "    engine = AsyncLLMEngine.from_engine_args(args)\n"
+                "    return engine.generate(text, params, number, ids)\n"
+            ),
+        ),
+        Example(
             before=('from vllm import LLM\n\nllm = LLM("m", seed=1)\noutputs = llm.generate(["a"], None)\n'),
             unchanged=True,
         ),
@@ -121,6 +144,9 @@ class PositionalArguments(Rule):
                 continue
             found = shifted(call, context)
             if found is None:
+                continue
+            if _is_older(call, found):
+                yield self._of_one_prompt(file, call, found)
                 continue
             name, value, _ = found.arguments[0]
             edits, safety = found.edits, Safety.SAFE
@@ -142,6 +168,43 @@ class PositionalArguments(Rule):
                 + ("" if safety is Safety.SAFE else ", and the token ids are a list per prompt"),
                 certainty=call.certainty,
             )
+
+    def _of_one_prompt(self, file: FileFacts, call: Call, found: Shifted) -> Finding:
+        """What is said of token ids that follow the id of a request, with edits where no text is given."""
+        _, value, span = found.arguments[0]
+        first, place = call.positional[0]
+        ids = Argument("generate", "prompt_token_ids", value, Form.KEYWORD, span, span, span)
+        prompt, imports = tokens_prompt(file, ids)
+        edits: tuple[Edit, ...] = ()
+        if first.source.strip() == "None" and len(found.arguments) == 1:
+            edits = (ReplaceExpression(place, prompt.format(value.source)), RemoveArgument(span), *imports)
+        return make_finding(
+            self,
+            file,
+            found.span,
+            f"{one_line(value.source)} was prompt_token_ids of an older AsyncLLMEngine.generate(); token "
+            "ids are prompts themselves: TokensPrompt",
+            safety=Safety.UNSAFE,
+            edits=edits,
+            advice=f"prompt=TokensPrompt(prompt_token_ids={one_line(value.source)}), the one prompt of the "
+            "request, and what follows by name",
+            precondition="it holds the token ids of the prompt",
+            certainty=call.certainty,
+        )
+
+
+def _is_older(call: Call, found: Shifted) -> bool:
+    """Whether a call of an asynchronous engine is in the order that had token ids after the request's id.
+
+    Releases before the source's took `(prompt, sampling_params, request_id, prompt_token_ids, lora_request)`.
+    No release after them takes None for the prompt.
+    """
+    name, value, _ = found.arguments[0]
+    if call.target != "vllm.AsyncLLMEngine.generate" or name != "lora_request":
+        return False
+    if value.literal is None:
+        return False
+    return call.positional[0][0].source.strip() == "None" or _IDS.search(value.source) is not None
 
 
 def _of_token_ids(file: FileFacts, call: Call, found: Shifted) -> tuple[tuple[Edit, ...], Safety]:

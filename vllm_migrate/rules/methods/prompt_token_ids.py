@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _METHODS = ("generate", "encode")
 _BATCH = "it holds a list of token ids per prompt"
+_ONE = "no text stands beside the ids of the prompt"
 _WRITTEN = (Form.KEYWORD, Form.DICT)
 
 
@@ -38,15 +39,16 @@ class PromptTokenIds(Rule):
 
     ## What it does
     Passes them as prompts: `prompts=[TokensPrompt(prompt_token_ids=ids) for ids in ...]`, with the import
-    that takes. A `prompts=None` beside it goes. Calls of a Ray actor's own `generate` are not touched.
+    that takes. A `prompts=None` beside it goes. An asynchronous engine takes one prompt a call:
+    `prompt=TokensPrompt(prompt_token_ids=ids)`. Calls of a Ray actor's own `generate` are not touched.
 
     ## Why it matters
     `generate()` and `encode()` raise a TypeError.
 
     ## Fix safety
     Safe where the code shows that the value is a list with a list of ids per prompt; V0 also took the ids
-    of one single prompt, so where that can't be told the edit is unsafe. Prompts and token ids given
-    together are left to a person.
+    of one single prompt, so where that can't be told the edit is unsafe. The ids that an asynchronous engine
+    is given are always those of one. Prompts and token ids given together are left to a person.
     """
 
     code = "VM401"
@@ -187,6 +189,42 @@ class PromptTokenIds(Rule):
         ),
         Example(
             before=(
+                "from vllm import AsyncLLMEngine\n\n\ndef ask(args, ids, params, number):\n"
+                "    engine = AsyncLLMEngine.from_engine_args(args)\n"
+                "    return engine.generate(prompt=None, sampling_params=params, request_id=number, "
+                "prompt_token_ids=ids)\n"
+            ),
+            after=(
+                "from vllm import AsyncLLMEngine\nfrom vllm.inputs import TokensPrompt\n\n\n"
+                "def ask(args, ids, params, number):\n"
+                "    engine = AsyncLLMEngine.from_engine_args(args)\n"
+                "    return engine.generate(sampling_params=params, request_id=number, "
+                "prompt=TokensPrompt(prompt_token_ids=ids))\n"
+            ),
+        ),
+        Example(
+            before=(
+                "from vllm import AsyncLLMEngine\nfrom vllm.inputs import TokensPrompt\n\n\n"
+                "def ask(args, ids, params, number):\n"
+                "    engine = AsyncLLMEngine.from_engine_args(args)\n"
+                "    return engine.generate(None, params, number, prompt_token_ids=ids)\n"
+            ),
+            after=(
+                "from vllm import AsyncLLMEngine\nfrom vllm.inputs import TokensPrompt\n\n\n"
+                "def ask(args, ids, params, number):\n"
+                "    engine = AsyncLLMEngine.from_engine_args(args)\n"
+                "    return engine.generate(TokensPrompt(prompt_token_ids=ids), params, number)\n"
+            ),
+        ),
+        Example(
+            before=(
+                "from vllm import AsyncLLMEngine\n\n\ndef ask(args, text, ids, params, number):\n"
+                "    engine = AsyncLLMEngine.from_engine_args(args)\n"
+                "    return engine.generate(text, params, number, prompt_token_ids=ids)\n"
+            ),
+        ),
+        Example(
+            before=(
                 "import ray\n\n\ndef rollout(engine, ids, params):\n"
                 "    return ray.get(engine.generate.remote(sampling_params=params, prompt_token_ids=ids))\n"
             ),
@@ -209,26 +247,42 @@ class PromptTokenIds(Rule):
             call = file.calls[argument.call] if argument.call >= 0 else None
             edits = _edits(file, call, argument) if call and argument.form in _WRITTEN else ()
             entry = argument.form is Form.DICT  # the dictionary may be on its way elsewhere, too
+            single = call is not None and takes_one(call)
+            held = _ONE if single else _BATCH
             yield make_finding(
                 self,
                 file,
                 argument.span,
                 message,
                 fact=fact,
-                safety=Safety.SAFE if is_batch(file, argument) and not entry else Safety.UNSAFE,
+                safety=Safety.SAFE if (single or is_batch(file, argument)) and not entry else Safety.UNSAFE,
                 edits=edits,
                 advice=_advice(call, argument),
-                precondition=f"{_BATCH}; the dictionary goes nowhere else" if entry else _BATCH,
+                precondition=f"{held}; the dictionary goes nowhere else" if entry else held,
                 certainty=argument.certainty,
             )
+
+
+def takes_one(call: Call) -> bool:
+    """Whether a call is one of an asynchronous engine, which takes one prompt with an id of its request.
+
+    Both releases name it `prompt` and the id `request_id`, which `LLM` has neither of.
+    """
+    return call.target.startswith("vllm.AsyncLLMEngine.") or any(
+        call.argument(name) is not None for name in ("prompt", "request_id")
+    )
 
 
 def _advice(call: Call | None, argument: Argument) -> str:
     source = one_line(argument.value.source)
     prompts = [value.source for value, _ in call.positional[:1]] if call else []
-    if call and (named := call.argument("prompts")):
-        prompts.append(named.value.source)
-    if any(text.strip() != "None" for text in prompts):
+    named = [call.argument(name) for name in ("prompts", "prompt", "inputs")] if call else []
+    prompts.extend(given.value.source for given in named if given)
+    texts = [one_line(text) for text in prompts if text.strip() != "None"]
+    if call and takes_one(call):
+        text = f", prompt={texts[0]}" if texts else ""
+        return f"prompt=TokensPrompt(prompt_token_ids={source}{text}), the one prompt of the request"
+    if texts:
         return (
             "prompts=[TokensPrompt(prompt_token_ids=ids, prompt=text) for ids, text in zip(..., ...)]"
             f" with {source} for the ids"
@@ -238,11 +292,15 @@ def _advice(call: Call | None, argument: Argument) -> str:
 
 def _edits(file: FileFacts, call: Call, argument: Argument) -> tuple[Edit, ...]:
     """The edits that make prompts of the ids, or none where there are prompts already."""
-    prompts = call.argument("prompts") or call.argument("inputs")
-    if len(call.positional) > 2:  # noqa: PLR2004 (V0 took more than prompts and sampling_params by position)
+    single = takes_one(call)
+    name = "prompt" if single else "prompts"
+    prompts = call.argument(name) or call.argument("inputs")
+    if len(call.positional) > (
+        3 if single else 2
+    ):  # V0 took more than these by position: the id of a request
         return ()
     prompt, imports = tokens_prompt(file, argument)
-    value = as_prompts(argument, prompt)
+    value = prompt.format(argument.value.source) if single else as_prompts(argument, prompt)
     if value is None:
         return ()
     if call.positional:
@@ -252,7 +310,7 @@ def _edits(file: FileFacts, call: Call, argument: Argument) -> tuple[Edit, ...]:
         return (ReplaceExpression(span, value), RemoveArgument(argument.span), *imports)
     if prompts is not None and (prompts.form is not Form.KEYWORD or prompts.value.source.strip() != "None"):
         return ()
-    renamed = RenameArgument(argument.span, "prompts", value)
+    renamed = RenameArgument(argument.span, name, value)
     return (renamed, *((RemoveArgument(prompts.span),) if prompts else ()), *imports)
 
 
