@@ -80,3 +80,52 @@ def test_who_draws_by_generate_gets_all_samples(tmp_path: Path, draw: str) -> No
 def test_parameters_of_an_actor_that_drives_an_engine(tmp_path: Path) -> None:
     draw = "\n\ndef draw(actor, prompts):\n    return actor.generate.remote(prompts, params)\n"
     assert told(tmp_path, FINISHED, PARAMS + draw) == [True]
+
+
+SERVER = (
+    "from vllm import AsyncLLMEngine, SamplingParams\n\n\n"
+    "async def serve(args, request, reply):\n"
+    "    engine = AsyncLLMEngine.from_engine_args(args)\n"
+    '    stream = engine.generate(request.text, SamplingParams(n=request.n), "0")\n\n'
+    "    async def pieces():\n        async for output in stream:\n{body}\n"
+    "    if request.stream:\n        return reply(pieces())\n    last = None\n"
+    "    async for output in stream:\n        last = output\n    return last\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "edited"),
+    [
+        ("            yield output.outputs[0].text\n", False),
+        ("            for one in output.outputs:\n                yield one.text\n", False),
+        ("            await request.send(output.outputs)\n", False),
+        ("            if not output.finished:\n                yield output.outputs\n", False),
+        ("            if output.finished:\n                yield output.outputs\n", True),
+        ("            if not output.finished:\n                continue\n            yield output\n", True),
+        ("            if output.finished:\n                pass\n            yield output\n", False),
+        ("            request.seen = output\n", True),
+    ],
+)
+def test_parameters_of_requests_that_may_stream_are_for_a_person(
+    tmp_path: Path, body: str, *, edited: bool
+) -> None:
+    engine = SERVER.replace("{body}", body)
+    assert told(tmp_path, engine, "") == [edited]
+
+
+def test_parameters_that_may_reach_who_streams_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text(STREAM)
+    assert told(tmp_path, LAST) == [False]
+
+
+def test_parameters_made_where_the_last_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text(STREAM)
+    own = LAST.replace("import AsyncLLMEngine", "import AsyncLLMEngine, SamplingParams").replace(
+        "generate(prompt, params,", "generate(prompt, SamplingParams(n=2),"
+    )
+    assert told(tmp_path, own, "") == [True]
+
+
+def test_who_yields_something_else_streams_no_outputs(tmp_path: Path) -> None:
+    lines = "\n\nasync def all_of(pairs):\n    async for pair in pairs():\n        yield pair\n"
+    assert told(tmp_path, LAST + lines) == [True]

@@ -14,6 +14,7 @@ class Use:
         keeps_logprobs: writes the logprobs of sampled tokens out beside the tokens, for others to read.
         waits_for_finished: drives an engine itself and only takes what is finished: steps it and looks at
             `finished`, or keeps the last of what an asynchronous one yields.
+        streams: gives an engine's outputs on before they are finished.
         takes_logprobs, takes_prompt_logprobs: does something with logprobs that came back, whoever asked for
             them: of sampled tokens, of prompts.
         syncs_weights: changes the weights of a live engine.
@@ -66,5 +67,6 @@ class Use:
     passes_on: frozenset[str] = frozenset()
     keeps_logprobs: bool = False
     waits_for_finished: bool = False
+    streams: bool = False
     converts: frozenset[tuple[str, str]] = frozenset()
     walks: frozenset[str] = frozenset()

@@ -11,6 +11,7 @@ from vllm_migrate.files.prefilter import is_of_others, keeps_logprobs
 from vllm_migrate.files.use import Use
 from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.handing_on import passed_on
+from vllm_migrate.resolve.partial_outputs import streams, waits_for_finished
 from vllm_migrate.resolve.syntax import last_name
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def read_use(
     launched = any(
         a.name == "distributed_executor_backend" and a.value.literal == "external_launcher" for a in arguments
     )
+    targets = {call.target for call in calls if not call.dead}
     reads = any(a.name in _LOGPROB_ATTRIBUTES and a.owner != "vllm.SamplingParams" for a in attributes)
     return Use(
         reads_logprobs=asks
@@ -135,7 +137,8 @@ def read_use(
             for parameter in method.converts
         ),
         keeps_logprobs=keeps_logprobs([source]),
-        waits_for_finished=_waits_for_finished(syntax, {call.target for call in calls if not call.dead}),
+        waits_for_finished=waits_for_finished(syntax, targets),
+        streams=streams(syntax, targets),
         walks=frozenset({str(path)})
         if not engines and any(_reaches_model(chain) for chain in chains)
         else frozenset(),
@@ -148,32 +151,6 @@ def _reaches_model(chain: Chain) -> bool:
     return bool(found) and "driver_worker" in chain.attributes
 
 
-def _waits_for_finished(syntax: Syntax, called: Collection[str]) -> bool:
-    """Whether an engine is driven here by someone who only takes what is finished."""
-    if "vllm.LLMEngine.step" in called:
-        return any(a.attr == "finished" for a in syntax.all(ast.Attribute))
-    if "vllm.AsyncLLMEngine.generate" not in called:
-        return False
-    return any(map(_keeps_the_last, syntax.all(ast.AsyncFor)))
-
-
-def _keeps_the_last(loop: ast.AsyncFor) -> bool:
-    """Whether a loop does nothing with what it gets but keep it, whatever else it looks at meanwhile.
-
-    `async for output in stream: pass` keeps it in the loop's own name.
-    """
-    if len(loop.body) == 1 and isinstance(loop.body[0], ast.Pass):
-        return isinstance(loop.target, ast.Name)
-    keeps = [one for one in loop.body if isinstance(one, ast.Assign) and _is_same(one.value, loop.target)]
-    uses = [
-        node
-        for statement in loop.body
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Name) and _is_same(node, loop.target)
-    ]
-    return len(keeps) == len(uses) == 1
-
-
 def _loads_itself(syntax: Syntax, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether a function is a model's own `load_weights`, by which an engine loads it once."""
     owner = syntax.parents[function]
@@ -182,10 +159,6 @@ def _loads_itself(syntax: Syntax, function: ast.FunctionDef | ast.AsyncFunctionD
         and isinstance(owner, ast.ClassDef)
         and any(isinstance(one, ast.FunctionDef) and one.name == "forward" for one in owner.body)
     )
-
-
-def _is_same(one: ast.expr, other: ast.expr) -> bool:
-    return isinstance(one, ast.Name) and isinstance(other, ast.Name) and one.id == other.id
 
 
 def _takes(syntax: Syntax, names: Collection[str]) -> bool:

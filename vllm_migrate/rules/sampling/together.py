@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from vllm_migrate.rules.base import Context
 
 _DRAWS = re.compile(rb"\.(?:generate|chat)\(|\bLLM\(")
+_STREAMED = (
+    "something here streams outputs as they grow, and with FINAL_ONLY it gets nothing before the end: set "
+    "output_kind=RequestOutputKind.FINAL_ONLY only on the parameters of requests whose last output is kept: "
+    "on a copy (params.clone()), or as `CUMULATIVE if stream else FINAL_ONLY`"
+)
 _HEAD = "from vllm import LLMEngine, SamplingParams\n"
 _LOOP = (
     "\n\ndef run(args, prompts):\n    engine = LLMEngine.from_engine_args(args)\n"
@@ -34,7 +39,9 @@ class Together(Rule):
 
     ## What it does
     Finds `SamplingParams` with an `n` other than 1 in projects that step an engine themselves and only take
-    finished outputs, or keep the last output of an asynchronous one, and asks for final outputs only.
+    finished outputs, or keep the last output of an asynchronous one, and asks for final outputs only. Where
+    something that may take the same parameters gives outputs on while they grow, as a server that also
+    streams does, that is left to a person: there it is for the requests alone whose last output is kept.
 
     ## Why it matters
     V0's finished output held all `n` samples of a request. V1 streams: each sample comes in outputs of its
@@ -44,7 +51,8 @@ class Together(Rule):
     no engine is left alone, whatever another file of the project does.
 
     ## Fix safety
-    Unsafe: who else reads these outputs while they grow gets nothing before the end.
+    Unsafe: who else reads these outputs while they grow gets nothing before the end. Where that is seen
+    there is no edit.
     """
 
     code = "VM309"
@@ -61,6 +69,18 @@ class Together(Rule):
                 f"{_LOOP}"
             ),
             unsafe=True,
+        ),
+        Example(
+            before=(
+                "from vllm import AsyncLLMEngine, SamplingParams\n\n\ndef request(args, prompt, number):\n"
+                "    engine = AsyncLLMEngine.from_engine_args(args)\n"
+                "    return engine.generate(prompt, SamplingParams(n=args.n), number)\n\n\n"
+                "async def whole(args, prompt, number):\n    last = None\n"
+                "    async for output in request(args, prompt, number):\n        last = output\n"
+                "    return last\n\n\nasync def piece_by_piece(args, prompt, number):\n"
+                "    async for output in request(args, prompt, number):\n"
+                "        yield output.outputs[0].text\n"
+            ),
         ),
         Example(before=f"{_HEAD}\nPARAMS = SamplingParams(max_tokens=64)\n{_LOOP}", unchanged=True),
         Example(
@@ -89,6 +109,8 @@ class Together(Rule):
                 continue
             if not file.use.waits_for_finished and _draws_itself(file):
                 continue
+            own = file.use.waits_for_finished and call.function  # made where they are used
+            streamed = file.use.streams or (not own and context.project.streams)
             yield make_finding(
                 self,
                 file,
@@ -96,11 +118,12 @@ class Together(Rule):
                 f"SamplingParams(n={number.value.source}): {change.fact.because}",
                 fact=change.fact,
                 edits=()
-                if call.wrapped
+                if call.wrapped or streamed
                 else (
                     AddArgument(call.span, "output_kind", "RequestOutputKind.FINAL_ONLY"),
                     AddImport("vllm.sampling_params", "RequestOutputKind"),
                 ),
+                advice=_STREAMED if streamed else "",
                 certainty=call.certainty,
             )
 
