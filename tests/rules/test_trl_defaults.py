@@ -54,6 +54,42 @@ def test_a_pin_beyond_the_target_stays() -> None:
     assert route.source == route.target == Version("1.20.0")
 
 
+@pytest.mark.parametrize(
+    ("names", "began"),
+    [
+        ("use_vllm beta", "0.17.0"),
+        ("vllm_device", "0.15.2"),
+        ("vllm_dtype bf16 logging_steps", "0.15.2"),
+        ("vllm_server_host", "0.17.0"),
+        ("vllm_mode", "0.18.2"),
+        ("vllm_mode vllm_gpu_memory_utilization own_field", "0.18.2"),
+        ("vllm_importance_sampling_mode", "0.26.2"),
+        ("vllm_device vllm_mode", "0.17.0"),  # no release has both
+    ],
+)
+def test_without_a_pin_the_release_has_what_the_code_passes(names: str, began: str) -> None:
+    passed = frozenset(("trl.GRPOConfig", name) for name in names.split())
+    route = trl_route((), Version("0.8.5"), Version("0.32.0"), load_facts(), passed)
+    assert (str(route.source), route.is_assumed) == (began, True)
+    pinned = trl_route(pin("==0.17.0"), Version("0.8.5"), Version("0.32.0"), load_facts(), passed)
+    assert str(pinned.source) == "0.17.0"
+
+
+def test_a_class_that_is_gone_still_tells_the_release() -> None:
+    passed = frozenset({("trl.OnlineDPOConfig", "vllm_mode")})
+    route = trl_route((), Version("0.8.5"), Version("0.32.0"), load_facts(), passed)
+    assert str(route.source) == "0.23.1"
+
+
+def test_the_device_of_an_engine_beside_the_trainer_tells_the_release(tmp_path: Path) -> None:
+    code = CONFIG.format(more=', vllm_device="cuda:0"')
+    (tmp_path / "train.py").write_text(code, encoding="utf-8")
+    found = {one.fact: one for one in scan([tmp_path], Config(select=("VM602",))).findings}
+    assert added(found["trl-grpo-loss-type"]) == 'loss_type="grpo"'
+    assert not {"trl-grpo-top-k", "trl-grpo-vllm-mode"} & set(found)
+    assert {one.safety for one in found.values()} <= {Safety.UNSAFE, Safety.MANUAL}
+
+
 def check(tree: Path, trl: str, more: str = "", target: str = "0.32.0") -> dict[str, Finding]:
     (tree / "train.py").write_text(CONFIG.format(more=more), encoding="utf-8")
     (tree / "requirements.txt").write_text(f"vllm==0.8.5\n{trl}\n", encoding="utf-8")

@@ -124,7 +124,7 @@ def test_an_argument_that_the_projects_own_trainer_reads_is_to_be_declared(tmp_p
         ("class MyTrainer(GRPOTrainer):\n    def cut(self, ids):\n        return ids[-self.{0} :]\n", True),
         ("class MyTrainer(Trainer):\n    def cut(self, ids):\n        return ids[-self.{0} :]\n", False),
         (
-            "class MyTrainer(GRPOTrainer):\n    def cut(self, n):\n        self.{0} = n\n        n[self.{0} :]\n",
+            "class MyTrainer(GRPOTrainer):\n    def cut(self, n):\n        self.{0} = n\n        self.{0}\n",
             False,
         ),
     ],

@@ -57,6 +57,7 @@ class Context:
             another). recipe: "parity" or "fast".
         pins: the project's requirements, with where they stand.
         mentions: who else in the project knows a name; None where only one file is looked at.
+        passed_to_trl: the project's arguments to TRL's configurations, each with the class.
     """
 
     source: Source
@@ -66,13 +67,14 @@ class Context:
     recipe: str = "parity"
     pins: tuple[tuple[str, Pin], ...] = ()
     mentions: Mentions | None = None
+    passed_to_trl: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def trl(self) -> TrlRoute:
         """The way from the project's TRL to one that takes the target."""
         from vllm_migrate.facts.trl_route import trl_route  # noqa: PLC0415 - few projects use TRL
 
-        return trl_route(self.pins, self.source.version, self.target.version, self.facts)
+        return trl_route(self.pins, self.source.version, self.target.version, self.facts, self.passed_to_trl)
 
     def import_state(self, qualified: str) -> tuple[Fact, State] | None:
         """What became of an importable name on the target, or with the TRL that takes it.

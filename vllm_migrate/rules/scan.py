@@ -254,10 +254,12 @@ def _judge(  # noqa: PLR0917 (all that is known of the project)
 ) -> Judge:
     # Imported here: where there is nothing to judge there are no facts to load.
     from vllm_migrate.facts.loader import load_facts  # noqa: PLC0415 - see above
+    from vllm_migrate.facts.trl_route import passed_to_trl  # noqa: PLC0415 - see above
     from vllm_migrate.files.use import Use  # noqa: PLC0415 - see above
     from vllm_migrate.rules.base import Context  # noqa: PLC0415 - see above
     from vllm_migrate.rules.mentions import Mentions  # noqa: PLC0415 - see above
 
+    running = [inside for file in project.facts for inside in file.running]
     others = Use(
         trains=project.trains,
         syncs_weights=project.syncs_weights,
@@ -265,8 +267,9 @@ def _judge(  # noqa: PLR0917 (all that is known of the project)
         keeps_logprobs=project.keeps_logprobs,
         passes_on=frozenset(_settings(project.facts)),
     )
-    use = project_use([*(inside.use for file in project.facts for inside in file.running), others])
-    context = Context(source, target, load_facts(), use, config.recipe, pins, Mentions(files))
+    use = project_use([*(inside.use for inside in running), others])
+    given = passed_to_trl(running)
+    context = Context(source, target, load_facts(), use, config.recipe, pins, Mentions(files), given)
     apart = subprojects(pins, project.facts, source)
     return Judge(context, project.index, config, ignored, apart, project.unreached)
 

@@ -15,7 +15,7 @@ from vllm_migrate.errors import FactsError
 from vllm_migrate.facts.loader import load_facts
 from vllm_migrate.facts.model import Subject
 from vllm_migrate.facts.surface.store import load_surface
-from vllm_migrate.facts.trl_route import trl_route
+from vllm_migrate.facts.trl_route import passed_to_trl, trl_route
 from vllm_migrate.resolve.flow.values import Scalar
 
 if TYPE_CHECKING:
@@ -134,4 +134,4 @@ def _default(config: str, name: str, route: TrlRoute) -> tuple[object] | None:
 
 def _route(tree: Tree, target: Target) -> TrlRoute:
     pins = tuple((str(facts.path), pin) for facts in tree.facts.values() for pin in facts.pins)
-    return trl_route(pins, _V0, target.version, load_facts())
+    return trl_route(pins, _V0, target.version, load_facts(), passed_to_trl(tree.facts.values()))
