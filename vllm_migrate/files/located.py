@@ -110,7 +110,8 @@ class Reference:
     Attributes:
         qualified: "vllm.worker.worker.Worker".
         context: "name", "base" (a class base), "patch" (string target of mock.patch or monkeypatch),
-            "string" (any other string that names it), "assign" (the target of an assignment).
+            "string" (any other string that names it, certain where it is imported by it), "assign" (the
+            target of an assignment).
         dead: in a branch that the target version never takes.
         never_run: in an annotation that nothing evaluates, in a `try` whose handler the target takes, or as
             the name of a logger.

@@ -40,7 +40,7 @@ _READS_TEXT = {
     "strip",
 }
 """Methods of texts: a name that is handed to them is looked for or cut out, not imported."""
-_PATCHERS = {"patch", "setattr", "delattr", "object", "patch_object", "import_module", "enter_context"}
+_PATCHERS = {"patch", "setattr", "delattr", "object", "patch_object", "enter_context"}
 
 
 class ReferenceReader:
@@ -173,10 +173,12 @@ class ReferenceReader:
         if name in _READS_TEXT:
             return []
         context = "patch" if name in _PATCHERS else "string"
-        certainty = Certainty.CERTAIN if context == "patch" else Certainty.LIKELY
+        imports = name == "import_module"
+        certainty = Certainty.CERTAIN if imports or context == "patch" else Certainty.LIKELY
         qualified, span = value.replace(":", "."), self._calls.inside_quotes(node)
         unread = name in _LOGGERS or self._gates.falls_back(node)
-        return [Reference(qualified, span, context, certainty, never_run=unread)]
+        dead = imports and (self._gates.is_dead(node) or self._gates.has_working_twin(node))
+        return [Reference(qualified, span, context, certainty, dead, unread)]
 
     def _is_compared(self, node: ast.Constant) -> bool:
         """Whether a text is looked for in another or compared with one: `"vllm.worker" in command_line`."""

@@ -21,6 +21,7 @@ from vllm_migrate.resolve.fallbacks import falls_back
 from vllm_migrate.resolve.given_up import behind_failing_imports
 from vllm_migrate.resolve.meaning import Kind
 from vllm_migrate.resolve.syntax import in_order, last_name
+from vllm_migrate.resolve.twin_imports import has_working_twin
 from vllm_migrate.resolve.version_numbers import VersionNumbers, written_numbers
 
 if TYPE_CHECKING:
@@ -125,6 +126,10 @@ class VersionGates:
     def falls_back(self, node: ast.AST) -> bool:
         """Whether the target comes to a node, if at all, only on the way into a handler that is written."""
         return self._target is not None and falls_back(self._syntax, self._names, node, self._target)
+
+    def has_working_twin(self, node: ast.AST) -> bool:
+        """Whether a module is imported by its name in a `try` whose other side the target can import."""
+        return self._target is not None and has_working_twin(self._syntax, node, self._target)
 
     def compared_as_text(self, text: SourceText) -> tuple[VersionComparison, ...]:
         """Comparisons of vLLM's version with a bound in which both sides are text."""

@@ -191,7 +191,8 @@ def _has_its_rule(reference: Reference, file: FileFacts, context: Context) -> bo
 def _level(reference: Reference, absence: Absence, file: FileFacts, context: Context) -> Level | None:
     parent, _, name = reference.qualified.rpartition(".")
     there = context.api.surface.has(parent)
-    if reference.context == "string":  # may be a logger's name, a file's, or mere text
+    if reference.context == "string" and reference.certainty is not Certainty.CERTAIN:
+        # may be a logger's name, a file's, or mere text
         return Level.NOTE if absence.last and there else None
     if reference.context == "assign" and there:  # adds what isn't there, or patches nothing
         return Level.WARNING if absence.last else None

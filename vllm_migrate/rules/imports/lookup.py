@@ -101,6 +101,8 @@ def is_reported_elsewhere(reference: Reference, context: Context) -> bool:
 
 def _is_worker_string(reference: Reference) -> bool:
     """Whether a string names a worker class: worker_cls has a rule of its own, and others are but text."""
-    return reference.context == "string" and (
-        reference.certainty is Certainty.GUESS or reference.qualified.startswith("vllm.worker.")
+    return (
+        reference.context == "string"
+        and reference.certainty is not Certainty.CERTAIN
+        and (reference.certainty is Certainty.GUESS or reference.qualified.startswith("vllm.worker."))
     )
