@@ -238,6 +238,7 @@ class Chain:
         is_async: it stands in an `async def`.
         further: what is walked on where `bound_to` is an attribute, `self.model_runner`: ("model",).
         releases: the statements that do nothing but give what is reached there a local name.
+        passed_over: it only gives something up, in a `try` that goes on where that fails.
     """
 
     root: str
@@ -255,6 +256,7 @@ class Chain:
     is_async: bool = False
     further: tuple[str, ...] = ()
     releases: tuple[Span, ...] = ()
+    passed_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from vllm_migrate.resolve import vocabulary as known
 from vllm_migrate.resolve.held_walks import held_walk
 from vllm_migrate.resolve.meaning import Kind, Meaning
 from vllm_migrate.resolve.opened import opened_around
+from vllm_migrate.resolve.passed_over import is_passed_over
 from vllm_migrate.resolve.syntax import in_order
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class InsideReader:
             owner=owner,
             is_async=isinstance(self._syntax.function(outer), ast.AsyncFunctionDef),
             further=held.further if held is not None else (),
+            passed_over=is_passed_over(self._syntax, statement),
             releases=tuple(self._text.span(one) for one in held.releases) if held is not None else (),
         )
 

@@ -44,6 +44,7 @@ class DriverWorkerChain(Rule):
 
     Where the file keeps its engine in process
     already, the walk works and nothing is reported; where another file of the project does, it is a note.
+    So is one that only gives something up (`del`, `shutdown()`), last in a `try` that goes on where it fails.
     An asynchronous engine is in a process of its own whatever is set, and its walks are always reported.
     A walk that a class keeps in an attribute is followed to where it is used, and where the engine is built
     in another file than the one that walks, that file sets the variable, if some file brings both together
@@ -238,13 +239,15 @@ class DriverWorkerChain(Rule):
                     message = f"{walk} works on no V1 engine: its executor has driver_worker.worker"
                 elif past_executor(chain):
                     message = f"{walk} works on no V1 engine: only its model_executor has a driver_worker"
+            if chain.passed_over:
+                message += "; the failure is caught, and what follows runs"
             yield make_finding(
                 self,
                 file,
                 chain.span,
                 message,
                 fact=change.fact,
-                level=Level.NOTE if in_process and not past_executor(chain) else None,
+                level=Level.NOTE if (in_process and not past_executor(chain)) or chain.passed_over else None,
                 edits=edits,
                 advice=advice(file, chain, spread=spread),
                 precondition=_RPC_PRECONDITION if rpc else here,
