@@ -73,3 +73,60 @@ def test_value_that_was_written_is_not_overwritten(tmp_path: Path) -> None:
 )
 def test_sample_is_its_tokens_and_their_logprobs(entry: str, kept: bool) -> None:
     assert keeps_logprobs([f"json.dump({entry}, file)".encode()]) is kept
+
+
+JUDGE = (
+    "from vllm import LLM, SamplingParams\n\n\nclass Judge:\n    def __init__(self, model):\n"
+    "        self.llm = LLM(model)\n        self.params = SamplingParams({})\n\n    def grade(self, text):\n"
+    "        return self.llm.generate(text, self.params)[0].outputs[0].logprobs[0]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "files", "said"),
+    [
+        ("max_tokens=2, logprobs=50", {}, False),
+        ("temperature=1.0, top_p=1, logprobs=50", {}, False),
+        ("temperature=0.6, logprobs=50", {}, True),
+        ("repetition_penalty=1.2, logprobs=50", {}, True),
+        ("temperature=settings.temperature, logprobs=50", {}, True),
+        ("**settings, logprobs=50", {}, True),
+        ("logprobs=50)\n        self.params.temperature = (0.5", {}, True),
+        (
+            "logprobs=50",
+            {"ask": "def ask(judge, make):\n    judge.params = make(top_p=0.9, logprobs=3)\n"},
+            True,
+        ),
+    ],
+)
+def test_grades_at_temperature_one_are_the_same(
+    tmp_path: Path, given: str, files: dict[str, str], said: bool
+) -> None:
+    assert bool(told(tmp_path, judge=JUDGE.format(given), **files)) is said
+
+
+WRITER = (
+    "from vllm import LLM, SamplingParams\n\n\nclass Writer:\n    def __init__(self, model, settings):\n"
+    "        self.llm = LLM(model)\n        self.params = SamplingParams(temperature=0.7, logprobs={})\n\n"
+    "    def write(self, prompts):\n        outputs = self.llm.generate(prompts, self.params)\n"
+    "        return [one.outputs[0].{} for one in outputs]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken", "said"),
+    [
+        ('settings["logprobs"] if "logprobs" in settings else None', "text", False),
+        ('settings.get("logprobs")', "text", False),
+        ("settings.logprobs", "text", False),
+        ("settings.logprobs", "logprobs", True),
+    ],
+)
+def test_how_many_are_asked_for_is_no_answer(tmp_path: Path, asked: str, taken: str, said: bool) -> None:
+    run = 'from writer import Writer\n\nWriter("m", {"n": 1, "logprobs": None}).write([])\n'
+    assert bool(told(tmp_path, writer=WRITER.format(asked, taken), run=run)) is said
+
+
+def test_a_sample_that_is_kept_with_its_answer_is_taken(tmp_path: Path) -> None:
+    kept = "def keep(step, made):\n    return made(ids=step.ids, logprobs=step.logprobs)\n"
+    assert told(tmp_path, writer=WRITER.format("1", "text").replace(".text", "") + "\n\n" + kept)

@@ -40,7 +40,10 @@ _PACKAGES = (
 _TRAINS = (b".backward(", b"optimizer.step(", b"optim.step(")
 _TEXT = re.compile(rb"(?s:\"\"\".*?\"\"\"|\'\'\'.*?\'\'\')|#[^\n]*")
 """Docstrings and comments, which train nothing; roughly, as a mark inside a string may open one."""
-_TAKES = re.compile(rb"""(?:(?<!params)\.|["'])(?:cumulative_logprob|(?:prompt_)?logprobs)\b(?!\s*=[^=])""")
+_TAKES = re.compile(
+    rb"""(?:(?<!params)\.|["'])(?:cumulative_logprob|(?:prompt_)?logprobs)\b"""
+    rb"""(?!\s*=[^=]|["']\s*:\s*(?:None|True|False|\d))"""  # settings that ask for them, or for none
+)
 # {"token_ids": ..., "logprobs": ...}: a sample of a rollout as data. Scores of choices have no ids of tokens
 # beside them.
 # Looked for from the end of the key, since hardly a quote in a file opens one.

@@ -163,15 +163,31 @@ def _loads_itself(syntax: Syntax, function: ast.FunctionDef | ast.AsyncFunctionD
 
 def _takes(syntax: Syntax, names: Collection[str]) -> bool:
     """Whether something is done with the logprobs of an output: attributes or entries so named are read."""
+    asked = _asked_for(syntax, names)
     return any(
-        a.attr in names and isinstance(a.ctx, ast.Load) and not last_name(a.value).endswith("params")
+        a.attr in names
+        and isinstance(a.ctx, ast.Load)
+        and not last_name(a.value).endswith("params")
+        and a not in asked
         for a in syntax.all(ast.Attribute)
     ) or any(
-        isinstance(value, ast.Constant) and value.value in names
+        isinstance(value, ast.Constant) and value.value in names and value not in asked
         for value in (
             *(s.slice for s in syntax.all(ast.Subscript) if isinstance(s.ctx, ast.Load)),
             *(argument for call in syntax.all(ast.Call) for argument in call.args[:2]),
         )
+    )
+
+
+def _asked_for(syntax: Syntax, names: Collection[str]) -> frozenset[ast.AST]:
+    """What says how many are asked for: `SamplingParams(logprobs=settings["logprobs"])`."""
+    return frozenset(
+        node
+        for call in syntax.all(ast.Call)
+        for keyword in call.keywords
+        if keyword.arg in names
+        and (last_name(call.func) == "SamplingParams" or any(k.arg == "temperature" for k in call.keywords))
+        for node in ast.walk(keyword.value)
     )
 
 

@@ -16,6 +16,7 @@ from vllm_migrate.rules.finding import make_finding
 from vllm_migrate.rules.silent.apart import is_apart, is_tried_out
 from vllm_migrate.rules.silent.asked_servers import are_asked_for_logprobs
 from vllm_migrate.rules.silent.defaults import add, calls_with, default_change, is_passed_on, setting
+from vllm_migrate.rules.silent.drawn_from import ask_others, asks_at_one, draws_nothing, min_p_and_top_p
 from vllm_migrate.rules.silent.fed import are_read_near, feeds_training, is_test
 from vllm_migrate.rules.silent.held import held
 
@@ -51,20 +52,6 @@ _SUMS = (
     "    for output in llm.generate(prompts, SamplingParams(temperature=0.7)):\n"
     "        file.write(str(output.outputs[0].cumulative_logprob / 9))\n"
 )
-_SHAPES = frozenset(
-    {
-        *("repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "logits_processors"),
-        *("guided_decoding", "structured_outputs", "bad_words", "allowed_token_ids"),
-    }
-)
-"""What changes the distribution of greedy sampling. `min_tokens` takes out but the end of a text."""
-_NEUTRAL: dict[str, tuple[object, ...]] = {
-    "temperature": (1, 1.0),
-    "top_p": (1, 1.0),
-    "top_k": (-1, 0),
-    "min_p": (0, 0.0),
-}
-"""What leaves the model's own distribution as it is."""
 _ASKS = re.compile(rb"\.(?:cumulative_logprob|logprobs)\b|\blogprobs\s*=\s*\d")
 _MOST_HEIRS = 20
 _TEXTS = re.compile(rb"\.outputs\[\w+\]\.(?:text|token_ids)\b")
@@ -125,6 +112,10 @@ class RawLogprobs(Rule):
         ),
         Example(before=f'{_COLLECTOR}    llm = LLM("m")\n{_SCORES.replace("0.0", "0.7")}'),
         Example(before=f'{_COLLECTOR}    llm = LLM("m")\n{_SCORES}', unchanged=True),
+        Example(
+            before=f'{_COLLECTOR}    llm = LLM("m")\n{_SCORES.replace("0.0", "1.0, top_p=1")}',
+            unchanged=True,
+        ),
         Example(before=f'{_COLLECTOR}    llm = LLM("m")\n{_SUMS}'),
         Example(
             before=f'{_HEAD}    llm = LLM("m", {_OFF}, logprobs_mode="processed_logprobs")\n{_TRAINER}',
@@ -161,12 +152,13 @@ class RawLogprobs(Rule):
         rl = is_rl(use) and feeds_training(file, context)
         if not rl and not file.use.reads_logprobs:
             return
-        if is_apart(file, context) and (not file.use.takes_logprobs or _asks_at_one(file)):
+        at_one = asks_at_one(file)
+        if is_apart(file, context) and (not file.use.takes_logprobs or at_one):
             return
         asks_for_none, reads_none = _asks_for_none(file), _reads_none(file)
         read = are_read_near(file, context)
         name, value = setting(change)
-        both = _min_p_and_top_p(file) and context.facts.change(
+        both = min_p_and_top_p(file) and context.facts.change(
             Subject.BEHAVIOUR, "min-p-order", context.source, context.target
         )
         for call, written in calls_with(file, name):
@@ -198,7 +190,7 @@ class RawLogprobs(Rule):
                 continue
             if both:
                 message += "; min_p and top_p are used together, which V1 applies in another order"
-            if not rl and _draws_nothing(file):
+            if not rl and (draws_nothing(file) or (at_one and not ask_others(file, context))):
                 continue
             if not rl or answers_requests(call, use):
                 yield make_finding(
@@ -301,48 +293,3 @@ def _is_inherited(found: Held | None, context: Context) -> bool:
                 return True
             pending += [heir for heir in derived.findall(source) if heir not in seen]
     return False
-
-
-def _draws_nothing(file: FileFacts) -> bool:
-    """Whether all sampling in this file is greedy without penalties: V0's log-probabilities are raw, too.
-
-    V0 set the temperature of a greedy request to 1 and its top_p, top_k and min_p to nothing.
-    """
-    calls = [call for call in file.calls if call.target == "vllm.SamplingParams" and not call.dead]
-    return bool(calls) and all(
-        not call.open_ended
-        and (temperature := call.argument("temperature")) is not None
-        and temperature.value.literal in (0, 0.0)
-        and not any(argument.name in _SHAPES for argument in call.arguments)
-        for call in calls
-    )
-
-
-def _asks_at_one(file: FileFacts) -> bool:
-    """Whether log-probabilities are only asked for at temperature 1 with nothing cut: both are the same."""
-    asking = [
-        call
-        for call in file.calls
-        if call.target == "vllm.SamplingParams" and not call.dead and call.argument("logprobs") is not None
-    ]
-    return bool(asking) and all(
-        not call.open_ended
-        and all(
-            argument.name in _NEUTRAL and argument.value.literal in _NEUTRAL[argument.name]
-            for argument in call.arguments
-            if argument.name in _SHAPES or argument.name in _NEUTRAL
-        )
-        for call in asking
-    )
-
-
-def _min_p_and_top_p(file: FileFacts) -> bool:
-    """Whether sampling parameters in this file use both."""
-    return any(
-        (min_p := call.argument("min_p")) is not None
-        and min_p.value.literal not in (0, 0.0, None)
-        and (top_p := call.argument("top_p")) is not None
-        and top_p.value.literal not in (1, 1.0, None)
-        for call in file.calls
-        if call.target == "vllm.SamplingParams"
-    )
