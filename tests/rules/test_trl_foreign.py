@@ -186,3 +186,19 @@ def test_what_a_file_of_settings_sets_is_not_left_to_trl(tmp_path: Path) -> None
     assert said() == {"temperature"}
     (tmp_path / "other.yaml").write_text("num_generations: 8\n", encoding="utf-8")
     assert said() == {"beta", "temperature"}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "lowered"),
+    [("torch.float32", True), ("'float'", True), ("'auto'", False), ("'float16'", False)],
+)
+def test_an_engine_in_32_bits_is_not_taken_from_the_model(
+    tmp_path: Path, dtype: str, *, lowered: bool
+) -> None:
+    code = (
+        f'import torch\nfrom trl import GRPOConfig\n\nGRPOConfig("out", use_vllm=True, vllm_dtype={dtype})\n'
+    )
+    (tmp_path / "train.py").write_text(code, encoding="utf-8")
+    (found,) = scan([tmp_path], Config(select=("VM601",))).findings
+    assert ("16 bits for a model in 32" in found.message) is lowered
+    assert ("nothing in colocate mode" in found.advice) is not lowered

@@ -29,6 +29,9 @@ _OWN = re.compile(
     rb"^class[ \t]+(?:GRPO|RLOO|OnlineDPO)Config\([ \t]*(?:transformers\.)?TrainingArguments\b", re.MULTILINE
 )
 
+_IN_32_BITS = re.compile(r"\bfloat(?:32)?\b")
+_LOWERED = "the engine takes the type from the model, and 16 bits for a model in 32"
+_KEPT_BY_SERVER = "`trl vllm-serve --dtype float32` in server mode; nothing keeps 32 bits in colocate mode"
 _CONFIGURES = re.compile(rb"^class[ \t]+\w+\([^)\n]*\b(?:TrainingArguments|\w+Config)\b", re.MULTILINE)
 _TRAINER = re.compile(rb"^class[ \t]+\w*Trainer\w*\(", re.MULTILINE)
 _OF_TRL = re.compile(
@@ -141,6 +144,8 @@ class TrlArgument(Rule):
                 value = one_line(argument.value.source)
                 because, advice = fact.because, fact.advice or state.to
                 edits: tuple[Edit, ...] = replacement.edits
+                if argument.name == "vllm_dtype" and _IN_32_BITS.search(argument.value.source):
+                    because, advice = _LOWERED, _KEPT_BY_SERVER
                 advice = f"instead of {argument.name}={value}: {advice}"
                 reader = _own_reader(file, argument.name, context) if state.holds == "gone" else None
                 if reader is not None:
