@@ -243,11 +243,12 @@ class PromptTokenIds(Rule):
             if found is None:
                 continue
             fact, state = found
-            message = f"{argument.name} of {argument.owner}() is gone{since(state)}: {fact.because}"
             call = file.calls[argument.call] if argument.call >= 0 else None
             edits = _edits(file, call, argument) if call and argument.form in _WRITTEN else ()
             entry = argument.form is Form.DICT  # the dictionary may be on its way elsewhere, too
             single = call is not None and takes_one(call)
+            when = "" if single else since(state)  # AsyncLLMEngine had lost it before `LLM` did
+            message = f"{argument.name} of {argument.owner}() is gone{when}: {fact.because}"
             held = _ONE if single else _BATCH
             yield make_finding(
                 self,
