@@ -44,6 +44,7 @@ _TAKES = re.compile(
     rb"""(?:(?<!params)\.|["'])(?:cumulative_logprob|(?:prompt_)?logprobs)\b"""
     rb"""(?!\s*=[^=]|["']\s*:\s*(?:None|True|False|\d))"""  # settings that ask for them, or for none
 )
+_BEFORE_LOGPROB = (len(b"."), len(b".prompt_"), len(b".cumulative_"))
 # {"token_ids": ..., "logprobs": ...}: a sample of a rollout as data. Scores of choices have no ids of tokens
 # beside them.
 # Looked for from the end of the key, since hardly a quote in a file opens one.
@@ -109,7 +110,13 @@ def trains(source: bytes) -> bool:
 
 def takes_logprobs(source: bytes) -> bool:
     """Whether it does something with log-probabilities that came back."""
-    return b"logprob" in source and _TAKES.search(source) is not None
+    at = source.find(b"logprob")
+    while at >= 0:
+        # The pattern starts with a point or a quote, for which searching stops at every one of a file.
+        if any(_TAKES.match(source, at - before) for before in _BEFORE_LOGPROB if at >= before):
+            return True
+        at = source.find(b"logprob", at + 1)
+    return False
 
 
 def keeps_logprobs(sources: Sequence[bytes]) -> bool:

@@ -133,10 +133,13 @@ class MissingMainGuard(Rule):
 def _is_run_by_another(file: FileFacts) -> bool:
     """Whether pytest or a server's own command imports the file: then that is the main module."""
     source = file.source
-    if re.search(rb"^(?:async )?def test_", source, re.MULTILINE):
+    if b"def test_" in source and re.search(rb"^(?:async )?def test_", source, re.MULTILINE):
         return b"pytest.main" not in source and not file.use.main_guard
-    serves = re.search(rb"^app = (?:FastAPI|Flask|Starlette|Quart|Litestar)\(", source, re.MULTILINE)
-    return serves is not None and b".run(" not in source
+    if b"app = " not in source or b".run(" in source:
+        return False
+    return (
+        re.search(rb"^app = (?:FastAPI|Flask|Starlette|Quart|Litestar)\(", source, re.MULTILINE) is not None
+    )
 
 
 def _wrap(file: FileFacts, span: Span) -> tuple[Edit, ...]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vllm_migrate.files.located import Argument
 
 # Not a key alone: `options = {`, `self.options: dict = dict(`.
+_LONGEST = 4096  # bytes between the name of a dictionary and one of its keys
 _OPENS = re.compile(rb"([\w.]+)[ \t]*(?::[^=\n]+)?=[ \t]*(?:dict[ \t]*\(|\{)")
 
 
@@ -23,7 +24,7 @@ def is_set_by_name(file: FileFacts, argument: Argument) -> bool:
     """
     if file.kind is not FileKind.PYTHON or argument.form is not Form.DICT:
         return False
-    opened = list(_OPENS.finditer(file.source, 0, argument.span.start))
+    opened = list(_OPENS.finditer(file.source, max(0, argument.span.start - _LONGEST), argument.span.start))
     if not opened:
         return False
     name = re.escape(opened[-1][1])

@@ -145,8 +145,10 @@ def _script(file: FileFacts, call: Call, context: Context) -> bytes | None:
         if not users or context.mentions.code_matches(named, one.name.encode()) - {file.path}:
             return None
         pending += users
-    text = file.source.decode(errors="replace")
-    return "\n".join(ast.get_source_segment(text, one) or "" for one in seen).encode()
+    lines = file.source.splitlines()
+    return b"\n".join(
+        line for one in seen if isinstance(one, ast.stmt) for line in lines[one.lineno - 1 : one.end_lineno]
+    )
 
 
 def _top(around: Sequence[ast.AST]) -> ast.AST:
