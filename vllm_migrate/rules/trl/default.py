@@ -50,14 +50,15 @@ class TrlDefault(Rule):
     old default out: the temperature, the weight of the reference model, how the loss is averaged, where the
     engine runs. The source is the TRL that the project pins, else the one that goes with the source's vLLM,
     or the release nearest to it that has all the arguments the project passes; the target is the newest that
-    takes the target's vLLM. Left out is what only a step of the trainer's reads that the project puts a
-    function of its own in the place of (`trainer.compute_loss = ...`), or overrides in a trainer of its own,
-    and where the engine runs if Unsloth or the project brings its own; with Unsloth, what only TRL's loss
-    reads, too. So is what a configuration of the project's own sets itself, and what a trainer that derives
-    from transformers' `Trainer` doesn't read; a fork of TRL is left alone. Of a trainer that draws
-    completions itself it says what remains. A configuration that takes its arguments by `**` is left alone
-    where nothing in the project uses vLLM, and what the project's YAML and TOML files for such a trainer all
-    set counts as set there.
+    takes the target's vLLM.
+
+    Left out is what the project decides itself: what only a step of the trainer's reads that it puts a
+    function of its own in the place of (`trainer.compute_loss = ...`) or overrides; where the engine runs if
+    Unsloth or the project brings its own, and with Unsloth what only TRL's loss reads; what a configuration
+    of its own sets, and what a trainer that derives from transformers' `Trainer` doesn't read. A fork of TRL
+    is left alone, and so is a configuration that takes its arguments by `**` where nothing in the project
+    uses vLLM; what all YAML and TOML files for such a trainer set counts as set there. Of a trainer that
+    draws completions itself it says what remains.
 
     ## Why it matters
     Moving to the V1 engine means moving to a newer TRL. Its configurations run without a word, with another
