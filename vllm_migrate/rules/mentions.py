@@ -1,7 +1,8 @@
-"""What the files of a project say about a name, asked where an edit takes a name out for good.
+"""What the bytes of a project's files say, for rules that ask beyond the file at hand, and who imports whom.
 
-A field that reaches an engine through `asdict` can go if nobody else reads or sets it. Words are counted
-rather than resolved: whatever could be the name counts, in code, settings, scripts and comments alike.
+A field that reaches an engine through `asdict` can go if nobody else reads or sets it; an engine that no
+training imports has no part in it. Words are found rather than resolved: whatever could be the name counts,
+in code, settings, scripts and comments alike.
 """
 
 from __future__ import annotations
