@@ -40,6 +40,7 @@ _ONLY_LLM = (
     'the server, asked with "use_beam_search": true'
 )
 _BY_NAME = "nobody sets it: what is written here is a default, and the keys of others are taken, too"
+_NOTHING = "it asks for what happens anyway"
 _ORDER = "the order of a prompt's samples doesn't matter: V0 put the likeliest first"
 
 
@@ -160,6 +161,8 @@ class GoneSamplingArgument(Rule):
                 edit = remove_argument(file, argument)
                 edits, decided = ((edit,) if edit else ()), same
             by_name = is_set_by_name(file, argument)
+            conditions = ((same, _ORDER), (unread, _NEVER_CUT), (by_name, _BY_NAME))
+            needs_reader = [said for applies, said in conditions if applies]
             value = one_line(argument.value.source)
             yield make_finding(
                 self,
@@ -168,19 +171,13 @@ class GoneSamplingArgument(Rule):
                 f"{argument.name}={value} is {state.holds}{since(state)}: {fact.because}",
                 fact=fact,
                 safety=Safety.SAFE
-                if edits and argument.form is not Form.KEY and not (same or unread or by_name)
+                if edits and argument.form is not Form.KEY and not needs_reader
                 else Safety.UNSAFE,
                 edits=edits,
                 advice=f"remove {argument.name}{', and refuse it where it is asked for' if by_name else ''}"
                 if decided
                 else f"instead of {argument.name}={value}: {_advice(file, argument, fact)}",
-                precondition=_ORDER
-                if same
-                else _NEVER_CUT
-                if unread
-                else _BY_NAME
-                if by_name
-                else fact.precondition or "it asks for what happens anyway",
+                precondition=next(iter(needs_reader), fact.precondition or _NOTHING),
                 certainty=argument.certainty,
             )
 
