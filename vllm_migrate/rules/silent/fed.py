@@ -26,19 +26,8 @@ EVALUATION = frozenset(
 )
 _IN_TRAINING = frozenset(
     {
-        *(
-            "train",
-            "training",
-            "trainer",
-            "trainers",
-            "rl",
-            "rlhf",
-            "ppo",
-            "grpo",
-            "dpo",
-            "rloo",
-            "reinforce",
-        ),
+        *("train", "training", "trainer", "trainers", "rl", "rlhf"),
+        *("ppo", "grpo", "dpo", "rloo", "reinforce"),
         *("rollout", "rollouts", "actor", "actors", "policy"),
     }
 )
