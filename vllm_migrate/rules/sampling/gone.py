@@ -174,7 +174,7 @@ class GoneSamplingArgument(Rule):
                 if edits and argument.form is not Form.KEY and not needs_reader
                 else Safety.UNSAFE,
                 edits=edits,
-                advice=f"remove {argument.name}{', and refuse it where it is asked for' if by_name else ''}"
+                advice=f"remove {argument.name}"
                 if decided
                 else f"instead of {argument.name}={value}: {_advice(file, argument, fact)}",
                 precondition=next(iter(needs_reader), fact.precondition or _NOTHING),
